@@ -1,0 +1,86 @@
+import type { StreamPlan } from "../core/reading/stream.ts";
+import type { NodeId, SensorId } from "../core/units/ids.ts";
+import type { GpioLine, SerialSettings } from "../core/units/port.ts";
+import type { DurationMs } from "../core/units/time.ts";
+import type { Driver } from "../driver-api/driver.ts";
+
+/** What the runtime is asked to be: the config file after every default, check and decision, with no YAML left in it. */
+export interface NodePlan {
+  readonly node: NodeFacts;
+  readonly broker: BrokerPlan;
+  readonly sensors: readonly SensorPlan[];
+  readonly storage: StoragePlan;
+  readonly time: TimePlan;
+  readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
+}
+
+/** What the node says about itself in its meta. */
+export interface NodeFacts {
+  readonly id: NodeId;
+  readonly name: string | null;
+  readonly owner: { readonly name: string; readonly contact: string | null; readonly website: string | null } | null;
+  readonly location: { readonly latitude: number; readonly longitude: number; readonly height: number | null } | null;
+  readonly purpose: string | null;
+  readonly timeZone: string;
+}
+
+/** A string whose value is fetched when it is needed, and never printed. */
+export type SecretRef = { readonly credential: string } | { readonly file: string } | { readonly env: string };
+
+/** A string in the config: written there, or a reference. */
+export type StringRef = string | SecretRef;
+
+export interface BrokerPlan {
+  readonly url: string;
+  /** 5, or 4 (MQTT 3.1.1) for brokers that cannot do better. */
+  readonly protocol: 4 | 5;
+  readonly prefix: string;
+  readonly username: StringRef | null;
+  readonly password: SecretRef | null;
+  readonly tls: {
+    readonly ca: StringRef | null;
+    readonly cert: StringRef | null;
+    readonly key: SecretRef | null;
+  };
+  /** The most messages in flight; the broker's Receive Maximum may make it fewer. */
+  readonly inFlightMax: number;
+  readonly keepAliveMs: DurationMs;
+  readonly ackTimeoutMs: DurationMs;
+  readonly allowSimulated: boolean;
+}
+
+export type PortPlan =
+  | { readonly is: "serial"; readonly path: string; readonly settings: SerialSettings }
+  | { readonly is: "gpio"; readonly lines: Readonly<Record<string, GpioLine>> }
+  | { readonly is: "replay"; readonly file: string; readonly speed: number; readonly repeat: boolean }
+  | { readonly is: "simulator" };
+
+export interface SensorPlan {
+  readonly id: SensorId;
+  readonly driver: Driver;
+  readonly options: unknown;
+  readonly port: PortPlan;
+  readonly enabled: boolean;
+  readonly instrument: string | null;
+  /** Compass bearing in degrees that the sensor looks to; null when unknown. */
+  readonly azimuth: number | null;
+  readonly directions: Readonly<Partial<Record<"towards" | "away", { readonly label: string; readonly azimuth: number | null }>>>;
+  readonly location: NodeFacts["location"];
+  /** `retry` with backoff, `skip` this sensor until the next start, or `fail`: stop the node. */
+  readonly onStartFailure: "retry" | "skip" | "fail";
+  readonly streams: readonly StreamPlan[];
+}
+
+export interface StoragePlan {
+  /** Where node.db lives: outbox, marks, egress log. Flash. */
+  readonly directory: string;
+  /** Where live.db lives: readings of open windows. tmpfs, or null for the memory of the process. */
+  readonly live: string | null;
+  readonly outbox: { readonly maxBytes: number; readonly maxAgeMs: DurationMs };
+  readonly egress: { readonly keepMs: DurationMs; readonly maxBytes: number };
+}
+
+export interface TimePlan {
+  /** `system`: the wall clock counts when the kernel or NTP says so. `operator`: the operator vouches for it. */
+  readonly source: "system" | "operator";
+}

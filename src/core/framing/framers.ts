@@ -1,0 +1,19 @@
+import { crc8Maxim, crc16Arc, crc16Modbus, sum8, xor8 } from "./checksums.ts";
+import { type DelimiterOptions, delimiterFramer } from "./delimiter-framer.ts";
+import type { Framer } from "./framer.ts";
+import { type HeaderOptions, headerFramer } from "./header-framer.ts";
+
+/** Framers and checksums, as drivers are given them. */
+export interface Framers {
+  /** Frames that end with a delimiter: text lines. */
+  delimiterFramer(options: DelimiterOptions): Framer;
+  /** Frames that start with a header and whose length and validity their own bytes tell. */
+  headerFramer(options: HeaderOptions): Framer;
+  readonly crc16Modbus: typeof crc16Modbus;
+  readonly crc16Arc: typeof crc16Arc;
+  readonly crc8Maxim: typeof crc8Maxim;
+  readonly sum8: typeof sum8;
+  readonly xor8: typeof xor8;
+}
+
+export const framers: Framers = { delimiterFramer, headerFramer, crc16Modbus, crc16Arc, crc8Maxim, sum8, xor8 };

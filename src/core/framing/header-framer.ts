@@ -1,0 +1,88 @@
+import { assert } from "../assert.ts";
+import { ByteWindow } from "./byte-window.ts";
+import type { Framer, FrameSink } from "./framer.ts";
+
+/** How a binary frame is recognised. */
+export interface HeaderOptions {
+  /** The fixed bytes that every frame starts with. */
+  readonly header: readonly number[];
+  /** Bytes that must have arrived before `frameBytes` can be asked. At least the header. */
+  readonly prefixBytes: number;
+  /** Whole length of the frame that starts at `start`, read from its prefix; null when no frame can start like this. */
+  frameBytes(bytes: Uint8Array, start: number): number | null;
+  /** Longest whole frame; a frame that claims more is discarded as `length`. */
+  readonly frameBytesMax: number;
+  /** Whether the whole frame at `bytes[start .. end)` is sound: its checksum. */
+  isSound(bytes: Uint8Array, start: number, end: number): boolean;
+}
+
+class HeaderFramer implements Framer {
+  readonly #options: HeaderOptions;
+  readonly #window: ByteWindow;
+  readonly #first: number;
+
+  constructor(options: HeaderOptions) {
+    assert(options.header.length > 0, "a header framer needs a header");
+    assert(options.prefixBytes >= options.header.length, "the prefix includes the header");
+    this.#options = options;
+    this.#first = options.header[0] as number;
+    this.#window = new ByteWindow(options.frameBytesMax);
+  }
+
+  get pendingBytes(): number {
+    return this.#window.length;
+  }
+
+  push(data: Uint8Array, sink: FrameSink): void {
+    let offset = 0;
+    do {
+      offset += this.#window.fill(data, offset);
+      while (this.#step(sink));
+    } while (offset < data.length);
+  }
+
+  reset(sink: FrameSink): void {
+    if (this.#window.length > 0) sink.discard("stale", this.#window.length);
+    this.#window.clear();
+  }
+
+  /** One frame, or one stretch given up; false when more bytes are needed. */
+  #step(sink: FrameSink): boolean {
+    const window = this.#window;
+    if (window.length === 0) return false;
+    if (window.bytes[window.head] !== this.#first) return this.#skipNoise(sink);
+    const { header, prefixBytes, frameBytesMax } = this.#options;
+    for (let at = 1; at < header.length; at++) {
+      if (at >= window.length) return false;
+      if (window.bytes[window.head + at] !== header[at]) return this.#giveUp("noise", sink);
+    }
+    if (window.length < prefixBytes) return false;
+    const frameBytes = this.#options.frameBytes(window.bytes, window.head);
+    if (frameBytes === null || frameBytes < prefixBytes || frameBytes > frameBytesMax) return this.#giveUp("length", sink);
+    if (window.length < frameBytes) return false;
+    const end = window.head + frameBytes;
+    if (!this.#options.isSound(window.bytes, window.head, end)) return this.#giveUp("checksum", sink);
+    sink.frame(window.bytes, window.head, frameBytes);
+    window.head = end;
+    return true;
+  }
+
+  /** A frame that is wrong gives up one byte only: the next frame may start inside it. */
+  #giveUp(reason: "noise" | "length" | "checksum", sink: FrameSink): boolean {
+    sink.discard(reason, 1);
+    this.#window.head += 1;
+    return true;
+  }
+
+  #skipNoise(sink: FrameSink): boolean {
+    const window = this.#window;
+    const found = window.bytes.subarray(0, window.tail).indexOf(this.#first, window.head);
+    const next = found < 0 ? window.tail : found;
+    sink.discard("noise", next - window.head);
+    window.head = next;
+    return true;
+  }
+}
+
+/** Finds binary frames by their header, and resynchronises a byte at a time. */
+export const headerFramer = (options: HeaderOptions): Framer => new HeaderFramer(options);

@@ -1,0 +1,9 @@
+/** Random bytes and digests. */
+export interface Crypto {
+  /** `count` random bytes from the system's generator. Throws when it has none: then nothing may be released. */
+  randomBytes(count: number): Uint8Array;
+  /** A number in [0, 1) for jitter; never for privacy. */
+  jitter(): number;
+  /** SHA-256 in lower-case hex. */
+  sha256(text: string): string;
+}
