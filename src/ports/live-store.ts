@@ -1,0 +1,62 @@
+import type { Sensitivity } from "../core/reading/quantity.ts";
+import type { StreamId } from "../core/units/ids.ts";
+import type { DurationMs, EpochMs, MonotonicMs } from "../core/units/time.ts";
+
+/** One flush of one class of streams: records of `core/reading/record.ts`, all of one (sensitivity, window length, window). */
+export interface LiveChunk {
+  readonly sensitivity: Sensitivity;
+  readonly windowMs: DurationMs;
+  /** Start of the window that all its readings belong to; null while the wall clock is not trusted. */
+  readonly window: EpochMs | null;
+  readonly fromMs: MonotonicMs;
+  readonly toMs: MonotonicMs;
+  readonly data: Uint8Array;
+}
+
+/** A chunk as it is stored. */
+export interface StoredChunk extends LiveChunk {
+  readonly id: number;
+}
+
+/** A class of windows that the store still holds readings of. */
+export interface HeldWindow {
+  readonly sensitivity: Sensitivity;
+  readonly windowMs: DurationMs;
+  readonly window: EpochMs | null;
+}
+
+/** The store is at its limit (`LIVE_FULL`) or failed (`LIVE_IO`). What was offered is not stored. */
+export class LiveStoreError extends Error {
+  readonly code: "LIVE_FULL" | "LIVE_IO";
+
+  constructor(code: "LIVE_FULL" | "LIVE_IO", options?: ErrorOptions) {
+    super(code === "LIVE_FULL" ? "the live store is full" : "the live store failed", options);
+    this.name = "LiveStoreError";
+    this.code = code;
+  }
+}
+
+/**
+ * The only state of an open window: readings in memory, never on flash unless they are environmental and the operator wants it.
+ * Synchronous, because memory does not stall. Methods throw `LiveStoreError`.
+ */
+export interface LiveStore {
+  /** A number for a stream that stays the same for the life of the store, over restarts too. */
+  streamIndex(id: StreamId): number;
+  append(chunk: LiveChunk): void;
+  /** Everything that is held, one entry per class and window. */
+  held(): readonly HeldWindow[];
+  /** The chunks of one window length and window, every sensitivity, oldest first. */
+  read(windowMs: DurationMs, window: EpochMs): Iterable<StoredChunk>;
+  /** The chunks that have no window yet, oldest first. */
+  unlabelled(): Iterable<StoredChunk>;
+  /** Puts `chunks`, which have windows, in the place of the unlabelled chunk `id`, in one transaction. */
+  relabel(id: number, chunks: readonly LiveChunk[]): void;
+  /** Deletes, beyond recovery, every window of this class that starts before `before`; returns how many chunks went. */
+  purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs): number;
+  /** Deletes the oldest unlabelled chunks until at most `chunksMax` remain; returns how many records went. */
+  shedUnlabelled(chunksMax: number): number;
+  /** Bytes in use. */
+  bytes(): number;
+  close(): void;
+}

@@ -1,0 +1,116 @@
+import type { Message } from "../core/anonymise/message.ts";
+import type { StreamId } from "../core/units/ids.ts";
+import type { EpochMs } from "../core/units/time.ts";
+
+/** Up to where a stream is closed. */
+export interface Mark {
+  /** End of the last closed window: no window that ends at or before it will ever be made again. */
+  readonly closedTo: EpochMs;
+  /** Start of the last window that a summary was made for: the next summary's `prev`. */
+  readonly lastStart: EpochMs | null;
+}
+
+/** A row to be: a sealed message, with its number when it is a summary. */
+export interface NewRow {
+  readonly message: Message;
+  /** Gap-free number of a summary; null for a meta, which has none. */
+  readonly seq: number | null;
+}
+
+/** Everything that closing a group of windows writes, in ONE transaction. */
+export interface CloseBatch {
+  readonly rows: readonly NewRow[];
+  readonly marks: ReadonlyMap<StreamId, Mark>;
+  readonly madeAt: EpochMs;
+}
+
+/** A row that waits, or waited, for its PUBACK. */
+export interface OutboxRow {
+  /** Position in the queue, ascending, gap-free; never reused. */
+  readonly position: number;
+  readonly seq: number | null;
+  readonly message: Message;
+}
+
+/** Rows that the broker has, or will never take. */
+export interface Acknowledgement {
+  /** Every row up to and including this position is settled. */
+  readonly upTo: number;
+  /** Rows at or below `upTo` that the broker refuses for good: kept, never sent again, reported as lost. */
+  readonly refused: readonly { readonly position: number; readonly seq: number | null; readonly reason: string }[];
+  /** For the egress log: where the rest went, and when. */
+  readonly egress: { readonly at: EpochMs; readonly address: string; readonly rows: number; readonly bytes: number } | null;
+}
+
+/** A range of summaries that will never arrive, for `status`. */
+export interface LostRange {
+  readonly fromSeq: number;
+  readonly toSeq: number;
+  readonly reason: string;
+}
+
+/** Where the queue stands. Kept as counters: nothing counts rows with SQL. */
+export interface OutboxStanding {
+  /** Number of the last summary made, 0 before the first. */
+  readonly lastSeq: number;
+  readonly lastPosition: number;
+  /** Every row up to here is settled. */
+  readonly acknowledgedPosition: number;
+  /** Number of the oldest summary that is not settled; null when all are. */
+  readonly firstUnackedSeq: number | null;
+  readonly pendingRows: number;
+  readonly pendingBytes: number;
+  readonly lost: readonly LostRange[];
+}
+
+/** What housekeeping may keep. */
+export interface OutboxLimits {
+  /** Pending rows beyond this are dropped, oldest first, and reported as lost. */
+  readonly pendingBytesMax: number;
+  /** Acknowledged rows older than this go: they were kept for replay. Null: the clock is not trusted, nothing ages. */
+  readonly acknowledgedBefore: EpochMs | null;
+  /** Pending rows older than this go, and are reported as lost. Null: nothing ages. */
+  readonly pendingBefore: EpochMs | null;
+  readonly egressBefore: EpochMs | null;
+  readonly egressBytesMax: number;
+}
+
+/** `OUTBOX_FULL`: no room on the disk. `OUTBOX_IO`: outcome unknown; `reopen` before the next write. */
+export class OutboxError extends Error {
+  readonly code: "OUTBOX_FULL" | "OUTBOX_IO";
+
+  constructor(code: "OUTBOX_FULL" | "OUTBOX_IO", options?: ErrorOptions) {
+    super(code === "OUTBOX_FULL" ? "no room for the outbox" : "the outbox failed", options);
+    this.name = "OutboxError";
+    this.code = code;
+  }
+}
+
+/**
+ * The durable half of the node: the queue of summaries, the marks and the egress log, in node.db. Asynchronous, because the
+ * fsync of a card can take seconds. Calls do not overlap: each is awaited before the next. Rejections are `OutboxError`.
+ */
+export interface Outbox {
+  /** Random name of this store, 8 hex digits: a new card is a new instance. */
+  readonly instance: string;
+  /** How often this store was opened: the number of the run. */
+  readonly run: number;
+  /** Where a damaged predecessor was put, or null. */
+  readonly quarantined: string | null;
+  /** What is closed so far. A copy: the caller may keep it. */
+  marks(): Promise<Map<StreamId, Mark>>;
+  standing(): OutboxStanding;
+  /** Rows, marks: all or nothing, on the card when it resolves. Positions are given in order. */
+  commit(batch: CloseBatch): Promise<void>;
+  /** Rows after `position` that are to be sent, ascending; a row whose CRC is wrong is settled as lost, `damaged`, and left out. */
+  read(afterPosition: number, rowsMax: number): Promise<readonly OutboxRow[]>;
+  acknowledge(acknowledgement: Acknowledgement): Promise<void>;
+  /** A fact of the node that must survive (one short text per key): `meta:<topic>` holds the rev last sent. */
+  remember(key: string, value: string): Promise<void>;
+  recall(key: string): Promise<string | null>;
+  /** Enforces the limits a slice at a time; `more` asks to be called again after a breath. */
+  trim(limits: OutboxLimits): Promise<{ readonly rows: number; readonly more: boolean }>;
+  /** After `OUTBOX_IO`: closes, opens and reads everything again. */
+  reopen(): Promise<void>;
+  close(): Promise<void>;
+}
