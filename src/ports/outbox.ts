@@ -21,6 +21,8 @@ export interface NewRow {
 export interface CloseBatch {
   readonly rows: readonly NewRow[];
   readonly marks: ReadonlyMap<StreamId, Mark>;
+  /** Facts of the node that must survive, one short text per key: `meta:<topic>` holds the rev last queued. */
+  readonly facts: ReadonlyMap<string, string>;
   readonly madeAt: EpochMs;
 }
 
@@ -100,13 +102,12 @@ export interface Outbox {
   /** What is closed so far. A copy: the caller may keep it. */
   marks(): Promise<Map<StreamId, Mark>>;
   standing(): OutboxStanding;
-  /** Rows, marks: all or nothing, on the card when it resolves. Positions are given in order. */
+  /** Rows, marks, facts: all or nothing, on the card when it resolves. Positions are given in order. */
   commit(batch: CloseBatch): Promise<void>;
   /** Rows after `position` that are to be sent, ascending; a row whose CRC is wrong is settled as lost, `damaged`, and left out. */
   read(afterPosition: number, rowsMax: number): Promise<readonly OutboxRow[]>;
   acknowledge(acknowledgement: Acknowledgement): Promise<void>;
-  /** A fact of the node that must survive (one short text per key): `meta:<topic>` holds the rev last sent. */
-  remember(key: string, value: string): Promise<void>;
+  /** A fact that a commit wrote, or null. */
   recall(key: string): Promise<string | null>;
   /** Enforces the limits a slice at a time; `more` asks to be called again after a breath. */
   trim(limits: OutboxLimits): Promise<{ readonly rows: number; readonly more: boolean }>;
