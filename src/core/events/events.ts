@@ -1,0 +1,78 @@
+import type { SensorId, StreamId } from "../units/ids.ts";
+
+/** How much an event matters to somebody who reads the log. */
+export type EventLevel = "debug" | "info" | "warn" | "error";
+
+/**
+ * Everything that the node tells its log. No event has a field for a value, and none is emitted per reading, so neither a value
+ * nor a count of people can be read off a log at any level. `detail` is text from a library or the operating system.
+ */
+export type NodeEvent =
+  | { readonly type: "NodeStarting"; readonly version: string; readonly instance: string; readonly run: number }
+  | { readonly type: "NodeReady"; readonly sensors: number; readonly streams: number }
+  | { readonly type: "NodeStopping"; readonly reason: string }
+  | { readonly type: "NodeStopped"; readonly pendingSummaries: number }
+  | { readonly type: "ClockTrusted"; readonly source: string }
+  | { readonly type: "ClockUntrusted" }
+  | { readonly type: "ClockStepped"; readonly size: "small" | "large" }
+  | { readonly type: "SensorOpened"; readonly sensor: SensorId }
+  | { readonly type: "SensorClosed"; readonly sensor: SensorId; readonly code: string; readonly detail: string; readonly remedy: string }
+  | { readonly type: "SensorSilent"; readonly sensor: SensorId }
+  | { readonly type: "SensorAlive"; readonly sensor: SensorId }
+  | { readonly type: "SensorFault"; readonly sensor: SensorId; readonly code: string }
+  | { readonly type: "SensorGivenUp"; readonly sensor: SensorId; readonly code: string }
+  | { readonly type: "DriverThrew"; readonly sensor: SensorId; readonly detail: string }
+  | { readonly type: "GpioBackend"; readonly backend: string; readonly detail: string }
+  | { readonly type: "StreamWithheld"; readonly stream: StreamId; readonly because: string }
+  | { readonly type: "SummaryMade"; readonly stream: StreamId; readonly window: string; readonly seq: number }
+  | { readonly type: "CloseFailed"; readonly detail: string }
+  | { readonly type: "WindowsSkipped"; readonly stream: StreamId; readonly from: string; readonly to: string }
+  | { readonly type: "BalanceBroken"; readonly what: string }
+  | { readonly type: "LiveStoreDiscarded"; readonly because: string }
+  | { readonly type: "LiveStoreFull" }
+  | { readonly type: "OutboxQuarantined"; readonly path: string }
+  | { readonly type: "OutboxFailed"; readonly code: string; readonly detail: string }
+  | { readonly type: "OutboxTrimmed"; readonly rows: number }
+  | { readonly type: "SummariesLost"; readonly fromSeq: number; readonly toSeq: number; readonly reason: string }
+  | { readonly type: "BrokerConnected"; readonly address: string }
+  | { readonly type: "BrokerDisconnected"; readonly cause: string; readonly detail: string }
+  | { readonly type: "PublishRefused"; readonly seq: number | null; readonly reason: string }
+  | { readonly type: "PublishDelayed"; readonly reason: string }
+  | { readonly type: "PrivacyWithheld"; readonly code: string; readonly remedy: string };
+
+export type NodeEventType = NodeEvent["type"];
+
+/** Level and meaning of every event: the log adapter and the documentation derive from this table. */
+export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel; readonly says: string }>> = {
+  NodeStarting: { level: "info", says: "the node starts" },
+  NodeReady: { level: "info", says: "stores, drivers and ports are set up" },
+  NodeStopping: { level: "info", says: "the node stops: it flushes, publishes what it can and says goodbye" },
+  NodeStopped: { level: "info", says: "the node has stopped; what was not acknowledged waits in the outbox" },
+  ClockTrusted: { level: "info", says: "the wall clock is trusted: windows are labelled with it" },
+  ClockUntrusted: { level: "warn", says: "nobody vouches for the wall clock: readings wait, no window is closed" },
+  ClockStepped: { level: "warn", says: "the wall clock was stepped" },
+  SensorOpened: { level: "info", says: "the port of a sensor is open" },
+  SensorClosed: { level: "warn", says: "the port of a sensor is closed; it is tried again" },
+  SensorSilent: { level: "warn", says: "a sensor showed no life within its rhythm; its port is opened again" },
+  SensorAlive: { level: "info", says: "a silent sensor shows life again" },
+  SensorFault: { level: "warn", says: "the driver of a sensor reports that the device cannot work" },
+  SensorGivenUp: { level: "error", says: "a sensor is not tried again until the node is started or its config changes" },
+  DriverThrew: { level: "error", says: "a driver threw: a bug of the driver; the sensor is reopened" },
+  GpioBackend: { level: "info", says: "how GPIO lines are worked on this machine" },
+  StreamWithheld: { level: "warn", says: "nothing is published for this stream" },
+  SummaryMade: { level: "debug", says: "a window was closed and its summary is in the outbox" },
+  CloseFailed: { level: "error", says: "closing windows failed; it is tried again" },
+  WindowsSkipped: { level: "warn", says: "windows from before the start are too old to be published as missing" },
+  BalanceBroken: { level: "error", says: "counters do not balance: a bug" },
+  LiveStoreDiscarded: { level: "warn", says: "readings of an earlier run could not be used" },
+  LiveStoreFull: { level: "error", says: "the live store is full: readings are dropped and counted" },
+  OutboxQuarantined: { level: "error", says: "node.db was damaged: it was put aside and a new instance begun" },
+  OutboxFailed: { level: "error", says: "the outbox could not be written; it is opened again" },
+  OutboxTrimmed: { level: "debug", says: "old rows were deleted" },
+  SummariesLost: { level: "error", says: "summaries were dropped for good" },
+  BrokerConnected: { level: "info", says: "connected to the broker" },
+  BrokerDisconnected: { level: "warn", says: "no connection to the broker; summaries wait in the outbox" },
+  PublishRefused: { level: "error", says: "the broker will never take this message" },
+  PublishDelayed: { level: "warn", says: "the broker does not take messages now; they are sent again" },
+  PrivacyWithheld: { level: "error", says: "streams of people are withheld because this machine cannot keep a promise" },
+};
