@@ -79,7 +79,10 @@ export type DeliveryEvent<Row extends Sendable> =
   /** `pauseMs`: how long to leave the broker alone at least. */
   | { readonly type: "disconnected"; readonly pauseMs: number }
   | { readonly type: "connectDue" }
+  /** The next rows of the queue, ascending. */
   | { readonly type: "rows"; readonly rows: readonly Row[] }
+  /** A row that is not of the queue (its position is negative) and goes first; it does not outlive the connection. */
+  | { readonly type: "urgent"; readonly row: Row }
   | { readonly type: "acknowledged"; readonly position: number; readonly reasonCode: number }
   | { readonly type: "tick" };
 
@@ -147,6 +150,11 @@ export class Delivery<Row extends Sendable> {
     return this.#inFlight.size;
   }
 
+  /** Whether nothing is at hand and nothing in flight. */
+  get isIdle(): boolean {
+    return this.#inFlight.size === 0 && this.#waiting.length === 0;
+  }
+
   handle(event: DeliveryEvent<Row>, nowMs: number): readonly DeliveryEffect<Row>[] {
     switch (event.type) {
       case "connected":
@@ -161,6 +169,9 @@ export class Delivery<Row extends Sendable> {
         return this.#up ? [] : [{ type: "connect" }];
       case "rows":
         this.#waiting.push(...event.rows);
+        return this.#refill(nowMs);
+      case "urgent":
+        this.#putBack([event.row]);
         return this.#refill(nowMs);
       case "acknowledged":
         return this.#answered(event.position, event.reasonCode, nowMs);
@@ -177,6 +188,7 @@ export class Delivery<Row extends Sendable> {
     const unanswered = [...this.#inFlight.values()].map(({ row }) => row);
     this.#inFlight.clear();
     this.#putBack(unanswered);
+    this.#waiting = this.#waiting.filter(({ position }) => position >= 0);
     this.#pausedUntilMs = 0;
     const delayMs = Math.max(pauseMs, backoffMs(CONNECT, this.#connectAttempts, this.#jitter()));
     this.#connectAttempts++;

@@ -102,4 +102,9 @@ export class ChunkReader {
   marks(index: number): number {
     return (this.#uint32[index * WORDS32 + 7] as number) >>> 16;
   }
+
+  /** Zeroes the records. */
+  wipe(): void {
+    this.#float64.fill(0);
+  }
 }

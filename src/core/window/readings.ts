@@ -82,11 +82,12 @@ export class WindowTable {
     };
   }
 
-  /** Zeroes every copy that this table holds. */
+  /** Zeroes every copy that this table holds, the chunks it was given among them. */
   wipe(): void {
     for (const column of [this.#atMs, this.#value, this.#coversMs]) column.fill(0);
     this.#cell.fill(0);
     this.#marks.fill(0);
+    for (const chunk of this.#chunks) chunk.wipe();
   }
 
   #allocate(): void {

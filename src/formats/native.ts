@@ -1,0 +1,100 @@
+import { type Message, sealMessage } from "../core/anonymise/message.ts";
+import type { Summary, SummaryBody } from "../core/anonymise/summary.ts";
+import type { NodeId } from "../core/units/ids.ts";
+import { type EpochMs, isoDuration, isoUtc } from "../core/units/time.ts";
+import type { MetaDocument, StatusDocument } from "./documents.ts";
+
+/** What a summary needs besides itself to become a message (CONTRACT §3). */
+export interface Envelope {
+  readonly node: NodeId;
+  readonly instance: string;
+  readonly seq: number;
+  /** Start of the previous summary of this stream, null at first. */
+  readonly prev: EpochMs | null;
+  /** Names the meta that explains it. */
+  readonly rev: string;
+  readonly made: EpochMs;
+}
+
+const encoder = new TextEncoder();
+
+/** A broker forgets a status that was not renewed for three periods. */
+const STATUS_EXPIRY_PERIODS = 3;
+
+/** Stoep's own format: topics of CONTRACT §2, payloads of §3 and §4. */
+export class NativeFormat {
+  readonly #root: string;
+
+  /** `prefix`: 1 to 4 topic levels. */
+  constructor(prefix: string, node: NodeId) {
+    this.#root = `${prefix}/${node}`;
+  }
+
+  summary(summary: Summary, envelope: Envelope): Message {
+    const { stream } = summary;
+    return seal(`${this.#root}/${stream.sensor}/${stream.name}/summary`, summaryPayload(summary, envelope), false, null);
+  }
+
+  status(document: StatusDocument): Message {
+    return seal(`${this.#root}/status`, document, true, document.state === "lost" ? null : document.every * STATUS_EXPIRY_PERIODS);
+  }
+
+  meta(document: MetaDocument): Message {
+    return seal(document.about === "node" ? `${this.#root}/meta` : `${this.#root}/${document.sensor}/meta`, document, true, null);
+  }
+
+  /** Topic of a stream's summaries, for meta and for people. */
+  summaryTopic(sensor: string, stream: string): string {
+    return `${this.#root}/${sensor}/${stream}/summary`;
+  }
+
+  /** Topic filter that everything of this node matches. */
+  get everything(): string {
+    return `${this.#root}/#`;
+  }
+}
+
+function seal(topic: string, document: object, retain: boolean, expirySeconds: number | null): Message {
+  return sealMessage({ topic, payload: encoder.encode(JSON.stringify(document)), retain, expirySeconds });
+}
+
+function summaryPayload(summary: Summary, envelope: Envelope): object {
+  const { stream, window } = summary;
+  const { channel } = stream;
+  const start = isoUtc(window.start);
+  return {
+    v: 1,
+    id: `${envelope.node}/${stream.id}/${isoDuration(stream.windowMs)}/${start}`,
+    node: envelope.node,
+    instance: envelope.instance,
+    seq: envelope.seq,
+    prev: envelope.prev === null ? null : isoUtc(envelope.prev),
+    rev: envelope.rev,
+    sensor: stream.sensor,
+    stream: stream.name,
+    quantity: channel.quantity,
+    kind: channel.kind,
+    unit: channel.unit,
+    window: { start, end: isoUtc(window.end), seconds: stream.windowMs / 1_000 },
+    made: isoUtc(envelope.made),
+    ...bodyOf(summary.body),
+    privacy: summary.privacy,
+    coverage: summary.coverage,
+    quality: summary.quality,
+    flags: summary.flags,
+    time: summary.time,
+  };
+}
+
+function bodyOf(body: SummaryBody): object {
+  switch (body.is) {
+    case "stats":
+      return { stats: body.stats };
+    case "cells":
+      return { cells: body.cells };
+    case "histogram":
+      return { histogram: { edges: body.edges, counts: body.counts, unit: body.unit, v85: body.v85 } };
+    case "reason":
+      return { reason: body.reason };
+  }
+}

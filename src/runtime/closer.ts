@@ -1,0 +1,294 @@
+import { anonymise, type Flag, type Summary } from "../core/anonymise/summary.ts";
+import type { Sensitivity } from "../core/reading/quantity.ts";
+import { MARK } from "../core/reading/record.ts";
+import type { StreamPlan } from "../core/reading/stream.ts";
+import type { NodeId, SensorId, StreamId } from "../core/units/ids.ts";
+import { type DurationMs, type EpochMs, isoUtc } from "../core/units/time.ts";
+import { coverageOf } from "../core/window/coverage.ts";
+import { windowAt, windowStart } from "../core/window/lattice.ts";
+import { type WindowReadings, WindowTable } from "../core/window/readings.ts";
+import { exactStatistic } from "../core/window/statistics.ts";
+import type { NativeFormat } from "../formats/native.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Events } from "../ports/events.ts";
+import type { LiveStore } from "../ports/live-store.ts";
+import type { CloseBatch, Mark, NewRow, Outbox } from "../ports/outbox.ts";
+import type { Ingest } from "./ingest.ts";
+import type { Lane } from "./lane.ts";
+import type { MetaBook } from "./meta-book.ts";
+import type { TimeDesk } from "./time-desk.ts";
+
+/** (stream, window) pairs in one transaction: 50 keep the event loop free (hot-path measurements §6). */
+const GROUP_PAIRS = 50;
+/** Chunks that are sorted between two breaths. */
+const SLICE_CHUNKS = 25;
+/** Windows from before the start that are published as missing, per stream; a longer absence shows in `prev` only. */
+export const CATCH_UP_WINDOWS_MAX = 96;
+
+/** One summary that just became durable; for a terminal that wants to show it. */
+export interface MadeSummary {
+  readonly summary: Summary;
+  readonly seq: number;
+}
+
+export interface CloserWorld {
+  readonly clock: Clock;
+  readonly live: LiveStore;
+  readonly outbox: Outbox;
+  readonly events: Events;
+  readonly ingest: Ingest;
+  readonly time: TimeDesk;
+  readonly format: NativeFormat;
+  readonly metas: MetaBook;
+  readonly node: NodeId;
+  /** Whether a sensor's port is a simulator or a replay: its summaries say so. */
+  isSimulated(sensor: SensorId): boolean;
+  onMade(made: MadeSummary): void;
+}
+
+/** A stream as the closer knows it. */
+interface Closing {
+  readonly plan: StreamPlan;
+  readonly index: number;
+  readonly lane: Lane;
+  mark: Mark;
+  /** Whether `mark` is where this stream really stands, which is known when time is trusted. */
+  isPlaced: boolean;
+}
+
+interface Pair {
+  readonly closing: Closing;
+  readonly summary: Summary | null;
+  readonly mark: Mark;
+}
+
+/**
+ * Closes windows that are over: reads what the live store holds of them, makes exact statistics, anonymises, and commits summaries
+ * and marks together. After a crash anywhere in between, the same window is closed again, to the same id.
+ */
+export class Closer {
+  readonly #world: CloserWorld;
+  readonly #streams: Closing[];
+  #nextSeq: number;
+  #running: Promise<void> | null = null;
+
+  /** `marks`: where the outbox stands. */
+  constructor(world: CloserWorld, streams: readonly StreamPlan[], marks: ReadonlyMap<StreamId, Mark>) {
+    this.#world = world;
+    this.#nextSeq = world.outbox.standing().lastSeq + 1;
+    this.#streams = streams
+      .filter((plan) => plan.policy.is !== "withheld")
+      .map((plan) => ({
+        plan,
+        index: world.live.streamIndex(plan.id),
+        lane: world.ingest.lane(plan.sensitivity, plan.windowMs, plan.latenessMs),
+        mark: marks.get(plan.id) ?? { closedTo: 0 as EpochMs, lastStart: null },
+        isPlaced: false,
+      }));
+  }
+
+  /** Closes everything that is due. Calls do not overlap: a call during a run waits for that run. */
+  run(): Promise<void> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const now = this.#world.time.now();
+    if (now === null) return;
+    this.#place(now);
+    try {
+      for (;;) {
+        const due = this.#nextDue(now);
+        if (due === null) return;
+        await this.#closeWindow(due.windowMs, due.window, due.streams);
+      }
+    } catch (error) {
+      // The rows are not there, the readings are: the next run does it again, after the outbox was read anew.
+      this.#world.events.emit({ type: "CloseFailed", detail: error instanceof Error ? error.message : String(error) });
+      await this.#recover();
+    }
+  }
+
+  /** Where a stream begins that has no mark: at the window that its oldest held readings are in, or at the present one. */
+  #place(now: EpochMs): void {
+    if (this.#streams.every((stream) => stream.isPlaced)) return;
+    const oldest = this.#oldestHeld();
+    for (const stream of this.#streams) {
+      if (stream.isPlaced) continue;
+      const { windowMs, sensitivity } = stream.plan;
+      const present = windowStart(now, windowMs);
+      const isNew = stream.mark.closedTo === 0;
+      const held = oldest.get(`${sensitivity}/${windowMs}`) ?? present;
+      const earliest = (present - CATCH_UP_WINDOWS_MAX * windowMs) as EpochMs;
+      const from = isNew ? Math.max(held, earliest) : Math.max(stream.mark.closedTo, Math.min(earliest, held));
+      if (!isNew && from > stream.mark.closedTo) {
+        const range = { from: isoUtc(stream.mark.closedTo), to: isoUtc(from as EpochMs) };
+        this.#world.events.emit({ type: "WindowsSkipped", stream: stream.plan.id, ...range });
+      }
+      stream.mark = { ...stream.mark, closedTo: from as EpochMs };
+      stream.isPlaced = true;
+    }
+  }
+
+  #oldestHeld(): ReadonlyMap<string, EpochMs> {
+    const oldest = new Map<string, EpochMs>();
+    for (const { sensitivity, windowMs, window } of this.#world.live.held()) {
+      if (window === null) continue;
+      const key = `${sensitivity}/${windowMs}`;
+      oldest.set(key, Math.min(oldest.get(key) ?? window, window) as EpochMs);
+    }
+    return oldest;
+  }
+
+  /** The oldest window that is over, with every stream that closes it now. */
+  #nextDue(now: EpochMs): { windowMs: DurationMs; window: EpochMs; streams: readonly Closing[] } | null {
+    let first: Closing | null = null;
+    const due: Closing[] = [];
+    for (const stream of this.#streams) {
+      if (!isDue(stream, now)) continue;
+      due.push(stream);
+      if (first === null || stream.mark.closedTo + stream.plan.windowMs < first.mark.closedTo + first.plan.windowMs) first = stream;
+    }
+    if (first === null) return null;
+    const { windowMs } = first.plan;
+    const window = first.mark.closedTo;
+    return { windowMs, window, streams: due.filter((stream) => stream.plan.windowMs === windowMs && stream.mark.closedTo === window) };
+  }
+
+  async #closeWindow(windowMs: DurationMs, window: EpochMs, streams: readonly Closing[]): Promise<void> {
+    const { ingest, live } = this.#world;
+    const end = (window + windowMs) as EpochMs;
+    // From here on, what comes for this window is late: nothing is added to what is about to be read.
+    for (const { lane } of streams) lane.closedTo = end;
+    ingest.flush();
+    const table = await this.#read(windowMs, window);
+    this.#checkBalance(table, streams, window);
+    for (let from = 0; from < streams.length; from += GROUP_PAIRS) {
+      const group = streams.slice(from, from + GROUP_PAIRS).map((closing) => this.#pair(closing, table, window));
+      await this.#commit(group);
+      await this.#world.clock.breathe();
+    }
+    table.wipe();
+    for (const sensitivity of sensitivitiesOf(streams)) {
+      live.purge(sensitivity, windowMs, this.#closedByAll(sensitivity, windowMs));
+    }
+    for (const { lane } of streams) lane.appended.delete(window);
+  }
+
+  async #read(windowMs: DurationMs, window: EpochMs): Promise<WindowTable> {
+    const table = new WindowTable(this.#world.ingest.streams);
+    for (const chunk of this.#world.live.read(windowMs, window)) {
+      table.take(chunk.data);
+      if (table.chunks % SLICE_CHUNKS === 0) await this.#world.clock.breathe();
+    }
+    for (let index = 0; index < table.chunks; index++) {
+      table.scatter(index);
+      if (index % SLICE_CHUNKS === SLICE_CHUNKS - 1) await this.#world.clock.breathe();
+    }
+    return table;
+  }
+
+  /** At least as many records must come out as this run put in. */
+  #checkBalance(table: WindowTable, streams: readonly Closing[], window: EpochMs): void {
+    let appended = 0;
+    for (const lane of new Set(streams.map((stream) => stream.lane))) appended += lane.appended.get(window) ?? 0;
+    if (table.total < appended) this.#world.events.emit({ type: "BalanceBroken", what: `readings of the window ${isoUtc(window)}` });
+  }
+
+  #pair(closing: Closing, table: WindowTable, start: EpochMs): Pair {
+    const { plan, index, lane } = closing;
+    const window = windowAt(start, plan.windowMs);
+    const readings = table.of(index);
+    const { kind, cells, states } = plan.channel;
+    const startMs = lane.monotonicOf(start) ?? 0;
+    const shape = { kind, windowMs: plan.windowMs, startMs, cells, states, binEdges: plan.binEdges };
+    const result = anonymise({
+      stream: plan,
+      window,
+      coverage: coverageOf(readings, plan.windowMs),
+      statistic: exactStatistic(shape, readings),
+      flags: this.#flagsOf(plan, readings, window.start),
+      time: this.#world.time.state() ?? "holdover",
+    });
+    const summary = "is" in result ? null : result;
+    if (summary === null)
+      this.#world.events.emit({ type: "StreamWithheld", stream: plan.id, because: "is" in result ? result.because : "" });
+    const mark = { closedTo: window.end, lastStart: summary === null ? closing.mark.lastStart : window.start };
+    return { closing, summary, mark };
+  }
+
+  #flagsOf(plan: StreamPlan, readings: WindowReadings, start: EpochMs): readonly Flag[] {
+    let marks = 0;
+    for (let index = 0; index < readings.count; index++) marks |= readings.marks[index] as number;
+    const validUntil = plan.channel.calibration?.validUntil;
+    const flags: Flag[] = [];
+    if (marks & MARK.stepped) flags.push("stepped");
+    if (marks & MARK.warming) flags.push("warming");
+    if (validUntil !== undefined && isoUtc(start) > `${validUntil}T23:59:59Z`) flags.push("calibration-overdue");
+    if (this.#world.time.state() === "holdover") flags.push("holdover");
+    if (marks & MARK.deviceInterval) flags.push("device-interval");
+    if (this.#world.isSimulated(plan.sensor)) flags.push("simulated");
+    return flags;
+  }
+
+  async #commit(pairs: readonly Pair[]): Promise<void> {
+    const { outbox, format, metas, node, events, onMade } = this.#world;
+    const made = this.#world.time.now() ?? this.#world.clock.wallMs();
+    const rows: NewRow[] = [];
+    const published: MadeSummary[] = [];
+    let seq = this.#nextSeq;
+    for (const { closing, summary } of pairs) {
+      if (summary === null) continue;
+      const rev = metas.revOf(closing.plan.sensor);
+      const envelope = { node, instance: outbox.instance, seq, prev: closing.mark.lastStart, rev, made };
+      rows.push({ message: format.summary(summary, envelope), seq });
+      published.push({ summary, seq });
+      seq++;
+    }
+    const marks = new Map(pairs.map(({ closing, mark }) => [closing.plan.id, mark]));
+    const batch: CloseBatch = { rows, marks, facts: new Map(), madeAt: made };
+    await outbox.commit(batch);
+    this.#nextSeq = seq;
+    for (const { closing, mark } of pairs) closing.mark = mark;
+    for (const one of published) {
+      const { stream, window } = one.summary;
+      events.emit({ type: "SummaryMade", stream: stream.id, window: isoUtc(window.start), seq: one.seq });
+      onMade(one);
+    }
+  }
+
+  #closedByAll(sensitivity: Sensitivity, windowMs: DurationMs): EpochMs {
+    let closedTo = Number.POSITIVE_INFINITY;
+    for (const { plan, mark } of this.#streams) {
+      if (plan.sensitivity === sensitivity && plan.windowMs === windowMs) closedTo = Math.min(closedTo, mark.closedTo);
+    }
+    return closedTo as EpochMs;
+  }
+
+  async #recover(): Promise<void> {
+    try {
+      await this.#world.outbox.reopen();
+      const marks = await this.#world.outbox.marks();
+      for (const stream of this.#streams) {
+        const mark = marks.get(stream.plan.id);
+        if (mark !== undefined && mark.closedTo > stream.mark.closedTo) stream.mark = mark;
+      }
+      this.#nextSeq = this.#world.outbox.standing().lastSeq + 1;
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      this.#world.events.emit({ type: "OutboxFailed", code: "reopen", detail });
+    }
+  }
+}
+
+function isDue({ plan, mark, lane, isPlaced }: Closing, now: EpochMs): boolean {
+  const end = mark.closedTo + plan.windowMs;
+  return isPlaced && end + plan.latenessMs <= now && lane.window !== null && end <= lane.window;
+}
+
+function sensitivitiesOf(streams: readonly Closing[]): ReadonlySet<Sensitivity> {
+  return new Set(streams.map(({ plan }) => plan.sensitivity));
+}

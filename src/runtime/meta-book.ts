@@ -1,0 +1,84 @@
+import type { NodePlan, SensorPlan } from "../config/plan.ts";
+import type { Message } from "../core/anonymise/message.ts";
+import type { SensorId } from "../core/units/ids.ts";
+import type { MetaDocument } from "../formats/documents.ts";
+import type { NativeFormat } from "../formats/native.ts";
+import type { Crypto } from "../ports/crypto.ts";
+
+/** A meta with its name and where it goes. */
+export interface MetaEntry {
+  readonly topic: string;
+  readonly rev: string;
+  readonly message: Message;
+}
+
+const REV_DIGITS = 8;
+
+/** What the node says about itself and its sensors, each under a `rev`: the first 8 hex digits of the SHA-256 of its canonical JSON. */
+export class MetaBook {
+  readonly entries: readonly MetaEntry[];
+  readonly nodeRev: string;
+  readonly #revs = new Map<SensorId, string>();
+
+  constructor(plan: NodePlan, format: NativeFormat, crypto: Crypto, version: string) {
+    const nodeMeta = stamped(nodeDocument(plan, version), crypto);
+    this.nodeRev = nodeMeta.rev;
+    const entries = [entry(nodeMeta, format)];
+    for (const sensor of plan.sensors) {
+      const document = stamped(sensorDocument(plan, sensor, format), crypto);
+      this.#revs.set(sensor.id, document.rev);
+      entries.push(entry(document, format));
+    }
+    this.entries = entries;
+  }
+
+  /** The rev of the meta that explains a sensor's summaries. */
+  revOf(sensor: SensorId): string {
+    return this.#revs.get(sensor) ?? this.nodeRev;
+  }
+}
+
+function entry(document: MetaDocument, format: NativeFormat): MetaEntry {
+  const message = format.meta(document);
+  return { topic: message.topic, rev: document.rev, message };
+}
+
+function stamped(document: MetaDocument, crypto: Crypto): MetaDocument {
+  return { ...document, rev: crypto.sha256(JSON.stringify(document)).slice(0, REV_DIGITS) };
+}
+
+function nodeDocument(plan: NodePlan, version: string): MetaDocument {
+  const { id, name, owner, purpose, location, timeZone } = plan.node;
+  return { v: 1, about: "node", rev: "", node: id, name, owner, purpose, location, timeZone, software: { name: "stoep", version } };
+}
+
+function sensorDocument(plan: NodePlan, sensor: SensorPlan, format: NativeFormat): MetaDocument {
+  const streams = sensor.streams.filter((stream) => stream.policy.is !== "withheld");
+  return {
+    v: 1,
+    about: "sensor",
+    rev: "",
+    node: plan.node.id,
+    sensor: sensor.id,
+    driver: sensor.driver.name,
+    instrument: sensor.instrument,
+    location: sensor.location ?? plan.node.location,
+    azimuth: sensor.azimuth,
+    directions: sensor.directions,
+    simulated: sensor.port.is === "replay" || sensor.port.is === "simulator",
+    streams: Object.fromEntries(
+      streams.map((stream) => {
+        const { channel, policy, windowMs, latenessMs, binEdges } = stream;
+        const { quantity, kind, unit, range, resolution, calibration, cells, states } = channel;
+        const shape = kind === "passage" ? { cells } : kind === "speed" ? { bins: binEdges } : kind === "state" ? { states } : {};
+        const timing = { windowSeconds: windowMs / 1_000, latenessSeconds: latenessMs / 1_000 };
+        const privacy = policy.is === "minimum-count" ? { policy: policy.is, k: policy.k } : { policy: policy.is };
+        const topic = format.summaryTopic(sensor.id, stream.name);
+        return [
+          stream.name,
+          { topic, channel: channel.name, quantity, kind, unit, range, resolution, calibration, ...shape, ...timing, privacy },
+        ];
+      }),
+    ),
+  };
+}

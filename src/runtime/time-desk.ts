@@ -1,0 +1,70 @@
+import type { TimeState } from "../core/anonymise/summary.ts";
+import { keepTime, labelled, type TimeKeeping, type TimeSource, UNTRUSTED } from "../core/machine/timekeeper.ts";
+import { type EpochMs, epochMs } from "../core/units/time.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Events } from "../ports/events.ts";
+
+/** How often something outside is asked whether it vouches for the wall clock. */
+const ASK_EVERY_MS = 10_000;
+
+/** Called when readings are to be labelled with another offset from now on. */
+export type AnchorListener = (offsetMs: number, how: "adopt" | "step" | "jump") => void;
+
+/** The one place that turns monotonic time into wall time, and says when that is not possible. */
+export class TimeDesk {
+  readonly #clock: Clock;
+  readonly #events: Events;
+  readonly #source: TimeSource;
+  readonly #onAnchor: AnchorListener;
+  #keeping: TimeKeeping = UNTRUSTED;
+  #trust: "synced" | "rtc" | "gps" | null = null;
+  #askedAtMs = Number.NEGATIVE_INFINITY;
+  #saidUntrusted = false;
+
+  constructor(clock: Clock, events: Events, source: TimeSource, onAnchor: AnchorListener) {
+    this.#clock = clock;
+    this.#events = events;
+    this.#source = source;
+    this.#onAnchor = onAnchor;
+  }
+
+  /** Trusted wall time, or null. */
+  now(): EpochMs | null {
+    return this.#keeping.is === "trusted" ? labelled(this.#keeping, this.#clock.monotonicMs()) : null;
+  }
+
+  /** Who vouches for `now`, or null. */
+  state(): TimeState | null {
+    return this.#keeping.is === "trusted" ? this.#keeping.state : null;
+  }
+
+  /** Trusted wall time where there is one, else what the wall clock shows: for logs and messages that must leave anyway. */
+  best(): EpochMs {
+    return this.now() ?? epochMs(this.#clock.wallMs());
+  }
+
+  /** Looks at the clocks. Called at least once a second. */
+  async tick(): Promise<void> {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#source === "system" && nowMs - this.#askedAtMs >= ASK_EVERY_MS) {
+      this.#askedAtMs = nowMs;
+      this.#trust = await this.#clock.wallTrust();
+    }
+    const before = this.#keeping;
+    const sample = { monoMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs(), trust: this.#trust };
+    this.#keeping = keepTime(before, this.#source, sample);
+    this.#tell(before, this.#keeping);
+  }
+
+  #tell(before: TimeKeeping, now: TimeKeeping): void {
+    if (now.is === "untrusted") {
+      if (!this.#saidUntrusted) this.#events.emit({ type: "ClockUntrusted" });
+      this.#saidUntrusted = true;
+      return;
+    }
+    if (before.is === "untrusted") this.#events.emit({ type: "ClockTrusted", source: now.state });
+    if (now.stepped !== "no") this.#events.emit({ type: "ClockStepped", size: now.stepped });
+    if (before.is === "trusted" && before.offsetMs === now.offsetMs) return;
+    this.#onAnchor(now.offsetMs, now.stepped === "no" ? "adopt" : now.stepped === "small" ? "step" : "jump");
+  }
+}
