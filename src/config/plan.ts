@@ -1,4 +1,4 @@
-import type { StreamPlan } from "../core/reading/stream.ts";
+import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
 import type { NodeId, SensorId } from "../core/units/ids.ts";
 import type { GpioLine, SerialSettings } from "../core/units/port.ts";
 import type { DurationMs } from "../core/units/time.ts";
@@ -68,6 +68,8 @@ export interface SensorPlan {
   readonly location: NodeFacts["location"];
   /** `retry` with backoff, `skip` this sensor until the next start, or `fail`: stop the node. */
   readonly onStartFailure: "retry" | "skip" | "fail";
+  /** Everything the driver can emit with these options, published or not. */
+  readonly channels: readonly ChannelPlan[];
   readonly streams: readonly StreamPlan[];
 }
 

@@ -70,7 +70,7 @@ export class Closer {
   readonly #world: CloserWorld;
   readonly #streams: Closing[];
   #nextSeq: number;
-  #running: Promise<void> | null = null;
+  #running: Promise<boolean> | null = null;
 
   /** `marks`: where the outbox stands. */
   constructor(world: CloserWorld, streams: readonly StreamPlan[], marks: ReadonlyMap<StreamId, Mark>) {
@@ -87,28 +87,29 @@ export class Closer {
       }));
   }
 
-  /** Closes everything that is due. Calls do not overlap: a call during a run waits for that run. */
-  run(): Promise<void> {
+  /** Closes everything that is due; false when that failed and is to be tried again. A call during a run waits for that run. */
+  run(): Promise<boolean> {
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
     });
     return this.#running;
   }
 
-  async #run(): Promise<void> {
+  async #run(): Promise<boolean> {
     const now = this.#world.time.now();
-    if (now === null) return;
+    if (now === null) return true;
     this.#place(now);
     try {
       for (;;) {
         const due = this.#nextDue(now);
-        if (due === null) return;
+        if (due === null) return true;
         await this.#closeWindow(due.windowMs, due.window, due.streams);
       }
     } catch (error) {
       // The rows are not there, the readings are: the next run does it again, after the outbox was read anew.
       this.#world.events.emit({ type: "CloseFailed", detail: error instanceof Error ? error.message : String(error) });
       await this.#recover();
+      return false;
     }
   }
 

@@ -8,7 +8,7 @@ import type { DurationMs, MonotonicMs } from "../core/units/time.ts";
 import type { Passage, ReadingDetail } from "../driver-api/driver.ts";
 import type { Events } from "../ports/events.ts";
 import { type LiveChunk, type LiveStore, LiveStoreError } from "../ports/live-store.ts";
-import { Lane } from "./lane.ts";
+import { type Anchoring, Lane } from "./lane.ts";
 
 /** Readings that wait in memory are given to the live store at the latest after this many, or at the next tick. */
 export const FLUSH_RECORDS = 1_000;
@@ -215,6 +215,11 @@ export class Ingest {
     return this.#lanes.values();
   }
 
+  /** The live store took nothing the last time. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
   /** One more than the highest stream index in use. */
   get streams(): number {
     return this.#countersOfStream.length;
@@ -269,7 +274,7 @@ export class Ingest {
   }
 
   /** Time became trusted, or was stepped: lanes label what comes from now on with this offset. */
-  anchor(offsetMs: number, nowMs: MonotonicMs, how: "adopt" | "step" | "jump"): void {
+  anchor(offsetMs: number, nowMs: MonotonicMs, how: Anchoring): void {
     for (const lane of this.#lanes.values()) lane.anchor(offsetMs, nowMs, how);
   }
 

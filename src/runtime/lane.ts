@@ -14,6 +14,12 @@ interface Filling {
 }
 
 /**
+ * How an offset between the clocks is taken over. `first`: time was just trusted. `adopt`: NTP moved it a little; it counts from
+ * the next window on. `step`: the same, and the window being filled is marked. `jump`: a new window begins now.
+ */
+export type Anchoring = "first" | "adopt" | "step" | "jump";
+
+/**
  * The writer of one class of streams: same sensitivity, same window length, closed at the same time. It gives each record to the window that it belongs
  * to, by an offset between the clocks that only changes where a window begins, so that a reading is in exactly one window. Two
  * windows are open at most: the present one and, for stragglers, the one before.
@@ -91,27 +97,23 @@ export class Lane {
     if (next === passed + this.windowMs) this.#present.startMs = this.#before.endMs;
   }
 
-  /**
-   * Takes over the offset between the clocks. `adopt`: time was just trusted, or NTP moved it a little. `step`: the window being
-   * filled goes on as it began and is marked. Both count from the next window on. `jump`: a new window begins now.
-   */
-  anchor(offsetMs: number, nowMs: MonotonicMs, how: "adopt" | "step" | "jump"): void {
-    if (this.#offsetMs !== null && how !== "jump") {
+  /** Takes over the offset between the clocks. */
+  anchor(offsetMs: number, nowMs: MonotonicMs, how: Anchoring): void {
+    if (how === "adopt" || how === "step") {
       this.#nextOffsetMs = offsetMs;
       if (how === "step") this.#stepMark = MARK.stepped;
       return;
     }
-    const isFirst = this.#offsetMs === null;
     const window = windowStart((nowMs + offsetMs) as EpochMs, this.windowMs);
     this.#offsetMs = offsetMs;
     this.#nextOffsetMs = null;
     this.#stepMark = 0;
-    if (!isFirst && window === this.#present.window) {
+    if (how === "jump" && window === this.#present.window) {
       this.#present.endMs = window - offsetMs + this.windowMs;
       return;
     }
     this.#begin(window, offsetMs);
-    if (isFirst) this.#place(this.#before, (window - this.windowMs) as EpochMs, offsetMs);
+    if (how === "first") this.#place(this.#before, (window - this.windowMs) as EpochMs, offsetMs);
     else this.#present.startMs = this.#before.endMs = nowMs;
   }
 

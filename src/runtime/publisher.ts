@@ -16,7 +16,6 @@ import type { TimeDesk } from "./time-desk.ts";
 
 const READ_ROWS_MAX = 100; // more costs memory and gains nothing (hot-path measurements §4)
 const ACK_ROWS = 100;
-const ACK_EVERY_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 30_000;
 // A broker that says that another client has our id: two nodes would throw each other out for ever (reference B4).
 const TAKEN_OVER = 0x8e;
@@ -40,6 +39,12 @@ export interface PublisherWorld {
   greeting(conn: number): Message;
 }
 
+/** A row that is done with: the broker has it, it refused it, or the outbox could not give it. */
+type Settled =
+  | { readonly is: "sent"; readonly bytes: number }
+  | { readonly is: "refused"; readonly seq: number | null; readonly reason: string }
+  | { readonly is: "absent" };
+
 /** What `status` says about the connection. */
 export interface ConnectionReport {
   readonly isUp: boolean;
@@ -61,7 +66,7 @@ export class Publisher {
   #readTo: number;
   #reading = false;
   #urgent = 0;
-  readonly #settled = new Map<number, { readonly row: Row; readonly refusedWith: number | null }>();
+  readonly #settled = new Map<number, Settled>();
   #settledTo: number;
   #acknowledging: Promise<void> | null = null;
   #stopping = false;
@@ -113,10 +118,9 @@ export class Publisher {
     while (this.#delivery.isUp && this.#delivery.inFlight > 0 && clock.monotonicMs() < deadlineMs + GOODBYE_MS)
       await pause(clock, DRAIN_POLL_MS);
     await this.#acknowledge(1);
+    this.#link?.end();
+    while (this.#link !== null && clock.monotonicMs() < deadlineMs + 2 * GOODBYE_MS) await pause(clock, DRAIN_POLL_MS);
     this.#cancelConnect?.();
-    const link = this.#link;
-    this.#link = null;
-    link?.end();
   }
 
   #isDrained(): boolean {
@@ -170,7 +174,7 @@ export class Publisher {
         return this.#handle({ type: "acknowledged", position: event.token, reasonCode: event.reasonCode });
       case "closed": {
         this.#link = null;
-        if (this.#stopping && event.cause.is === "asked") return;
+        if (event.cause.is === "asked") return this.#handle({ type: "disconnected", pauseMs: 0 });
         const { cause, detail } = describe(event.cause);
         this.#trouble = detail === "" ? cause : `${cause}: ${detail}`;
         this.#world.events.emit({ type: "BrokerDisconnected", cause, detail });
@@ -182,8 +186,13 @@ export class Publisher {
 
   #settle(row: Row, refusedWith: number | null): void {
     if (row.position < 0) return; // a status: the next one says it anew
-    if (refusedWith !== null) this.#world.events.emit({ type: "PublishRefused", seq: row.seq, reason: reasonName(refusedWith) });
-    this.#settled.set(row.position, { row, refusedWith });
+    if (refusedWith === null) {
+      this.#settled.set(row.position, { is: "sent", bytes: row.bytes });
+    } else {
+      const reason = reasonName(refusedWith);
+      this.#world.events.emit({ type: "PublishRefused", seq: row.seq, reason });
+      this.#settled.set(row.position, { is: "refused", seq: row.seq, reason });
+    }
     if (this.#settled.size >= ACK_ROWS) void this.#acknowledge(ACK_ROWS);
     this.#fetch();
   }
@@ -203,10 +212,10 @@ export class Publisher {
     let bytes = 0;
     for (let settled = this.#settled.get(upTo + 1); settled !== undefined; settled = this.#settled.get(upTo + 1)) {
       upTo++;
-      if (settled.refusedWith !== null) refused.push({ position: upTo, seq: settled.row.seq, reason: reasonName(settled.refusedWith) });
-      else {
+      if (settled.is === "refused") refused.push({ position: upTo, seq: settled.seq, reason: settled.reason });
+      if (settled.is === "sent") {
         rows++;
-        bytes += settled.row.bytes;
+        bytes += settled.bytes;
       }
     }
     if (upTo - this.#settledTo < rowsMin) return;
@@ -236,8 +245,9 @@ export class Publisher {
   async #read(rowsMax: number): Promise<void> {
     try {
       const before = this.#readTo;
+      const last = this.#world.outbox.standing().lastPosition;
       const rows = await this.#world.outbox.read(before, rowsMax);
-      this.#skipMissing(before, rows);
+      this.#skipAbsent(before, rows, last);
       this.#handle({ type: "rows", rows: rows.map(sendable) });
     } catch (error) {
       this.#world.events.emit({ type: "OutboxFailed", code: "read", detail: error instanceof Error ? error.message : String(error) });
@@ -247,22 +257,17 @@ export class Publisher {
   }
 
   /** Positions that the outbox leaves out (damaged, trimmed) are settled already: they must not hold up the high-water mark. */
-  #skipMissing(before: number, rows: readonly OutboxRow[]): void {
-    const last = rows.at(-1)?.position ?? this.#world.outbox.standing().lastPosition;
+  #skipAbsent(before: number, rows: readonly OutboxRow[], last: number): void {
+    this.#readTo = rows.at(-1)?.position ?? last;
     const present = new Set(rows.map(({ position }) => position));
-    for (let position = before + 1; position <= last; position++) {
-      if (present.has(position)) continue;
-      const row: Row = { position, bytes: 0, message: NOTHING, seq: null };
-      this.#settled.set(position, { row, refusedWith: null });
+    for (let position = before + 1; position <= this.#readTo; position++) {
+      if (!present.has(position)) this.#settled.set(position, { is: "absent" });
     }
-    this.#readTo = last;
   }
 }
 
 const DRAIN_POLL_MS = 20;
 const GOODBYE_MS = 1_000;
-
-const NOTHING = {} as Message;
 
 function sendable({ position, seq, message }: OutboxRow): Row {
   return { position, seq, message, bytes: message.payload.length };

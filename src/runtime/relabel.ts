@@ -1,18 +1,14 @@
-import { ChunkReader, ChunkWriter, RECORD_BYTES } from "../core/reading/record.ts";
+import { ChunkReader, ChunkWriter } from "../core/reading/record.ts";
 import type { EpochMs, MonotonicMs } from "../core/units/time.ts";
 import { windowStart } from "../core/window/lattice.ts";
 import type { LiveChunk, LiveStore, StoredChunk } from "../ports/live-store.ts";
 
 /**
  * Readings that came while the wall clock was not trusted get their windows: each waiting chunk is cut along the lattice, with the
- * offset of this boot. Returns how many records went to each class and window.
+ * offset of this boot.
  */
-export function labelWaiting(live: LiveStore, offsetMs: number, labelledAs: (chunk: LiveChunk, records: number) => void): void {
-  for (const stored of [...live.unlabelled()]) {
-    const chunks = cut(stored, offsetMs);
-    live.relabel(stored.id, chunks);
-    for (const chunk of chunks) labelledAs(chunk, chunk.data.byteLength / RECORD_BYTES);
-  }
+export function labelWaiting(live: LiveStore, offsetMs: number): void {
+  for (const stored of [...live.unlabelled()]) live.relabel(stored.id, cut(stored, offsetMs));
 }
 
 function cut(stored: StoredChunk, offsetMs: number): readonly LiveChunk[] {

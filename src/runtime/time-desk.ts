@@ -3,12 +3,13 @@ import { keepTime, labelled, type TimeKeeping, type TimeSource, UNTRUSTED } from
 import { type EpochMs, epochMs } from "../core/units/time.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
+import type { Anchoring } from "./lane.ts";
 
 /** How often something outside is asked whether it vouches for the wall clock. */
 const ASK_EVERY_MS = 10_000;
 
-/** Called when readings are to be labelled with another offset from now on. */
-export type AnchorListener = (offsetMs: number, how: "adopt" | "step" | "jump") => void;
+/** Called when readings are to be labelled with another offset from now on; `first`: those that waited too. */
+export type AnchorListener = (offsetMs: number, how: Anchoring) => void;
 
 /** The one place that turns monotonic time into wall time, and says when that is not possible. */
 export class TimeDesk {
@@ -64,7 +65,8 @@ export class TimeDesk {
     }
     if (before.is === "untrusted") this.#events.emit({ type: "ClockTrusted", source: now.state });
     if (now.stepped !== "no") this.#events.emit({ type: "ClockStepped", size: now.stepped });
-    if (before.is === "trusted" && before.offsetMs === now.offsetMs) return;
-    this.#onAnchor(now.offsetMs, now.stepped === "no" ? "adopt" : now.stepped === "small" ? "step" : "jump");
+    if (before.is === "untrusted") this.#onAnchor(now.offsetMs, "first");
+    else if (before.offsetMs !== now.offsetMs)
+      this.#onAnchor(now.offsetMs, now.stepped === "no" ? "adopt" : now.stepped === "small" ? "step" : "jump");
   }
 }

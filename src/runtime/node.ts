@@ -1,0 +1,308 @@
+import type { NodePlan } from "../config/plan.ts";
+import type { EpochMs } from "../core/units/time.ts";
+import { NativeFormat } from "../formats/native.ts";
+import type { Broker } from "../ports/broker.ts";
+import type { Cancel, Clock } from "../ports/clock.ts";
+import type { Crypto } from "../ports/crypto.ts";
+import type { Events } from "../ports/events.ts";
+import type { GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
+import type { LiveStore } from "../ports/live-store.ts";
+import type { NewRow, Outbox } from "../ports/outbox.ts";
+import type { Scheduler } from "../ports/scheduler.ts";
+import { Closer, type MadeSummary } from "./closer.ts";
+import { FLUSH_EVERY_MS, Ingest } from "./ingest.ts";
+import type { Anchoring } from "./lane.ts";
+import { MetaBook } from "./meta-book.ts";
+import { Publisher } from "./publisher.ts";
+import { labelWaiting } from "./relabel.ts";
+import { Sensor } from "./sensor.ts";
+import { type LocalStatus, type NodeIdentity, STATUS_EVERY_S, StatusDesk } from "./status.ts";
+import { TimeDesk } from "./time-desk.ts";
+
+const SLOW_TICK_MS = 1_000;
+/** A PUBACK is not durability: acknowledged rows stay replayable this long (promise P3). */
+const REPLAY_MS = 72 * 3_600_000;
+/** While time is not trusted readings wait; beyond this many chunks the oldest go, and are counted. */
+const WAITING_CHUNKS_MAX = 200_000;
+const TRIM_CRON = "17 * * * *";
+/** How long a clean stop waits for PUBACKs. */
+export const STOP_MS_MAX = 5_000;
+
+/** Everything the node stands on. */
+export interface World {
+  readonly clock: Clock;
+  readonly crypto: Crypto;
+  readonly events: Events;
+  readonly scheduler: Scheduler;
+  readonly serial: SerialBus;
+  readonly gpio: GpioBus;
+  readonly replay: ReplayBus;
+  readonly live: LiveStore;
+  readonly outbox: Outbox;
+  readonly broker: Broker;
+  /** Resident memory of the process, bytes. */
+  residentBytes(): number;
+}
+
+export interface NodeOptions {
+  readonly identity: NodeIdentity;
+  /** Called once a second when loop, closer and stores are well: it feeds the watchdog. Never for sensor or broker data. */
+  readonly heartbeat?: () => void;
+  readonly onMade?: (made: MadeSummary) => void;
+  /** The node cannot go on: a sensor with `onStartFailure: fail` failed. */
+  readonly onFatal?: (code: string) => void;
+}
+
+/** What a clean stop did with what was open. */
+export interface StopReport {
+  /** Summaries that wait in the outbox for the next start. */
+  readonly pending: number;
+  /** Windows that were still open: their readings stay in the live store, if that outlives the process. */
+  readonly openWindows: readonly { readonly start: EpochMs; readonly windowMs: number }[];
+}
+
+/** A running node. */
+export class Node {
+  readonly #plan: NodePlan;
+  readonly #world: World;
+  readonly #options: NodeOptions;
+  readonly #ingest: Ingest;
+  readonly #time: TimeDesk;
+  readonly #format: NativeFormat;
+  readonly #metas: MetaBook;
+  readonly #sensors: readonly Sensor[];
+  readonly #publisher: Publisher;
+  readonly #status: StatusDesk;
+  readonly #closer: Closer;
+  readonly #problems = new Set<string>();
+  readonly #cancels = new Map<string, Cancel>();
+  readonly #startedMs: number;
+  #statusSaid = "";
+  #statusSaidMs = Number.NEGATIVE_INFINITY;
+  #busy: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  /** Sets everything up and starts it. Resolves when sensors are being opened and the broker is being connected to. */
+  static async start(plan: NodePlan, world: World, options: NodeOptions): Promise<Node> {
+    const node = new Node(plan, world, options, await world.outbox.marks());
+    await node.#start();
+    return node;
+  }
+
+  private constructor(plan: NodePlan, world: World, options: NodeOptions, marks: Awaited<ReturnType<Outbox["marks"]>>) {
+    this.#plan = plan;
+    this.#world = world;
+    this.#options = options;
+    this.#startedMs = world.clock.monotonicMs();
+    this.#format = new NativeFormat(plan.broker.prefix, plan.node.id);
+    this.#metas = new MetaBook(plan, this.#format, world.crypto, options.identity.version);
+    this.#ingest = new Ingest(world);
+    this.#time = new TimeDesk(world.clock, world.events, plan.time.source, (offsetMs, how) => this.#anchored(offsetMs, how));
+    const sensorWorld = { ...world, ingest: this.#ingest, onFatal: (code: string) => options.onFatal?.(code) };
+    this.#sensors = plan.sensors.map((sensor) => new Sensor(sensorWorld, sensor));
+    this.#publisher = this.#makePublisher();
+    this.#status = this.#makeStatusDesk();
+    this.#closer = this.#makeCloser(marks);
+  }
+
+  /** For `stoep status`. */
+  status(): LocalStatus {
+    const uptimeSeconds = Math.floor((this.#world.clock.monotonicMs() - this.#startedMs) / 1_000);
+    return this.#status.local({ bytes: this.#world.live.bytes() }, this.#world.residentBytes(), uptimeSeconds);
+  }
+
+  /** Topic filter that everything of this node matches. */
+  get topics(): string {
+    return this.#format.everything;
+  }
+
+  /** Flushes, closes what is due, publishes what it can within a few seconds, says `offline`, closes the stores. */
+  async stop(reason: string): Promise<StopReport> {
+    const { clock, events, live, outbox, gpio } = this.#world;
+    events.emit({ type: "NodeStopping", reason });
+    this.#stopped = true;
+    for (const cancel of this.#cancels.values()) cancel();
+    this.#ingest.cover(clock.monotonicMs());
+    for (const sensor of this.#sensors) sensor.stop();
+    this.#ingest.tick(clock.monotonicMs());
+    await this.#busy;
+    await this.#closer.run();
+    await this.#publisher.stop(() => this.#format.status(this.#status.online("offline", this.#publisher.report.conn)), STOP_MS_MAX);
+    const pending = outbox.standing().pendingRows;
+    const openWindows = live.held().flatMap(({ window, windowMs }) => (window === null ? [] : [{ start: window, windowMs }]));
+    gpio.close();
+    live.close();
+    await outbox.close();
+    events.emit({ type: "NodeStopped", pendingSummaries: pending });
+    return { pending, openWindows };
+  }
+
+  async #start(): Promise<void> {
+    const { events, outbox, gpio, scheduler } = this.#world;
+    events.emit({ type: "NodeStarting", version: this.#options.identity.version, instance: outbox.instance, run: outbox.run });
+    if (outbox.quarantined !== null) {
+      this.#problems.add("OUTBOX_QUARANTINED");
+      events.emit({ type: "OutboxQuarantined", path: outbox.quarantined });
+    }
+    if (this.#plan.sensors.some(({ port, enabled }) => enabled && port.is === "gpio")) {
+      const { backend, detail } = await gpio.probe();
+      events.emit({ type: "GpioBackend", backend, detail });
+    }
+    await this.#time.tick();
+    await this.#queueMetas();
+    for (const sensor of this.#sensors) sensor.start();
+    this.#publisher.start();
+    this.#cancels.set(
+      "trim",
+      scheduler.every(TRIM_CRON, () => this.#trim()),
+    );
+    this.#every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
+    this.#everySlow();
+    const streams = this.#plan.sensors.reduce((sum, { streams }) => sum + streams.length, 0);
+    events.emit({ type: "NodeReady", sensors: this.#sensors.length, streams });
+  }
+
+  #every(name: string, everyMs: number, task: () => void): void {
+    const again = (): void => {
+      this.#cancels.set(name, this.#world.clock.after(everyMs, again));
+      task();
+    };
+    this.#cancels.set(name, this.#world.clock.after(everyMs, again));
+  }
+
+  /** The slow tick waits for itself: a card that stalls delays it, and starves the watchdog when it does so for a minute. */
+  #everySlow(): void {
+    const again = (): void => {
+      this.#busy = this.#slowTick().finally(() => {
+        if (!this.#stopped) this.#cancels.set("slow", this.#world.clock.after(SLOW_TICK_MS, again));
+      });
+    };
+    this.#cancels.set("slow", this.#world.clock.after(0, again));
+  }
+
+  #fastTick(): void {
+    const nowMs = this.#world.clock.monotonicMs();
+    for (const sensor of this.#sensors) sensor.tick(nowMs);
+    this.#ingest.tick(nowMs);
+  }
+
+  async #slowTick(): Promise<void> {
+    await this.#time.tick();
+    if (this.#time.now() === null) this.#world.live.shedUnlabelled(WAITING_CHUNKS_MAX);
+    const isClosed = await this.#closer.run();
+    this.#mark("OUTBOX_FAILED", !isClosed);
+    this.#mark("LIVE_FULL", this.#ingest.isFull);
+    this.#publisher.wake();
+    await this.#publisher.tick();
+    this.#tellStatus();
+    if (this.#world.outbox.standing().pendingBytes > this.#plan.storage.outbox.maxBytes) await this.#trim();
+    if (isClosed) this.#options.heartbeat?.();
+  }
+
+  #mark(code: string, isWrong: boolean): void {
+    if (isWrong) this.#problems.add(code);
+    else this.#problems.delete(code);
+  }
+
+  /** A new status leaves every 300 s, and when something changed. */
+  #tellStatus(): void {
+    const nowMs = this.#world.clock.monotonicMs();
+    const { isUp, conn } = this.#publisher.report;
+    if (!isUp) return;
+    const fingerprint = this.#status.fingerprint();
+    if (fingerprint === this.#statusSaid && nowMs - this.#statusSaidMs < STATUS_EVERY_S * 1_000) return;
+    this.#statusSaid = fingerprint;
+    this.#statusSaidMs = nowMs;
+    this.#publisher.say(this.#format.status(this.#status.online("online", conn)));
+  }
+
+  #anchored(offsetMs: number, how: Anchoring): void {
+    this.#ingest.anchor(offsetMs, this.#world.clock.monotonicMs(), how);
+    if (how === "first") labelWaiting(this.#world.live, offsetMs);
+  }
+
+  /** Metas that differ from what was last queued go through the outbox, before any summary that uses them. */
+  async #queueMetas(): Promise<void> {
+    const { outbox } = this.#world;
+    const rows: NewRow[] = [];
+    const facts = new Map<string, string>();
+    for (const { topic, rev, message } of this.#metas.entries) {
+      if ((await outbox.recall(`meta:${topic}`)) === rev) continue;
+      rows.push({ message, seq: null });
+      facts.set(`meta:${topic}`, rev);
+    }
+    if (rows.length > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt: this.#time.best() });
+  }
+
+  async #trim(): Promise<void> {
+    const { outbox, storage } = { outbox: this.#world.outbox, storage: this.#plan.storage };
+    const now = this.#time.now();
+    const before = (ageMs: number): EpochMs | null => (now === null ? null : ((now - ageMs) as EpochMs));
+    const limits = {
+      pendingBytesMax: storage.outbox.maxBytes,
+      acknowledgedBefore: before(REPLAY_MS),
+      pendingBefore: before(storage.outbox.maxAgeMs),
+      egressBefore: before(storage.egress.keepMs),
+      egressBytesMax: storage.egress.maxBytes,
+    };
+    let rows = 0;
+    try {
+      for (;;) {
+        const step = await outbox.trim(limits);
+        rows += step.rows;
+        if (!step.more) break;
+        await this.#world.clock.breathe();
+      }
+    } catch (error) {
+      this.#world.events.emit({ type: "OutboxFailed", code: "trim", detail: error instanceof Error ? error.message : String(error) });
+    }
+    if (rows > 0) this.#world.events.emit({ type: "OutboxTrimmed", rows });
+  }
+
+  #makePublisher(): Publisher {
+    const { inFlightMax, ackTimeoutMs } = this.#plan.broker;
+    return new Publisher(
+      {
+        ...this.#world,
+        time: this.#time,
+        will: (conn) => this.#format.status(this.#status.lost(conn)),
+        greeting: (conn) => this.#format.status(this.#status.online("online", conn)),
+      },
+      { inFlightMax, ackTimeoutMs },
+    );
+  }
+
+  #makeStatusDesk(): StatusDesk {
+    return new StatusDesk({
+      plan: this.#plan,
+      identity: this.#options.identity,
+      outbox: this.#world.outbox,
+      time: this.#time,
+      sensors: this.#sensors,
+      nodeRev: this.#metas.nodeRev,
+      standing: this.#problems,
+      connection: () => this.#publisher.report,
+    });
+  }
+
+  #makeCloser(marks: Awaited<ReturnType<Outbox["marks"]>>): Closer {
+    const simulated = new Set(this.#plan.sensors.filter(({ port }) => port.is === "replay" || port.is === "simulator").map(({ id }) => id));
+    return new Closer(
+      {
+        ...this.#world,
+        ingest: this.#ingest,
+        time: this.#time,
+        format: this.#format,
+        metas: this.#metas,
+        node: this.#plan.node.id,
+        isSimulated: (sensor) => simulated.has(sensor),
+        onMade: (made) => {
+          this.#publisher.wake();
+          this.#options.onMade?.(made);
+        },
+      },
+      this.#plan.sensors.filter(({ enabled }) => enabled).flatMap(({ streams }) => streams),
+      marks,
+    );
+  }
+}

@@ -1,0 +1,284 @@
+import type { SensorPlan } from "../config/plan.ts";
+import { SensorCounters } from "../core/events/counters.ts";
+import { type Link, type LinkEvent, stepLink } from "../core/machine/link.ts";
+import type { SerialSettings } from "../core/units/port.ts";
+import { type MonotonicMs, monotonicMs } from "../core/units/time.ts";
+import type { BusEvent, DiscardReason, Passage, ReadingDetail, RequestBody, Session, SessionSink } from "../driver-api/driver.ts";
+import type { SensorState } from "../formats/documents.ts";
+import type { Cancel, Clock } from "../ports/clock.ts";
+import type { Crypto } from "../ports/crypto.ts";
+import type { Events } from "../ports/events.ts";
+import type { FieldPort, GpioBus, PortEvent, PortFault, ReplayBus, SerialBus } from "../ports/field-port.ts";
+import type { Ingest, Intake } from "./ingest.ts";
+
+export interface SensorWorld {
+  readonly clock: Clock;
+  readonly crypto: Crypto;
+  readonly events: Events;
+  readonly serial: SerialBus;
+  readonly gpio: GpioBus;
+  readonly replay: ReplayBus;
+  readonly ingest: Ingest;
+  /** The operator said `onStartFailure: fail`, and it did. */
+  onFatal(code: string): void;
+}
+
+// These do not pass by waiting: they are tried again slowly, in case somebody mends them.
+const LASTING_FAULTS: readonly PortFault[] = ["permission", "settings", "unsupported", "ended"];
+
+// An older kernel stamps edges with another clock: a stamp that is not of the last seconds is not used.
+const STAMP_AGE_MS_MAX = 10_000;
+
+/**
+ * One sensor: its port, its driver's session and its timers. The link machine decides when the port is opened and given up; what
+ * happens here stays here, whatever a driver does.
+ */
+export class Sensor implements SessionSink {
+  readonly plan: SensorPlan;
+  readonly counters = new SensorCounters();
+  readonly #world: SensorWorld;
+  readonly #session: Session;
+  readonly #intake: Intake;
+  readonly #timers = new Map<string, Cancel>();
+  #link: Link = { is: "closed" };
+  #everOpen = false;
+  #port: FieldPort | null = null;
+  /** Counts opened ports, so that an event of an older one is known. */
+  #portNumber = 0;
+  #settings: SerialSettings | null = null;
+  #cancelRetry: Cancel | null = null;
+  #openedAtMs = 0;
+  /** Monotonic time at which what is being handled happened. */
+  #nowMs = 0 as MonotonicMs;
+
+  constructor(world: SensorWorld, plan: SensorPlan) {
+    this.plan = plan;
+    this.#world = world;
+    this.#session = plan.driver.start(plan.options);
+    this.#intake = world.ingest.addSensor(plan.channels, plan.streams, this.counters);
+    if (plan.port.is === "serial") this.#settings = plan.port.settings;
+  }
+
+  get state(): SensorState {
+    if (!this.plan.enabled) return "disabled";
+    const { trouble } = this;
+    return trouble === null ? "ok" : trouble === "silent" ? "silent" : "fault";
+  }
+
+  /** Why the sensor is not `ok`, as a code; null when it is. */
+  get trouble(): string | null {
+    const link = this.#link;
+    if (link.is === "open") return link.alive ? null : "silent";
+    return link.is === "waiting" || link.is === "given-up" || link.is === "opening" ? link.code : null;
+  }
+
+  start(): void {
+    if (this.plan.enabled) this.#step({ type: "start" });
+  }
+
+  /** Called every flush: finds silence. */
+  tick(nowMs: MonotonicMs): void {
+    if (this.#link.is !== "open") return;
+    const { withinMs, lastLifeMs } = this.#intake;
+    if (withinMs === null) return;
+    if (nowMs - lastLifeMs > withinMs) {
+      if (this.#link.alive) this.#world.events.emit({ type: "SensorSilent", sensor: this.plan.id });
+      this.#step({ type: "silence" });
+    } else if (!this.#link.alive && lastLifeMs > this.#openedAtMs) {
+      this.#world.events.emit({ type: "SensorAlive", sensor: this.plan.id });
+      this.#step({ type: "life" });
+    }
+  }
+
+  stop(): void {
+    this.#step({ type: "stop" });
+  }
+
+  #step(event: LinkEvent): void {
+    const context = { onStartFailure: this.plan.onStartFailure, everOpen: this.#everOpen, jitter: this.#world.crypto.jitter() };
+    const { link, effects } = stepLink(this.#link, event, context);
+    const wasGivenUp = this.#link.is === "given-up";
+    this.#link = link;
+    if (link.is === "given-up" && !wasGivenUp) this.#world.events.emit({ type: "SensorGivenUp", sensor: this.plan.id, code: link.code });
+    for (const effect of effects) {
+      switch (effect.type) {
+        case "open":
+          this.#open();
+          break;
+        case "close":
+          this.#close(effect.reason);
+          break;
+        case "retryIn":
+          this.#cancelRetry?.();
+          this.#cancelRetry = this.#world.clock.after(effect.delayMs, () => this.#step({ type: "retryDue" }));
+          break;
+        case "failNode":
+          this.#world.onFatal(`${this.plan.id}: ${effect.code}`);
+          break;
+      }
+    }
+  }
+
+  #open(): void {
+    this.#portNumber++;
+    const number = this.#portNumber;
+    const listener = (event: PortEvent): void => {
+      if (number === this.#portNumber) this.#hear(event);
+    };
+    const { port } = this.plan;
+    switch (port.is) {
+      case "serial":
+        this.#port = this.#world.serial.open(port.path, this.#settings ?? port.settings, listener);
+        break;
+      case "gpio":
+        this.#port = this.#world.gpio.watch(port.lines, listener);
+        break;
+      case "replay":
+        this.#port = this.#world.replay.open(port, listener);
+        break;
+      case "simulator":
+        this.#world.clock.after(0, () => listener({ type: "opened", settings: {} }));
+        break;
+    }
+  }
+
+  #close(reason: string): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
+    this.#portNumber++;
+    this.#port?.close();
+    this.#port = null;
+    this.#ended(reason);
+  }
+
+  /** Tells ingest and the session that the port is gone, and forgets timers: a session starts over at `opened`. */
+  #ended(reason: string): void {
+    const atMs = this.#world.clock.monotonicMs();
+    this.#intake.closed(atMs);
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+    this.#tell({ type: "closed", atMs, reason });
+  }
+
+  #hear(event: PortEvent): void {
+    const atMs = this.#world.clock.monotonicMs();
+    switch (event.type) {
+      case "opened":
+        return this.#opened(event.settings, atMs);
+      case "bytes":
+        this.counters.bytes += event.data.byteLength;
+        return this.#tell({ type: "bytes", atMs, data: event.data });
+      case "edge": {
+        this.counters.edges++;
+        const atNs = event.atNs ?? this.#world.clock.monotonicNs();
+        const stampMs = Number(atNs) / 1e6;
+        const isPlausible = stampMs <= atMs && atMs - stampMs < STAMP_AGE_MS_MAX;
+        return this.#tell({ type: "edge", atMs, line: event.line, rising: event.rising, atNs }, isPlausible ? monotonicMs(stampMs) : atMs);
+      }
+      case "lost":
+        this.counters.lostEdges += event.count ?? 1;
+        return;
+      case "closed": {
+        this.#port = null;
+        this.#ended(event.code);
+        const { code, detail, remedy } = event;
+        if (this.#link.is === "open" || !this.#isRepeated(code))
+          this.#world.events.emit({ type: "SensorClosed", sensor: this.plan.id, code, detail, remedy });
+        return this.#step({ type: "closed", code, lasting: LASTING_FAULTS.includes(code) });
+      }
+    }
+  }
+
+  /** The same trouble at every attempt is said once. */
+  #isRepeated(code: string): boolean {
+    return this.#link.is === "opening" && this.#link.code === code;
+  }
+
+  #opened(settings: Extract<BusEvent, { type: "opened" }>["settings"], atMs: MonotonicMs): void {
+    this.#everOpen = true;
+    this.counters.opened++;
+    this.#openedAtMs = atMs;
+    this.#intake.opened(atMs);
+    this.#world.events.emit({ type: "SensorOpened", sensor: this.plan.id });
+    this.#step({ type: "opened" });
+    this.#tell({ type: "opened", atMs, settings });
+  }
+
+  /** `happenedMs`: when it happened in the field, which is when what the session makes of it counts. */
+  #tell(event: BusEvent, happenedMs: MonotonicMs = event.atMs): void {
+    this.#nowMs = happenedMs;
+    try {
+      this.#session.handle(event, this);
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      this.#world.events.emit({ type: "DriverThrew", sensor: this.plan.id, detail });
+      if (event.type !== "closed") this.fault("driver-threw", "reopen");
+    }
+  }
+
+  // What the session asks for.
+
+  reading(channel: string, value: number | null, detail?: ReadingDetail): void {
+    this.#intake.reading(channel, value, detail, this.#nowMs);
+  }
+
+  passage(channel: string, passage: Passage): void {
+    this.#intake.passage(channel, passage, this.#nowMs);
+  }
+
+  total(channel: string, value: number, detail?: { readonly modulus?: number }): void {
+    this.#intake.total(channel, value, detail?.modulus, this.#nowMs);
+  }
+
+  identity(channel: string, bytes: Uint8Array): void {
+    this.#intake.identity(channel, bytes);
+  }
+
+  /** No port of today can tell which bytes answer which question; buses that can will come with their drivers. */
+  request(tag: string, _body: RequestBody, _timeoutMs: number): void {
+    this.#world.clock.after(0, () => this.#tell({ type: "noReply", atMs: this.#world.clock.monotonicMs(), tag, reason: "exception" }));
+  }
+
+  write(data: Uint8Array): void {
+    this.#port?.write(data);
+  }
+
+  reopen(settings: SerialSettings): void {
+    this.#settings = settings;
+    this.#world.clock.after(0, () => this.#step({ type: "reopen" }));
+  }
+
+  signal(name: "break" | "dtr" | "rts", on: boolean): void {
+    this.#port?.signal(name, on);
+  }
+
+  expect(withinMs: number | null): void {
+    this.#intake.expect(withinMs);
+  }
+
+  /** The device spoke about itself: that is life, and says nothing about people. */
+  about(_facts: object): void {
+    this.#intake.lastLifeMs = this.#nowMs;
+  }
+
+  timer(name: string, afterMs: number | null): void {
+    this.#timers.get(name)?.();
+    this.#timers.delete(name);
+    if (afterMs === null) return;
+    const cancel = this.#world.clock.after(afterMs, () => {
+      this.#timers.delete(name);
+      this.#tell({ type: "timer", atMs: this.#world.clock.monotonicMs(), name });
+    });
+    this.#timers.set(name, cancel);
+  }
+
+  discard(reason: DiscardReason, byteCount: number): void {
+    this.counters.discard(reason, byteCount);
+  }
+
+  fault(code: string, retry: "reopen" | "never"): void {
+    this.#world.events.emit({ type: "SensorFault", sensor: this.plan.id, code });
+    // After this event: a session that is in the middle of one must not be told that its port closed.
+    this.#world.clock.after(0, () => this.#step({ type: "fault", code, retry }));
+  }
+}

@@ -1,0 +1,168 @@
+import type { NodePlan } from "../config/plan.ts";
+import type { SensorCounters } from "../core/events/counters.ts";
+import { HOUR_MS, isoUtc } from "../core/units/time.ts";
+import type { Health, LostStatus, OnlineStatus, Problem, SensorState } from "../formats/documents.ts";
+import type { Outbox } from "../ports/outbox.ts";
+import type { ConnectionReport } from "./publisher.ts";
+import type { Sensor } from "./sensor.ts";
+import type { TimeDesk } from "./time-desk.ts";
+
+/** How often the status is renewed on the broker, seconds. */
+export const STATUS_EVERY_S = 300;
+// A summary of six numbers with its envelope and its row; only used to say how long the outbox would last.
+const SUMMARY_BYTES_TYPICAL = 800;
+
+/** Who the node is in this run. */
+export interface NodeIdentity {
+  readonly version: string;
+  /** First 8 hex digits of the SHA-256 of the config file. */
+  readonly configRev: string;
+  readonly bootId: string;
+}
+
+/** One sensor as `stoep status` shows it. */
+export interface LocalSensor {
+  readonly state: SensorState;
+  readonly trouble: string | null;
+  readonly driver: string;
+  /** Whether everything that came in is accounted for. */
+  readonly balanced: boolean;
+  /** Null for sensors of people: such counters are the people count. */
+  readonly counters: SensorCounters | null;
+}
+
+/** What the node tells on its Unix socket: the published status, and what only matters on the spot. */
+export interface LocalStatus {
+  readonly status: OnlineStatus;
+  readonly connection: ConnectionReport;
+  readonly outbox: { readonly rows: number; readonly bytes: number; readonly capacityHours: number };
+  readonly live: { readonly bytes: number };
+  readonly memory: { readonly residentBytes: number };
+  readonly uptimeSeconds: number;
+  readonly sensors: Readonly<Record<string, LocalSensor>>;
+}
+
+export interface StatusWorld {
+  readonly plan: NodePlan;
+  readonly identity: NodeIdentity;
+  readonly outbox: Outbox;
+  readonly time: TimeDesk;
+  readonly sensors: readonly Sensor[];
+  readonly nodeRev: string;
+  /** Problems of the node itself that others found: codes. */
+  readonly standing: ReadonlySet<string>;
+  connection(): ConnectionReport;
+}
+
+/** Writes the status documents. Remembers since when a problem has been there. */
+export class StatusDesk {
+  readonly #world: StatusWorld;
+  readonly #since = new Map<string, string | null>();
+
+  constructor(world: StatusWorld) {
+    this.#world = world;
+  }
+
+  online(state: "online" | "offline", conn: number): OnlineStatus {
+    const { plan, identity, outbox, time, nodeRev, sensors } = this.#world;
+    const standing = outbox.standing();
+    const problems = this.#problems();
+    return {
+      v: 1,
+      node: plan.node.id,
+      instance: outbox.instance,
+      boot: identity.bootId,
+      conn,
+      state,
+      at: isoUtc(time.best()),
+      every: STATUS_EVERY_S,
+      health: healthOf(problems),
+      problems,
+      version: identity.version,
+      rev: nodeRev,
+      config: { active: identity.configRev, rejected: null },
+      time: { state: time.state() ?? "untrusted", errorMs: null },
+      outbox: {
+        pending: standing.pendingRows,
+        firstUnacked: standing.firstUnackedSeq,
+        lastSeq: standing.lastSeq,
+        hours: capacityHours(plan),
+        lost: standing.lost,
+      },
+      sensors: Object.fromEntries(sensors.map((sensor) => [sensor.plan.id, sensor.state])),
+      expires: { cert: null, ca: null, ipDatabase: null },
+    };
+  }
+
+  lost(conn: number): LostStatus {
+    const { plan, identity, outbox } = this.#world;
+    return { v: 1, state: "lost", node: plan.node.id, instance: outbox.instance, boot: identity.bootId, conn };
+  }
+
+  /** What changes tell a subscriber something: a new status is published when this text changes. */
+  fingerprint(): string {
+    const { health, problems, sensors, time } = this.online("online", 0);
+    return JSON.stringify([health, problems.map(({ code, sensor }) => [code, sensor]), sensors, time.state]);
+  }
+
+  local(live: { readonly bytes: number }, residentBytes: number, uptimeSeconds: number): LocalStatus {
+    const { outbox, plan, sensors } = this.#world;
+    const standing = outbox.standing();
+    const connection = this.#world.connection();
+    return {
+      status: this.online("online", connection.conn),
+      connection,
+      outbox: { rows: standing.pendingRows, bytes: standing.pendingBytes, capacityHours: capacityHours(plan) },
+      live,
+      memory: { residentBytes },
+      uptimeSeconds,
+      sensors: Object.fromEntries(sensors.map((sensor) => [sensor.plan.id, localSensor(sensor)])),
+    };
+  }
+
+  #problems(): readonly Problem[] {
+    const found: { code: string; sensor: string | null }[] = [...this.#world.standing].map((code) => ({ code, sensor: null }));
+    if (this.#world.time.state() === null) found.push({ code: "TIME_UNTRUSTED", sensor: null });
+    if (!this.#world.connection().isUp) found.push({ code: "BROKER_AWAY", sensor: null });
+    for (const sensor of this.#world.sensors) {
+      const { trouble, plan } = sensor;
+      if (trouble !== null) found.push({ code: `SENSOR_${trouble.toUpperCase().replaceAll("-", "_")}`, sensor: plan.id });
+    }
+    const keys = new Set(found.map(({ code, sensor }) => `${code} ${sensor}`));
+    for (const key of this.#since.keys()) if (!keys.has(key)) this.#since.delete(key);
+    return found.map(({ code, sensor }) => ({ code, sensor, since: this.#sinceOf(`${code} ${sensor}`) }));
+  }
+
+  #sinceOf(key: string): string | null {
+    const known = this.#since.get(key);
+    if (known !== undefined && known !== null) return known;
+    const now = this.#world.time.now();
+    const since = now === null ? null : isoUtc(now);
+    this.#since.set(key, since);
+    return since;
+  }
+}
+
+// Nothing leaves, or nothing may leave.
+const FAILING: readonly string[] = ["TIME_UNTRUSTED", "OUTBOX_FAILED", "LIVE_FULL"];
+
+function healthOf(problems: readonly Problem[]): Health {
+  if (problems.some(({ code }) => FAILING.includes(code))) return "failing";
+  return problems.length > 0 ? "degraded" : "ok";
+}
+
+function localSensor(sensor: Sensor): LocalSensor {
+  const { state, trouble, plan, counters } = sensor;
+  const isOfPeople = plan.channels.some(({ sensitivity }) => sensitivity !== "environmental");
+  return { state, trouble, driver: plan.driver.name, balanced: counters.balanced, counters: isOfPeople ? null : counters };
+}
+
+/** How many hours of summaries the outbox takes before the oldest go. */
+function capacityHours(plan: NodePlan): number {
+  let perHour = 0;
+  for (const sensor of plan.sensors) {
+    for (const stream of sensor.streams) if (stream.policy.is !== "withheld") perHour += HOUR_MS / stream.windowMs;
+  }
+  const byBytes = perHour === 0 ? Number.POSITIVE_INFINITY : plan.storage.outbox.maxBytes / (perHour * SUMMARY_BYTES_TYPICAL);
+  return Math.floor(Math.min(byBytes, plan.storage.outbox.maxAgeMs / HOUR_MS));
+}
