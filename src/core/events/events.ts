@@ -29,6 +29,7 @@ export type NodeEvent =
   | { readonly type: "WindowsSkipped"; readonly stream: StreamId; readonly from: string; readonly to: string }
   | { readonly type: "BalanceBroken"; readonly what: string }
   | { readonly type: "LiveStoreDiscarded"; readonly because: string }
+  | { readonly type: "LiveStoreOnDisk"; readonly path: string }
   | { readonly type: "LiveStoreFull" }
   | { readonly type: "OutboxQuarantined"; readonly path: string }
   | { readonly type: "OutboxFailed"; readonly code: string; readonly detail: string }
@@ -65,6 +66,10 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   WindowsSkipped: { level: "warn", says: "windows from before the start are too old to be published as missing" },
   BalanceBroken: { level: "error", says: "counters do not balance: a bug" },
   LiveStoreDiscarded: { level: "warn", says: "readings of an earlier run could not be used" },
+  LiveStoreOnDisk: {
+    level: "warn",
+    says: "storage.live is not memory (tmpfs): readings are kept in the process instead, and a restart loses open windows",
+  },
   LiveStoreFull: { level: "error", says: "the live store is full: readings are dropped and counted" },
   OutboxQuarantined: { level: "error", says: "node.db was damaged: it was put aside and a new instance begun" },
   OutboxFailed: { level: "error", says: "the outbox could not be written; it is opened again" },

@@ -1,0 +1,54 @@
+import { listDrivers } from "../adapters/driver-loader.ts";
+import type { ChannelSpec, Driver } from "../driver-api/driver.ts";
+import { type Command, EXIT, JSON_OPTION, table } from "./command.ts";
+import { OWN_DRIVERS } from "./node-file.ts";
+
+export const drivers: Command = {
+  name: "drivers",
+  says: "list the drivers that come with Stoep, or tell about one",
+  takes: "[NAME]",
+  wordsMax: 1,
+  options: { json: JSON_OPTION },
+  example: "stoep drivers sds011",
+  async run(typed, output) {
+    const all = await listDrivers(OWN_DRIVERS);
+    const name = typed.words[0];
+    if (name === undefined) {
+      const facts = all.map(({ name: id, port, summary }) => ({ name: id, port, summary }));
+      output.out(typed.flag("json") ? JSON.stringify(facts, null, 2) : table(all.map((one) => [one.name, `${one.port.padEnd(10)} ${one.summary}`])).join("\n"));
+      return EXIT.ok;
+    }
+    const driver = all.find((one) => one.name === name);
+    if (driver === undefined) {
+      output.err(`stoep drivers: there is no driver "${name}". stoep drivers lists them.`);
+      return EXIT.usage;
+    }
+    const channels = channelsOf(driver);
+    const { name: id, port, summary, serial } = driver;
+    output.out(typed.flag("json") ? JSON.stringify({ name: id, port, summary, serial, channels }, null, 2) : text(driver, channels));
+    return EXIT.ok;
+  },
+};
+
+/** The channels with default options; null when options must be given first. */
+function channelsOf(driver: Driver): readonly ChannelSpec[] | null {
+  const options = driver.options.safeParse({});
+  return options.success ? driver.channels(options.data) : null;
+}
+
+function text(driver: Driver, channels: readonly ChannelSpec[] | null): string {
+  const rows = (channels ?? []).map(({ name, quantity, unit, range, sensitivity }): [string, string] => [
+    name,
+    `${quantity}, ${range[0]} to ${range[1]} ${unit}, ${sensitivity}`,
+  ]);
+  const baud = driver.serial === undefined ? "" : `, ${driver.serial.baudRate} baud`;
+  return [
+    `${driver.name}: ${driver.summary}`,
+    `Port: ${driver.port}${baud}`,
+    "",
+    "Channels",
+    ...(channels === null ? ["  depend on its options: see its README"] : table(rows)),
+    "",
+    `More: drivers/${driver.name}/README.md`,
+  ].join("\n");
+}

@@ -1,0 +1,63 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type DriverSearchPath, loadDriver } from "../adapters/driver-loader.ts";
+import type { ConfigProblem } from "../config/problem.ts";
+import { driversNeeded, type ParsedNodeFile, parseNodeFile } from "../config/node-file.ts";
+import type { NodePlan } from "../config/plan.ts";
+import { planNode } from "../config/plan-node.ts";
+import type { Driver } from "../driver-api/driver.ts";
+
+/** Where the drivers that come with Stoep are: beside `src`, compiled or not. */
+export const OWN_DRIVERS = fileURLToPath(new URL("../../drivers", import.meta.url));
+
+const REV_DIGITS = 8;
+
+/** A config file as far as it could be read. */
+export interface ReadFile {
+  readonly parsed: ParsedNodeFile | null;
+  readonly problems: readonly ConfigProblem[];
+  /** First 8 hex digits of the SHA-256 of the file. */
+  readonly rev: string;
+}
+
+/** Reads and parses; a file that cannot be read is a problem at its first line. */
+export function readNodeFile(file: string): ReadFile {
+  try {
+    const text = readFileSync(file, "utf8");
+    const parsed = parseNodeFile(text, file);
+    return { parsed, problems: parsed.problems, rev: createHash("sha256").update(text).digest("hex").slice(0, REV_DIGITS) };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const message = code === "ENOENT" ? "there is no such file; config/node.example.yaml is one to start from" : `cannot be read (${code})`;
+    return { parsed: null, problems: [{ file, line: 1, column: 1, path: "", message, severity: "error" }], rev: "" };
+  }
+}
+
+/** The plan of a config file, with the drivers it names. Opens no port and needs no secret. */
+export async function planFile(file: string): Promise<{ plan: NodePlan | null; problems: readonly ConfigProblem[]; rev: string }> {
+  const { parsed, problems, rev } = readNodeFile(file);
+  if (parsed === null) return { plan: null, problems, rev };
+  const drivers = new Map<string, Driver>();
+  const missing = new Map<string, string>();
+  const paths = searchPaths(parsed, dirname(resolve(file)));
+  for (const name of driversNeeded(parsed)) {
+    const loaded = await loadDriver(name, paths);
+    if (loaded.is === "loaded") drivers.set(name, loaded.driver);
+    else missing.set(name, loaded.message);
+  }
+  const planned = planNode(parsed, drivers, missing);
+  return { plan: planned.plan, problems: planned.problems, rev };
+}
+
+function searchPaths(parsed: ParsedNodeFile, base: string): readonly DriverSearchPath[] {
+  const own = (parsed.config?.driverPaths ?? []).map(({ path, sha256 }) => ({ path: resolve(base, path), ...(sha256 === undefined ? {} : { sha256 }) }));
+  return [...own, { path: OWN_DRIVERS }];
+}
+
+/** Socket of a node, beside its live store; null when nothing names one. */
+export function controlPath(config: { readonly storage?: { readonly live?: string | null } } | null): string | null {
+  const live = config?.storage?.live;
+  return live === undefined || live === null || live === "memory" ? null : join(live, "stoep.sock");
+}

@@ -1,0 +1,142 @@
+import { readFileSync } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { serveControl } from "../adapters/control-socket.ts";
+import { cronScheduler } from "../adapters/cron-scheduler.ts";
+import { createGpioBus } from "../adapters/gpio/gpio-bus.ts";
+import { createHost } from "../adapters/host.ts";
+import { createMqttBroker, type TextProvider } from "../adapters/mqtt/mqtt-broker.ts";
+import { createReplayBus } from "../adapters/replay-bus.ts";
+import { fetchSecret } from "../adapters/secrets.ts";
+import { createSerialBus } from "../adapters/serial-bus.ts";
+import { createServiceManager } from "../adapters/service-manager.ts";
+import { openLiveStore } from "../adapters/sqlite/live-store.ts";
+import { openOutbox } from "../adapters/sqlite/outbox.ts";
+import { createSystemClock } from "../adapters/system-clock.ts";
+import { createSystemCrypto } from "../adapters/system-crypto.ts";
+import type { BrokerPlan, NodePlan, StringRef } from "../config/plan.ts";
+import { parseCapture } from "../driver-api/golden.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Events } from "../ports/events.ts";
+import type { Host } from "../ports/host.ts";
+import type { MadeSummary } from "../runtime/closer.ts";
+import { Node, type StopReport } from "../runtime/node.ts";
+import { hasPeople, peopleProblem, withoutPeople } from "../runtime/people.ts";
+import { softwareVersion } from "./version.ts";
+
+/** The live store sheds the oldest and counts them beyond this: hours of readings of 20 sensors (hot-path measurements §8.11). */
+const LIVE_BYTES_MAX = 64 * 1024 * 1024;
+
+export interface ServiceOptions {
+  readonly plan: NodePlan;
+  /** The config file: captures are found relative to it. */
+  readonly file: string;
+  readonly rev: string;
+  events(clock: Clock): Events;
+  fatal(why: string): void;
+  readonly onMade?: (made: MadeSummary) => void;
+}
+
+/** A node with everything real around it. */
+export interface Service {
+  readonly node: Node;
+  stop(why: string): Promise<StopReport>;
+}
+
+/** Composes the real world and starts the node in it. Rejects when a store cannot be opened or a secret is missing. */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const clock = createSystemClock(process.env);
+  const crypto = createSystemCrypto();
+  const host = createHost();
+  const events = options.events(clock);
+  const manager = await createServiceManager(process.env, process.pid);
+  const plan = await keepable(options.plan, host, events);
+  await mkdir(plan.storage.directory, { recursive: true, mode: 0o700 });
+  const outbox = await openOutbox({ directory: plan.storage.directory, randomBytes: (count) => crypto.randomBytes(count) });
+  const livePath = await livePathOf(plan, host, events);
+  const live = openLiveStore({ path: livePath, instance: outbox.instance, bootId: clock.bootId, bytesMax: LIVE_BYTES_MAX });
+  if (live.discarded !== null) events.emit({ type: "LiveStoreDiscarded", because: live.discarded });
+  const base = dirname(resolve(options.file));
+  const world = {
+    clock,
+    crypto,
+    events,
+    live,
+    outbox,
+    scheduler: cronScheduler,
+    serial: createSerialBus({ clock }),
+    gpio: createGpioBus({ clock }),
+    replay: createReplayBus({ clock, readText: (path) => readFile(resolve(base, path), "utf8"), parseCapture }),
+    broker: createMqttBroker(brokerOptions(plan)),
+    residentBytes: () => host.residentBytes(),
+  };
+  const node = await Node.start(plan, world, {
+    identity: { version: softwareVersion(), configRev: options.rev, bootId: clock.bootId.slice(0, 8) },
+    heartbeat: () => manager.watchdog(),
+    onFatal: options.fatal,
+    ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
+  });
+  const control = plan.storage.live === null ? null : await serveControl(join(plan.storage.live, "stoep.sock"), { "/status": () => node.status() });
+  manager.ready();
+  return {
+    node,
+    async stop(why) {
+      manager.stopping();
+      const report = await node.stop(why);
+      await control?.close();
+      manager.close();
+      return report;
+    },
+  };
+}
+
+/** Streams of people are withheld where this machine cannot keep their readings in memory. */
+async function keepable(plan: NodePlan, host: Host, events: Events): Promise<NodePlan> {
+  if (!hasPeople(plan)) return plan;
+  const problem = await peopleProblem(host);
+  if (problem === null) return plan;
+  events.emit({ type: "PrivacyWithheld", ...problem });
+  return withoutPeople(plan);
+}
+
+/** The file of the live store; null, the memory of this process, where the folder is not memory. */
+async function livePathOf(plan: NodePlan, host: Host, events: Events): Promise<string | null> {
+  const { live } = plan.storage;
+  if (live === null) return null;
+  await mkdir(live, { recursive: true, mode: 0o700 });
+  if ((await host.folder(live))?.on === "memory") return join(live, "live.db");
+  events.emit({ type: "LiveStoreOnDisk", path: live });
+  return null;
+}
+
+function brokerOptions({ node, broker }: NodePlan): Parameters<typeof createMqttBroker>[0] {
+  const { url, protocol, keepAliveMs, username, password, tls } = broker;
+  return {
+    url,
+    protocol,
+    clientId: node.id,
+    keepAliveMs,
+    ...(username === null ? {} : { username: provider(username) }),
+    ...(password === null ? {} : { password: provider(password) }),
+    tls: tlsOptions(tls),
+  };
+}
+
+function tlsOptions(tls: BrokerPlan["tls"]): { ca?: TextProvider; cert?: TextProvider; key?: TextProvider } {
+  return {
+    ...(tls.ca === null ? {} : { ca: pem(tls.ca) }),
+    ...(tls.cert === null ? {} : { cert: pem(tls.cert) }),
+    ...(tls.key === null ? {} : { key: provider(tls.key) }),
+  };
+}
+
+const provider =
+  (reference: StringRef): TextProvider =>
+  async () =>
+    fetchSecret(reference, process.env);
+
+/** A certificate is public: a plain string is the path of its file. */
+const pem =
+  (reference: StringRef): TextProvider =>
+  async () =>
+    typeof reference === "string" ? readFileSync(reference, "utf8") : fetchSecret(reference, process.env);

@@ -1,0 +1,77 @@
+import { join } from "node:path";
+import { askControl, ControlError } from "../adapters/control-socket.ts";
+import type { LocalSensor, LocalStatus } from "../runtime/status.ts";
+import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, table } from "./command.ts";
+import { controlPath, readNodeFile } from "./node-file.ts";
+
+// Exit codes of `--check`, for monitoring: CONTRACT §6.
+const HEALTH_EXIT = { ok: 0, degraded: 1, failing: 2 } as const;
+
+export const status: Command = {
+  name: "status",
+  says: "ask the running node how it is",
+  takes: "[FILE]",
+  wordsMax: 1,
+  options: {
+    json: JSON_OPTION,
+    check: { type: "boolean", says: "exit 0 when all is well, 1 when degraded, 2 when failing or not running" },
+    socket: { type: "string", value: "PATH", says: "socket of the node, instead of the one that FILE names" },
+  },
+  example: "stoep status --check",
+  async run(typed, output) {
+    const path = typed.text("socket") ?? socketOf(typed.words[0] ?? DEFAULT_FILE);
+    try {
+      const answer = (await askControl(path, "/status")) as LocalStatus;
+      output.out(typed.flag("json") ? JSON.stringify(answer, null, 2) : text(answer));
+      return typed.flag("check") ? HEALTH_EXIT[answer.status.health] : EXIT.ok;
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error;
+      output.err(`stoep status: ${error.message}. What to do: ${error.remedy}`);
+      return typed.flag("check") ? HEALTH_EXIT.failing : EXIT.unavailable;
+    }
+  },
+};
+
+/** The socket of the node that a config file describes; the usual place when the file cannot be read. */
+function socketOf(file: string): string {
+  return controlPath(readNodeFile(file).parsed?.config ?? null) ?? join("/run/stoep", "stoep.sock");
+}
+
+function text({ status: node, connection, outbox, live, memory, uptimeSeconds, sensors }: LocalStatus): string {
+  const broker = connection.isUp ? `connected to ${connection.address}` : `not connected${connection.trouble === null ? "" : ` (${connection.trouble})`}`;
+  const facts: [string, string][] = [
+    ["node", `${node.node}, instance ${node.instance}, up ${duration(uptimeSeconds)}`],
+    ["health", node.health],
+    ["clock", node.time.state],
+    ["broker", broker],
+    ["outbox", `${outbox.rows} waiting (${kilobytes(outbox.bytes)}), room for about ${outbox.capacityHours} h, last seq ${node.outbox.lastSeq}`],
+    ["memory", `${kilobytes(memory.residentBytes)} resident, ${kilobytes(live.bytes)} live store`],
+  ];
+  const problems = node.problems.map(({ code, sensor, since }): [string, string] => [sensor ?? "node", `${code}${since === null ? "" : ` since ${since}`}`]);
+  return [
+    ...table(facts),
+    "",
+    "Sensors",
+    ...table(Object.entries(sensors).map(([id, sensor]) => [id, describe(sensor)])),
+    ...(problems.length === 0 ? [] : ["", "Problems", ...table(problems)]),
+    "",
+  ].join("\n");
+}
+
+function describe({ state, trouble, driver, balanced, counters }: LocalSensor): string {
+  const verdict = balanced ? "counters balance" : "COUNTERS DO NOT BALANCE";
+  const head = `${state.padEnd(8)} ${driver}${trouble === null ? "" : ` (${trouble})`}`;
+  if (counters === null) return `${head}, ${verdict} (not shown: they would count people)`;
+  const lost = [...Object.entries(counters.dropped), ...Object.entries(counters.discardedBytes).map(([reason, bytes]) => [`${reason} bytes`, bytes] as const)];
+  const shown = lost.filter(([, count]) => count > 0).map(([reason, count]) => `${count} ${reason}`);
+  return `${head}, ${counters.stored} readings${counters.setAside > 0 ? `, ${counters.setAside} set aside` : ""}${shown.length > 0 ? `, not used: ${shown.join(", ")}` : ""}, ${verdict}`;
+}
+
+function kilobytes(bytes: number): string {
+  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e3).toFixed(0)} kB`;
+}
+
+function duration(seconds: number): string {
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`;
+}
