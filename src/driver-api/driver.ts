@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { Framers } from "../core/framing/framers.ts";
 import type { CellAxes, Direction, RoadUser } from "../core/reading/direction.ts";
-import type { Sensitivity } from "../core/reading/quantity.ts";
+import type { Quantity, Sensitivity } from "../core/reading/quantity.ts";
 import type { OpenedPort, SerialSettings } from "../core/units/port.ts";
 import type { MonotonicMs } from "../core/units/time.ts";
 
@@ -14,6 +14,8 @@ export type DriverModule = (api: DriverApi) => Driver;
  */
 export interface DriverApi extends Framers {
   readonly z: typeof z;
+  /** The vocabulary entry of a quantity, for drivers whose options name one; null when the vocabulary has no such name. */
+  findQuantity(name: string): Quantity | null;
 }
 
 /** The kinds of port that a driver can stand on. `simulator` has no hardware: only timers, and its summaries are flagged. */

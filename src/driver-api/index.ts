@@ -4,7 +4,7 @@ export type { DelimiterOptions } from "../core/framing/delimiter-framer.ts";
 export type { Framer, FrameSink, FramingFault } from "../core/framing/framer.ts";
 export type { HeaderOptions } from "../core/framing/header-framer.ts";
 export type { Cell, CellAxes, Direction, RoadUser } from "../core/reading/direction.ts";
-export type { Sensitivity } from "../core/reading/quantity.ts";
+export type { Quantity, Sensitivity } from "../core/reading/quantity.ts";
 export type { OpenedPort, SerialSettings } from "../core/units/port.ts";
 export type { MonotonicMs } from "../core/units/time.ts";
 export type {
