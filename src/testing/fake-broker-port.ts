@@ -127,8 +127,12 @@ class FakeLink implements BrokerLink {
   end(): void {
     if (this.#here === "ending" || this.#here === "closed") return;
     this.#here = "ending";
-    this.#afterTrips(1, () => this.#links.delete(this));
-    this.#world.clock.after(Math.min(2 * this.#world.oneWayMs, END_MS_MAX), () => this.#close({ is: "asked" }));
+    const closed = () => this.#close({ is: "asked" });
+    this.#afterTrips(1, () => {
+      this.#links.delete(this);
+      this.#afterTrips(1, closed);
+    });
+    this.#world.clock.after(END_MS_MAX, closed);
   }
 
   destroy(): void {
@@ -211,10 +215,13 @@ class FakeLink implements BrokerLink {
   }
 
   #acknowledge(token: number, reasonCode: number, lateMs: number): void {
-    this.#world.clock.after(lateMs, () => {
+    const send = () => {
       this.#inFlight -= 1;
       if (this.#links.has(this)) this.#afterTrips(1, () => this.#emit({ type: "acknowledged", token, reasonCode }));
-    });
+    };
+    // At once where it is not late: before whatever arrives at this same instant.
+    if (lateMs === 0) send();
+    else this.#world.clock.after(lateMs, send);
   }
 
   #publishWill(): void {
