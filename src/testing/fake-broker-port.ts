@@ -97,7 +97,7 @@ class FakeLink implements BrokerLink {
   readonly #cancelTimeout: Cancel;
   /** Our end: may publish only while open. */
   #here: "opening" | "open" | "ending" | "closed" = "opening";
-  /** Messages that the broker has not acknowledged. */
+  /** Published, and no acknowledgement is here yet: what must not exceed Receive Maximum (MQTT 5 §4.9). */
   #inFlight = 0;
 
   constructor(
@@ -119,8 +119,12 @@ class FakeLink implements BrokerLink {
 
   publish(message: Message, token: number): void {
     if (this.#here !== "open") return;
+    this.#inFlight += 1;
+    const breach = this.#breach(message);
     this.#afterTrips(1, () => {
-      if (this.#links.has(this)) this.#publishArrives(message, token);
+      if (!this.#links.has(this)) return;
+      if (breach === null) this.#publishArrives(message, token);
+      else this.breakOff({ is: "disconnected", reasonCode: breach });
     });
   }
 
@@ -174,12 +178,6 @@ class FakeLink implements BrokerLink {
   }
 
   #publishArrives(message: Message, token: number): void {
-    this.#inFlight += 1;
-    const breach = this.#breach(message);
-    if (breach !== null) {
-      this.breakOff({ is: "disconnected", reasonCode: breach });
-      return;
-    }
     const answer = this.#port.onPublish(this.#port.publishes++, message);
     switch (answer.is) {
       case "acknowledge": {
@@ -215,9 +213,12 @@ class FakeLink implements BrokerLink {
   }
 
   #acknowledge(token: number, reasonCode: number, lateMs: number): void {
-    const send = () => {
+    const arrive = () => {
       this.#inFlight -= 1;
-      if (this.#links.has(this)) this.#afterTrips(1, () => this.#emit({ type: "acknowledged", token, reasonCode }));
+      this.#emit({ type: "acknowledged", token, reasonCode });
+    };
+    const send = () => {
+      if (this.#links.has(this)) this.#afterTrips(1, arrive);
     };
     // At once where it is not late: before whatever arrives at this same instant.
     if (lateMs === 0) send();
