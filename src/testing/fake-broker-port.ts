@@ -114,14 +114,14 @@ class FakeLink implements BrokerLink {
     this.#listener = listener;
     this.#attempt = port.attempts++;
     this.#cancelTimeout = world.clock.after(request.timeoutMs, () => this.#close({ is: "timeout" }));
-    this.#afterTrips(1, () => this.#connectArrives());
+    this.#afterTrip(() => this.#connectArrives());
   }
 
   publish(message: Message, token: number): void {
     if (this.#here !== "open") return;
     this.#inFlight += 1;
     const breach = this.#breach(message);
-    this.#afterTrips(1, () => {
+    this.#afterTrip(() => {
       if (!this.#links.has(this)) return;
       if (breach === null) this.#publishArrives(message, token);
       else this.breakOff({ is: "disconnected", reasonCode: breach });
@@ -132,9 +132,9 @@ class FakeLink implements BrokerLink {
     if (this.#here === "ending" || this.#here === "closed") return;
     this.#here = "ending";
     const closed = () => this.#close({ is: "asked" });
-    this.#afterTrips(1, () => {
+    this.#afterTrip(() => {
       this.#links.delete(this);
-      this.#afterTrips(1, closed);
+      this.#afterTrip(closed);
     });
     this.#world.clock.after(END_MS_MAX, closed);
   }
@@ -157,10 +157,10 @@ class FakeLink implements BrokerLink {
     switch (answer.is) {
       case "accept":
         this.#links.add(this);
-        this.#afterTrips(1, () => this.#connackArrives());
+        this.#afterTrip(() => this.#connackArrives());
         return;
       case "fail":
-        this.#afterTrips(1, () => this.#close(answer.cause));
+        this.#afterTrip(() => this.#close(answer.cause));
         return;
       case "ignore":
         return;
@@ -218,7 +218,7 @@ class FakeLink implements BrokerLink {
       this.#emit({ type: "acknowledged", token, reasonCode });
     };
     const send = () => {
-      if (this.#links.has(this)) this.#afterTrips(1, arrive);
+      if (this.#links.has(this)) this.#afterTrip(arrive);
     };
     // At once where it is not late: before whatever arrives at this same instant.
     if (lateMs === 0) send();
@@ -234,8 +234,8 @@ class FakeLink implements BrokerLink {
     this.#port.received.push({ topic, payload: payload.slice(), retain, expirySeconds, isWill, attempt: this.#attempt, at });
   }
 
-  #afterTrips(count: number, task: () => void): void {
-    this.#world.clock.after(count * this.#world.oneWayMs, task);
+  #afterTrip(task: () => void): void {
+    this.#world.clock.after(this.#world.oneWayMs, task);
   }
 
   #close(cause: CloseCause): void {
@@ -244,7 +244,7 @@ class FakeLink implements BrokerLink {
     this.#here = "closed";
     this.#cancelTimeout();
     // The broker notices a little later, unless it knows already or has had our DISCONNECT.
-    this.#afterTrips(1, () => this.#publishWill());
+    this.#afterTrip(() => this.#publishWill());
     this.#listener({ type: "closed", cause: isAsked ? { is: "asked" } : cause });
   }
 

@@ -154,7 +154,7 @@ export class FakeConnection {
     const chunk = Buffer.alloc(CHUNK_BYTES);
     while (this.hugeBytesWritten < bodyBytes && !this.socket.destroyed) {
       this.hugeBytesWritten += chunk.length;
-      if (!this.socket.write(chunk)) await Promise.race([once(this.socket, "drain"), this.closed]);
+      if (!this.socket.write(chunk)) await Promise.race([new Promise<void>((taken) => this.socket.once("drain", taken)), this.closed]);
     }
   }
 
