@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 const DAY_MS = 86_400_000;
+const LOOPBACK = "DNS:localhost, IP:127.0.0.1";
 
 /** Paths of one certificate and its key, and the PEM texts. */
 export interface Issued {
@@ -25,10 +26,13 @@ export interface Validity {
 export class CertificateAuthority {
   readonly dir: string;
   readonly caPath: string;
+  /** PEM of the authority itself, which is self-signed, and of its key. */
   readonly ca: string;
+  readonly key: string;
   #issuedCount = 0;
 
-  private constructor(dir: string, caPath: string, ca: string) {
+  private constructor(dir: string, caPath: string, ca: string, key: string) {
+    this.key = key;
     this.dir = dir;
     this.caPath = caPath;
     this.ca = ca;
@@ -42,19 +46,25 @@ export class CertificateAuthority {
     await writeFile(join(dir, "index.txt"), "");
     await writeFile(join(dir, "serial"), "1000\n");
     await writeFile(join(dir, "ca.cnf"), CA_CONFIG);
-    return new CertificateAuthority(dir, caPath, await readFile(caPath, "utf8"));
+    return new CertificateAuthority(dir, caPath, await readFile(caPath, "utf8"), await readFile(join(dir, "ca.key"), "utf8"));
   }
 
-  /** A certificate for `commonName`, good for localhost and 127.0.0.1 as a server, and for a client. */
-  async issue(commonName: string, { fromDays, toDays }: Validity = { fromDays: -1, toDays: 1 }): Promise<Issued> {
+  /** A certificate for `commonName`, for a client, or for a server by the names in `altNames`. */
+  async issue(commonName: string, validity: Validity = { fromDays: -1, toDays: 1 }, altNames = LOOPBACK): Promise<Issued> {
+    const { fromDays, toDays } = validity;
     const name = `${++this.#issuedCount}-${commonName}`;
     const path = (end: string) => join(this.dir, `${name}.${end}`);
     const request = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", `/CN=${commonName}`];
     await run("openssl", [...request, "-keyout", path("key"), "-out", path("csr")]);
+    await writeFile(path("ext"), `subjectAltName = ${altNames}\n`);
     const dates = ["-startdate", asn1Time(fromDays), "-enddate", asn1Time(toDays)];
-    await run("openssl", ["ca", "-batch", "-notext", "-config", "ca.cnf", ...dates, "-in", path("csr"), "-out", path("pem")], {
-      cwd: this.dir,
-    });
+    await run(
+      "openssl",
+      ["ca", "-batch", "-notext", "-config", "ca.cnf", "-extfile", path("ext"), ...dates, "-in", path("csr"), "-out", path("pem")],
+      {
+        cwd: this.dir,
+      },
+    );
     const [cert, key] = await Promise.all([readFile(path("pem"), "utf8"), readFile(path("key"), "utf8")]);
     return { certPath: path("pem"), keyPath: path("key"), cert, key };
   }
@@ -75,12 +85,9 @@ certificate = ca.pem
 private_key = ca.key
 default_md = sha256
 policy = any
-x509_extensions = leaf
 unique_subject = no
 [any]
 commonName = supplied
-[leaf]
-subjectAltName = DNS:localhost, IP:127.0.0.1
 `;
 
 /** `20261123100000Z`. */

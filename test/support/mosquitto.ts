@@ -28,6 +28,8 @@ export interface MosquittoOptions {
   readonly persistence?: boolean;
   /** Working folder; a new temporary one by default, removed by `stop`. */
   readonly dir?: string;
+  /** Files that the configuration names, by path: an ACL, a password file. */
+  readonly files?: Readonly<Record<string, string>>;
   /** The scheme in `url`. */
   readonly scheme?: "mqtt" | "mqtts";
 }
@@ -57,6 +59,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   await mkdir(dir, { recursive: true });
   const port = await freePort();
   await writeFile(join(dir, "mosquitto.conf"), configText(port, dir, options), { mode: 0o600 });
+  for (const [path, text] of Object.entries(options.files ?? {})) await writeFile(path, text, { mode: 0o600 });
   const run = new Run(program, join(dir, "mosquitto.conf"), port);
   await run.start();
   return {
