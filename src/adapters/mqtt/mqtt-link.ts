@@ -1,0 +1,216 @@
+import type { Socket } from "node:net";
+import { type IClientOptions, type IPublishPacket, MqttClient, type Packet } from "mqtt";
+import type { Message } from "../../core/anonymise/message.ts";
+import type { BrokerEvent, BrokerLink, BrokerListener, CloseCause, ConnectRequest } from "../../ports/broker.ts";
+import { connackLimits, connackReason } from "./connack.ts";
+import { InboundGuard } from "./inbound-guard.ts";
+import { type Endpoint, openSocket, remoteAddress, type TlsMaterial } from "./open-socket.ts";
+
+/** How long a broker may take to close after our DISCONNECT (promised by `BrokerLink.end`). */
+const END_TIMEOUT_MS = 1_000;
+/** Longest keep alive that fits in a CONNECT. */
+const KEEP_ALIVE_SECONDS_MAX = 65_535;
+/** DISCONNECT with reason 0x00, the same two bytes in MQTT 5 (§3.14.2.1: zero may be left out) and MQTT 3.1.1. */
+const DISCONNECT = Uint8Array.of(0xe0, 0x00);
+/** The only error of MQTT.js that is not about the protocol; it has no code. */
+const KEEPALIVE_TIMEOUT = "Keepalive timeout";
+
+/** What one connection is made with: read from the providers for it, and not kept after it. */
+export interface Credentials {
+  readonly username?: string;
+  readonly password?: string;
+  readonly tls: TlsMaterial;
+}
+
+/** What all connections of a broker share. */
+export interface LinkSettings {
+  readonly endpoint: Endpoint;
+  readonly protocol: 4 | 5;
+  readonly clientId: string;
+  readonly keepAliveMs: number;
+  readonly inboundBytesMax: number;
+  readonly credentials: () => Promise<Credentials>;
+}
+
+/**
+ * One connection: a socket of ours with an MQTT.js client on it. The socket is made here and not by MQTT.js, so that what arrives
+ * can be measured first, and so that cutting it needs nobody's consent. The first cause of an end is the one that is reported.
+ */
+export class MqttLink implements BrokerLink {
+  readonly #settings: LinkSettings;
+  readonly #listener: BrokerListener;
+  #socket: Socket | null = null;
+  #client: MqttClient | null = null;
+  #timer: NodeJS.Timeout;
+  #cause: CloseCause | null = null;
+  #isConnected = false;
+  #isClosed = false;
+  /** Reason code of the PUBACK that MQTT.js is handling: its callback does not tell 0x10 from 0. */
+  #pubackReason = 0;
+
+  constructor(settings: LinkSettings, request: ConnectRequest, listener: BrokerListener) {
+    this.#settings = settings;
+    this.#listener = listener;
+    this.#timer = setTimeout(() => this.#cut({ is: "timeout" }), request.timeoutMs);
+    void this.#open(request);
+  }
+
+  publish({ topic, payload, retain, expirySeconds }: Message, token: number): void {
+    if (!this.#isConnected || this.#cause !== null) return;
+    const properties = this.#settings.protocol === 5 ? { properties: messageProperties(expirySeconds) } : {};
+    this.#client?.publish(topic, asBuffer(payload), { qos: 1, retain, ...properties }, (_error, packet) => {
+      // Without a packet it is MQTT.js giving up on a connection that breaks: `closed` will say so.
+      if (packet !== undefined) this.#emit({ type: "acknowledged", token, reasonCode: this.#pubackReason });
+    });
+  }
+
+  end(): void {
+    if (this.#cause !== null) return;
+    if (this.#socket === null) {
+      this.destroy();
+      return;
+    }
+    this.#cause = { is: "asked" };
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.destroy(), END_TIMEOUT_MS);
+    // Past MQTT.js, whose `end` waits for every acknowledgement, without a limit (mqttjs/MQTT.js#952), or sends no DISCONNECT at all.
+    this.#socket.end(DISCONNECT);
+  }
+
+  destroy(): void {
+    this.#cut({ is: "asked" });
+  }
+
+  async #open(request: ConnectRequest): Promise<void> {
+    let credentials: Credentials;
+    try {
+      credentials = await this.#settings.credentials();
+      if (this.#cause !== null) return;
+      this.#socket = openSocket(this.#settings.endpoint, credentials.tls);
+    } catch (error) {
+      // A secret that cannot be read or a PEM text that OpenSSL refuses. Only the code goes on: the message may quote the secret.
+      this.#cut({ is: "network", code: errorCode(error) ?? "CREDENTIALS_UNAVAILABLE" });
+      return;
+    }
+    this.#startClient(this.#socket, clientOptions(this.#settings, credentials, request));
+  }
+
+  #startClient(socket: Socket, options: IClientOptions): void {
+    const client = new MqttClient(() => socket, options);
+    const guard = new InboundGuard(this.#settings.inboundBytesMax);
+    // These listeners stand before those of MQTT.js, so the guard is first to see each chunk.
+    socket.on("data", (chunk: Buffer) => {
+      const problem = guard.check(chunk);
+      if (problem !== null) this.#cut({ is: "protocol", detail: problem });
+    });
+    socket.on("error", (error) => {
+      const code = errorCode(error);
+      this.#cut(code === null ? { is: "protocol", detail: error.message } : { is: "network", code });
+    });
+    client.on("packetreceive", (packet) => this.#received(packet));
+    client.on("connect", () => this.#connected(socket));
+    // After a parser error MQTT.js may stay deaf on an open socket (seen with an illegal PUBACK code), so any error ends the link.
+    client.on("error", (error) => {
+      this.#cut(error.message === KEEPALIVE_TIMEOUT ? { is: "timeout" } : { is: "protocol", detail: error.message });
+    });
+    client.on("close", () => this.#closed({ is: "network", code: "EOF" }));
+    this.#client = client;
+    client.connect();
+  }
+
+  #received(packet: Packet): void {
+    switch (packet.cmd) {
+      case "puback":
+        this.#pubackReason = packet.reasonCode ?? 0;
+        return;
+      case "connack": {
+        const reasonCode = connackReason(packet);
+        if (reasonCode !== 0) this.#cut({ is: "refused", reasonCode });
+        return;
+      }
+      case "disconnect":
+        this.#cut({ is: "disconnected", reasonCode: packet.reasonCode ?? 0 });
+        return;
+      default:
+        return;
+    }
+  }
+
+  #connected(socket: Socket): void {
+    if (this.#cause !== null) return;
+    const limits = connackLimits({ properties: this.#client?.serverProperties ?? {} });
+    if (limits === null) {
+      this.#cut({ is: "protocol", detail: "limits in the CONNACK are not legal" });
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#isConnected = true;
+    this.#emit({ type: "connected", address: remoteAddress(socket), ...limits });
+  }
+
+  /** Ends the connection without a word to the broker; `closed` follows when the socket is gone. */
+  #cut(cause: CloseCause): void {
+    this.#cause ??= cause;
+    if (this.#socket === null) queueMicrotask(() => this.#closed(cause));
+    else this.#socket.destroy();
+  }
+
+  #closed(causeIfNone: CloseCause): void {
+    if (this.#isClosed) return;
+    clearTimeout(this.#timer);
+    this.#client = null;
+    this.#cause ??= causeIfNone;
+    this.#isClosed = true;
+    this.#listener({ type: "closed", cause: this.#cause });
+  }
+
+  #emit(event: BrokerEvent): void {
+    if (!this.#isClosed) this.#listener(event);
+  }
+}
+
+function clientOptions(settings: LinkSettings, { username, password }: Credentials, request: ConnectRequest): IClientOptions {
+  const isV5 = settings.protocol === 5;
+  const { will, timeoutMs } = request;
+  return {
+    protocolVersion: settings.protocol,
+    clientId: settings.clientId,
+    keepalive: Math.min(Math.max(1, Math.ceil(settings.keepAliveMs / 1_000)), KEEP_ALIVE_SECONDS_MAX),
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    will: {
+      topic: will.topic,
+      payload: asBuffer(will.payload),
+      qos: 1,
+      retain: will.retain,
+      ...(isV5 ? { properties: messageProperties(will.expirySeconds) } : {}),
+    },
+    ...(isV5 ? { properties: { sessionExpiryInterval: 0, maximumPacketSize: settings.inboundBytesMax } } : {}),
+    clean: true,
+    manualConnect: true,
+    reconnectPeriod: 0,
+    // Ours was started before, and counts the credentials too: it fires first.
+    connectTimeout: timeoutMs,
+    resubscribe: false,
+    queueQoSZero: false,
+    // Otherwise mqtt-packet keeps 65536 two-byte buffers, 7 MB, to save an allocation per number.
+    writeCache: false,
+    // MQTT.js would print the CONNECT, password included, when DEBUG is set in the environment.
+    log: () => {},
+  };
+}
+
+function messageProperties(expirySeconds: number | null): NonNullable<IPublishPacket["properties"]> {
+  const format = { payloadFormatIndicator: true, contentType: "application/json" };
+  return expirySeconds === null ? format : { ...format, messageExpiryInterval: expirySeconds };
+}
+
+/** The same bytes, not a copy. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** What Node calls an error of the system, TLS or OpenSSL; null when it is none of those. */
+function errorCode(error: unknown): string | null {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
+}

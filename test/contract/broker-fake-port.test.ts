@@ -1,0 +1,26 @@
+import { FakeBrokerPort } from "../../src/testing/fake-broker-port.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { brokerContract } from "./broker-contract.ts";
+
+const STEP_MS = 10;
+const STEPS_MAX = 1_000;
+
+brokerContract("in memory", async (mood) => {
+  const clock = new ManualClock();
+  const broker = new FakeBrokerPort({ clock });
+  if (mood === "refusing") broker.onConnect = () => ({ is: "fail", cause: { is: "refused", reasonCode: 0x87 } });
+  if (mood === "silent") broker.onConnect = () => ({ is: "ignore" });
+  return {
+    broker,
+    received: () => broker.received,
+    until: async (done) => {
+      for (let step = 0; !done(); step++) {
+        if (step === STEPS_MAX) throw new Error(`not within ${STEPS_MAX * STEP_MS} virtual ms`);
+        clock.advance(STEP_MS);
+      }
+    },
+    settle: async () => clock.advance(2_000),
+    cut: async () => broker.closeAll(),
+    stop: async () => {},
+  };
+});
