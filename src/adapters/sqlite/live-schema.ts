@@ -1,0 +1,40 @@
+/** Counted up with each change of the schema below, and of the record in `core/reading/record.ts`. */
+export const LIVE_VERSION = 1;
+
+/**
+ * Schema of live.db. It is never migrated: a file of another version is discarded, for it holds readings of minutes.
+ *
+ * `chunk.id` is never reused, since whoever walks over chunks may delete some and add others in between. `window_start_ms` is
+ * null while the wall clock is not trusted. The index costs one entry a flush, not one a reading.
+ */
+export const LIVE_SCHEMA = `
+CREATE TABLE binding (
+  one      INTEGER PRIMARY KEY CHECK (one = 1),
+  instance TEXT NOT NULL,
+  boot     TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE stream (
+  idx INTEGER PRIMARY KEY,
+  id  TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE chunk (
+  id              INTEGER PRIMARY KEY AUTOINCREMENT,
+  sensitivity     TEXT NOT NULL,
+  window_ms       INTEGER NOT NULL,
+  window_start_ms INTEGER,
+  from_ms         REAL NOT NULL,
+  to_ms           REAL NOT NULL,
+  data            BLOB NOT NULL
+) STRICT;
+CREATE INDEX chunk_class ON chunk (window_ms, window_start_ms, from_ms, sensitivity);
+`;
+
+/** The same readings as rows, for people and tests. TEMP, so that nothing of it is in the file. */
+export const READING_VIEW = `
+CREATE TEMP VIEW reading AS
+SELECT stream.id AS stream, r.at_ms, r.value, r.covers_ms, r.cell, r.marks,
+       chunk.sensitivity, chunk.window_ms, chunk.window_start_ms
+FROM chunk, unpack(chunk.data) AS r JOIN stream ON stream.idx = r.stream
+`;

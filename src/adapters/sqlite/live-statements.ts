@@ -1,0 +1,36 @@
+import type { Sensitivity } from "../../core/reading/quantity.ts";
+import type { HeldWindow, StoredChunk } from "../../ports/live-store.ts";
+import type { Connection } from "./database.ts";
+
+const CHUNK = `id, sensitivity, window_ms AS "windowMs", window_start_ms AS "window", from_ms AS "fromMs", to_ms AS "toMs", data`;
+
+/** Everything that the live store ever asks SQLite, prepared. */
+export function prepareLive(db: Connection) {
+  return {
+    findStream: db.prepare<[string], number>("SELECT idx FROM stream WHERE id = ?").pluck(),
+    addStream: db.prepare<[string]>("INSERT INTO stream (id) VALUES (?)"),
+    append: db.prepare<[Sensitivity, number, number | null, number, number, Uint8Array]>(
+      "INSERT INTO chunk (sensitivity, window_ms, window_start_ms, from_ms, to_ms, data) VALUES (?, ?, ?, ?, ?, ?)",
+    ),
+    held: db.prepare<[], HeldWindow>(
+      `SELECT DISTINCT sensitivity, window_ms AS "windowMs", window_start_ms AS "window" FROM chunk ORDER BY 2, 3, 1`,
+    ),
+    idsOf: db
+      .prepare<[number, number | null], number>("SELECT id FROM chunk WHERE window_ms = ? AND window_start_ms = ? ORDER BY from_ms, id")
+      .pluck(),
+    unlabelledIds: db.prepare<[], number>("SELECT id FROM chunk WHERE window_start_ms IS NULL ORDER BY from_ms, id").pluck(),
+    chunk: db.prepare<[number], StoredChunk>(`SELECT ${CHUNK} FROM chunk WHERE id = ?`),
+    deleteUnlabelled: db.prepare<[number]>("DELETE FROM chunk WHERE id = ? AND window_start_ms IS NULL"),
+    due: db
+      .prepare<[number, number, Sensitivity], number>(
+        "SELECT id FROM chunk WHERE window_ms = ? AND window_start_ms < ? AND sensitivity = ?",
+      )
+      .pluck(),
+    waiting: db.prepare<[], { id: number; bytes: number }>(
+      "SELECT id, length(data) AS bytes FROM chunk WHERE window_start_ms IS NULL ORDER BY from_ms, id",
+    ),
+    delete: db.prepare<[number]>("DELETE FROM chunk WHERE id = ?"),
+  };
+}
+
+export type LiveStatements = ReturnType<typeof prepareLive>;

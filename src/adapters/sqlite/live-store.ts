@@ -1,0 +1,255 @@
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import { assert } from "../../core/assert.ts";
+import type { Sensitivity } from "../../core/reading/quantity.ts";
+import { ChunkReader, RECORD_BYTES } from "../../core/reading/record.ts";
+import type { StreamId } from "../../core/units/ids.ts";
+import type { DurationMs, EpochMs } from "../../core/units/time.ts";
+import { type HeldWindow, type LiveChunk, type LiveStore, LiveStoreError, type StoredChunk } from "../../ports/live-store.ts";
+import { assertSound, type Connection, closedOnError, IN_MEMORY, openDatabase, removeDatabase, storeFault } from "./database.ts";
+import { LIVE_SCHEMA, LIVE_VERSION, READING_VIEW } from "./live-schema.ts";
+import { type LiveStatements, prepareLive } from "./live-statements.ts";
+import { schemaVersion, stampVersion } from "./migrate.ts";
+
+/** Why a file that was there was deleted. */
+export type LiveDiscard = "other-instance" | "other-boot" | "other-version" | "damaged";
+
+export interface LiveStoreOptions {
+  /** The file, on tmpfs unless all its readings are environmental; null: the memory of this process. */
+  readonly path: string | null;
+  /** Instance of the node store. Readings belong to its marks: with a fresh node store they could be released a second time. */
+  readonly instance: string;
+  /** Name of this boot: monotonic times of another one mean nothing. */
+  readonly bootId: string;
+  /** The most that the file may grow to. The WAL needs up to `WAL_BYTES` more beside it. */
+  readonly bytesMax: number;
+}
+
+const PAGE_BYTES = 4096;
+const CHECKPOINT_PAGES = 1_000;
+/** Deleting writes zeros through the WAL: a slice keeps it short. 32 KB a full chunk. */
+const PURGE_CHUNKS_PER_TRANSACTION = 100;
+/** The longest WAL in normal use: what a checkpoint waits for, and one slice of a purge on top. */
+export const WAL_BYTES = CHECKPOINT_PAGES * PAGE_BYTES + PURGE_CHUNKS_PER_TRANSACTION * 32_000;
+
+/** Opens the live store; what cannot or must not be read is deleted, never kept aside: it holds readings of people. */
+export function openLiveStore(options: LiveStoreOptions): SqliteLiveStore {
+  const { path } = options;
+  try {
+    if (path === null) return new SqliteLiveStore(create(IN_MEMORY, options), IN_MEMORY, null);
+    const found = existsSync(path) ? reuse(path, options) : null;
+    if (found !== null && typeof found !== "string") return new SqliteLiveStore(found, path, null);
+    removeDatabase(path);
+    mkdirSync(dirname(path), { recursive: true });
+    // For nobody else's eyes; SQLite gives its WAL the mode of the file.
+    closeSync(openSync(path, "wx", 0o600));
+    return new SqliteLiveStore(create(path, options), path, found);
+  } catch (error) {
+    throw portError(error, path ?? IN_MEMORY);
+  }
+}
+
+function open(path: string, bytesMax: number): Connection {
+  const db = openDatabase(path, {
+    synchronous: "OFF", // Memory: there is nothing to sync to. On flash only environmental readings of minutes are at stake.
+    exclusive: true,
+    secureDelete: true,
+    checkpointPages: CHECKPOINT_PAGES,
+    walBytesMax: 0,
+  });
+  db.pragma(`max_page_count = ${Math.max(1, Math.floor(bytesMax / PAGE_BYTES))}`);
+  return db;
+}
+
+function create(path: string, { instance, bootId, bytesMax }: LiveStoreOptions): Connection {
+  const db = open(path, bytesMax);
+  const fill = db.transaction(() => {
+    db.exec(LIVE_SCHEMA);
+    stampVersion(db, LIVE_VERSION);
+    db.prepare("INSERT INTO binding (one, instance, boot) VALUES (1, ?, ?)").run(instance, bootId);
+  });
+  closedOnError(db, fill);
+  return db;
+}
+
+/** The store of an earlier run, or why there is none to be had. Looks at its binding before it looks at anything else. */
+function reuse(path: string, options: LiveStoreOptions): Connection | LiveDiscard {
+  try {
+    const db = open(path, options.bytesMax);
+    const discard = closedOnError(db, () => bindingProblem(db, options));
+    if (discard === null) return db;
+    db.close();
+    return discard;
+  } catch (error) {
+    const fault = storeFault(error, path);
+    if (fault === "damaged" || fault === "io") return "damaged";
+    throw error;
+  }
+}
+
+function bindingProblem(db: Connection, { instance, bootId }: LiveStoreOptions): LiveDiscard | null {
+  const version = schemaVersion(db);
+  // Killed between making the file and filling it.
+  if (version === 0) return "damaged";
+  if (version !== LIVE_VERSION) return "other-version";
+  const binding = db.prepare<[], { instance: string; boot: string }>("SELECT instance, boot FROM binding").get();
+  if (binding?.instance !== instance) return "other-instance";
+  if (binding.boot !== bootId) return "other-boot";
+  assertSound(db);
+  // A kill may have come between a purge and its checkpoint.
+  emptyWal(db);
+  return null;
+}
+
+function emptyWal(db: Connection): void {
+  const [outcome] = db.pragma("wal_checkpoint(TRUNCATE)") as { busy: number }[];
+  // A busy checkpoint reports success and leaves the readings in the WAL (reliability reference §1.3).
+  if (outcome?.busy !== 0) throw new LiveStoreError("LIVE_IO", { cause: new Error("purged readings are still in the WAL") });
+}
+
+function portError(error: unknown, path: string): unknown {
+  const fault = storeFault(error, path);
+  return fault === null ? error : new LiveStoreError(fault === "full" ? "LIVE_FULL" : "LIVE_IO", { cause: error });
+}
+
+/** The live store in SQLite. Made by `openLiveStore`. */
+export class SqliteLiveStore implements LiveStore {
+  /** Why the file that was there before was deleted, or null. */
+  readonly discarded: LiveDiscard | null;
+  readonly #db: Connection;
+  readonly #path: string;
+  readonly #sql: LiveStatements;
+  readonly #indices = new Map<StreamId, number>();
+  #rowsDefined = false;
+
+  constructor(db: Connection, path: string, discarded: LiveDiscard | null) {
+    this.#db = db;
+    this.#path = path;
+    this.#sql = prepareLive(db);
+    this.discarded = discarded;
+  }
+
+  streamIndex(id: StreamId): number {
+    return this.#guard(() => {
+      const known = this.#indices.get(id);
+      if (known !== undefined) return known;
+      const index = this.#sql.findStream.get(id) ?? Number(this.#sql.addStream.run(id).lastInsertRowid);
+      this.#indices.set(id, index);
+      return index;
+    });
+  }
+
+  append(chunk: LiveChunk): void {
+    this.#guard(() => this.#insert(chunk));
+  }
+
+  held(): readonly HeldWindow[] {
+    return this.#guard(() => this.#sql.held.all());
+  }
+
+  read(windowMs: DurationMs, window: EpochMs): Iterable<StoredChunk> {
+    return this.#walk(windowMs, window);
+  }
+
+  unlabelled(): Iterable<StoredChunk> {
+    return this.#walk(null, null);
+  }
+
+  relabel(id: number, chunks: readonly LiveChunk[]): void {
+    this.#guard(() =>
+      this.#db.transaction(() => {
+        assert(this.#sql.deleteUnlabelled.run(id).changes === 1, `chunk ${id} waits for its window`);
+        for (const chunk of chunks) {
+          assert(chunk.window !== null, "a chunk is relabelled with a window");
+          this.#insert(chunk);
+        }
+      })(),
+    );
+  }
+
+  purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs): number {
+    return this.#guard(() => {
+      const ids = this.#sql.due.all(windowMs, before, sensitivity);
+      this.#erase(ids);
+      return ids.length;
+    });
+  }
+
+  shedUnlabelled(chunksMax: number): number {
+    return this.#guard(() => {
+      const waiting = this.#sql.waiting.all();
+      const surplus = waiting.slice(0, Math.max(0, waiting.length - chunksMax));
+      this.#erase(surplus.map((chunk) => chunk.id));
+      return surplus.reduce((records, chunk) => records + chunk.bytes / RECORD_BYTES, 0);
+    });
+  }
+
+  bytes(): number {
+    return this.#guard(() => {
+      const pages = Number(this.#db.pragma("page_count", { simple: true }));
+      const free = Number(this.#db.pragma("freelist_count", { simple: true }));
+      return (pages - free) * PAGE_BYTES;
+    });
+  }
+
+  close(): void {
+    this.#guard(() => this.#db.close());
+  }
+
+  /**
+   * The same readings as SQL rows, for people and tests: `SELECT * FROM reading` (stream, at_ms, value, covers_ms, cell, marks,
+   * sensitivity, window_ms, window_start_ms). Not part of the port: the runtime reads chunks.
+   */
+  query(sql: string, ...parameters: readonly unknown[]): readonly unknown[] {
+    if (!this.#rowsDefined) defineReadings(this.#db);
+    this.#rowsDefined = true;
+    return this.#db.prepare(sql).all(...parameters);
+  }
+
+  #insert(chunk: LiveChunk): void {
+    const { sensitivity, windowMs, window, fromMs, toMs, data } = chunk;
+    assert(data.byteLength > 0 && data.byteLength % RECORD_BYTES === 0, "a chunk holds whole records");
+    this.#sql.append.run(sensitivity, windowMs, window, fromMs, toMs, data);
+  }
+
+  /** Chunk by chunk with no statement left open in between, so that others may append and purge while somebody walks. */
+  *#walk(windowMs: DurationMs | null, window: EpochMs | null): Iterable<StoredChunk> {
+    const ids = this.#guard(() => (windowMs === null ? this.#sql.unlabelledIds.all() : this.#sql.idsOf.all(windowMs, window)));
+    for (const id of ids) {
+      const chunk = this.#guard(() => this.#sql.chunk.get(id));
+      if (chunk !== undefined) yield chunk;
+    }
+  }
+
+  /** Deletes chunks so that no copy is left: zeroed in the file by `secure_delete`, and out of the WAL by cutting it to nothing. */
+  #erase(ids: readonly number[]): void {
+    for (let at = 0; at < ids.length; at += PURGE_CHUNKS_PER_TRANSACTION) {
+      this.#db.transaction(() => {
+        for (const id of ids.slice(at, at + PURGE_CHUNKS_PER_TRANSACTION)) this.#sql.delete.run(id);
+      })();
+    }
+    if (ids.length > 0) emptyWal(this.#db);
+  }
+
+  #guard<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw portError(error, this.#path);
+    }
+  }
+}
+
+function defineReadings(db: Connection): void {
+  db.table("unpack", {
+    columns: ["stream", "at_ms", "value", "covers_ms", "cell", "marks"],
+    parameters: ["data"],
+    *rows(data: unknown) {
+      const records = new ChunkReader(data as Uint8Array);
+      for (let at = 0; at < records.count; at++) {
+        yield [records.stream(at), records.atMs(at), records.value(at), records.coversMs(at), records.cell(at), records.marks(at)];
+      }
+    },
+  });
+  db.exec(READING_VIEW);
+}

@@ -1,0 +1,102 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import {
+  assertSound,
+  type Connect,
+  type Connection,
+  closedOnError,
+  databaseFiles,
+  IN_MEMORY,
+  openDatabase,
+  removeDatabase,
+  StoreError,
+} from "./database.ts";
+import { migrate, schemaVersion } from "./migrate.ts";
+import { highWaterCrc } from "./outbox-row.ts";
+import { OUTBOX_MIGRATIONS } from "./outbox-schema.ts";
+
+/** Where the node store is, and how to connect to it. */
+export interface OutboxFile {
+  readonly path: string;
+  readonly connect: Connect | undefined;
+}
+
+/** Who the store is. */
+export interface StoreIdentity {
+  readonly instance: string;
+  readonly run: number;
+}
+
+const CHECKPOINT_PAGES = 500;
+const WAL_BYTES_MAX = 4 * 1024 * 1024;
+const INSTANCE = /^[0-9a-f]{8}$/;
+
+/** Opens node.db, made anew with `freshInstance` where there is none, and brings it to the newest schema. */
+export function openOutboxFile({ path, connect }: OutboxFile, freshInstance: () => string): Connection {
+  if (path !== IN_MEMORY) {
+    mkdirSync(dirname(path), { recursive: true });
+    // A WAL whose database was moved away belongs to that one.
+    if (!existsSync(path)) removeDatabase(path);
+  }
+  const db = openDatabase(
+    path,
+    { synchronous: "FULL", exclusive: false, secureDelete: false, checkpointPages: CHECKPOINT_PAGES, walBytesMax: WAL_BYTES_MAX },
+    connect,
+  );
+  return closedOnError(db, () => {
+    if (schemaVersion(db) === 0) create(db, freshInstance());
+    else inspect(db);
+    return db;
+  });
+}
+
+function create(db: Connection, instance: string): void {
+  db.transaction(() => {
+    migrate(db, OUTBOX_MIGRATIONS);
+    db.prepare("INSERT INTO store (one, instance, run, clean) VALUES (1, ?, 0, 1)").run(instance);
+    const crc = highWaterCrc({ position: 0, seq: 0, bytes: 0 });
+    db.prepare("INSERT INTO standing (one, position, seq, bytes, crc) VALUES (1, 0, 0, 0, ?)").run(crc);
+  })();
+}
+
+/** Migrates, but only what is whole: after a stop that was not clean the structure is checked first. */
+function inspect(db: Connection): void {
+  if (schemaVersion(db) <= OUTBOX_MIGRATIONS.length) {
+    const store = db.prepare<[], { instance: string; clean: number }>("SELECT instance, clean FROM store").get();
+    if (store === undefined || !INSTANCE.test(store.instance)) throw new StoreError("STORE_DAMAGED", "the store has no name");
+    if (store.clean !== 1) assertSound(db);
+  }
+  migrate(db, OUTBOX_MIGRATIONS);
+}
+
+/** Counts the run, and notes that the store is in use: whoever finds it so knows that the run did not end well. */
+export function beginRun(db: Connection): StoreIdentity {
+  const identity = db.prepare<[], StoreIdentity>("UPDATE store SET run = run + 1, clean = 0 RETURNING instance, run").get();
+  if (identity === undefined) throw new StoreError("STORE_DAMAGED", "the store has no name");
+  return identity;
+}
+
+/** Notes that nothing is under way, and empties the WAL into the file. */
+export function endRun(db: Connection): void {
+  db.prepare("UPDATE store SET clean = 1").run();
+  db.pragma("wal_checkpoint(TRUNCATE)");
+}
+
+/**
+ * Moves a damaged database aside, WAL and all, as `<path>.corrupt-<n>`, and deletes what was put there before. The database goes
+ * first: a power cut in between leaves a WAL without a database, which the next start deletes, never the reverse, which would
+ * bring an old state back to life.
+ */
+export function quarantine(path: string): string {
+  const directory = dirname(path);
+  const prefix = `${basename(path)}.corrupt-`;
+  const earlier = readdirSync(directory).filter((name) => name.startsWith(prefix));
+  const numbers = earlier.map((name) => Number.parseInt(name.slice(prefix.length), 10) || 0);
+  const target = join(directory, `${prefix}${Math.max(0, ...numbers) + 1}`);
+  const targets = databaseFiles(target);
+  for (const [index, file] of databaseFiles(path).entries()) {
+    if (existsSync(file)) renameSync(file, targets[index] ?? target);
+  }
+  for (const name of earlier) rmSync(join(directory, name), { force: true });
+  return target;
+}

@@ -1,0 +1,74 @@
+import type { LostRange } from "../../ports/outbox.ts";
+import type { Connection } from "./database.ts";
+import type { HighWater, StoredRow } from "./outbox-row.ts";
+
+const ROW = `position, seq, made_ms AS "madeMs", topic, payload, retain, expiry_s AS "expirySeconds", end_bytes AS "endBytes", crc`;
+
+export interface EgressRow {
+  readonly atMs: number;
+  readonly address: string;
+  readonly fromPosition: number;
+  readonly toPosition: number;
+  readonly fromSeq: number | null;
+  readonly toSeq: number | null;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** The columns of a row that limits are about. */
+export type RowSpan = Pick<StoredRow, "position" | "madeMs" | "endBytes">;
+
+/** Everything that the outbox ever asks SQLite, prepared. Each statement touches a bounded number of rows. */
+export function prepareOutbox(db: Connection) {
+  return {
+    addRow: db.prepare<[StoredRow]>(
+      `INSERT INTO outbox (position, seq, made_ms, topic, payload, retain, expiry_s, end_bytes, crc)
+       VALUES (:position, :seq, :madeMs, :topic, :payload, :retain, :expirySeconds, :endBytes, :crc)`,
+    ),
+    rowsAfter: db.prepare<[number, number], StoredRow>(`SELECT ${ROW} FROM outbox WHERE position > ? ORDER BY position LIMIT ?`),
+    rowsDownFrom: db.prepare<[number, number], StoredRow>(`SELECT ${ROW} FROM outbox WHERE position <= ? ORDER BY position DESC LIMIT ?`),
+    spansAfter: db.prepare<[number, number], RowSpan>(
+      `SELECT position, made_ms AS "madeMs", end_bytes AS "endBytes" FROM outbox WHERE position > ? ORDER BY position LIMIT ?`,
+    ),
+    endBytesAt: db.prepare<[number], number>("SELECT end_bytes FROM outbox WHERE position <= ? ORDER BY position DESC LIMIT 1").pluck(),
+    deleteRow: db.prepare<[number]>("DELETE FROM outbox WHERE position = ?"),
+    deleteRows: db.prepare<[number, number]>(
+      "DELETE FROM outbox WHERE position IN (SELECT position FROM outbox WHERE position <= ? ORDER BY position LIMIT ?)",
+    ),
+
+    standing: db.prepare<[], HighWater & { crc: number }>("SELECT position, seq, bytes, crc FROM standing"),
+    setStanding: db.prepare<[HighWater & { crc: number }]>(
+      "INSERT OR REPLACE INTO standing (one, position, seq, bytes, crc) VALUES (1, :position, :seq, :bytes, :crc)",
+    ),
+
+    marks: db.prepare<[], { stream: string; closedTo: number; lastStart: number | null }>(
+      `SELECT stream, closed_to_ms AS "closedTo", last_start_ms AS "lastStart" FROM mark`,
+    ),
+    setMark: db.prepare<[string, number, number | null]>(
+      "INSERT OR REPLACE INTO mark (stream, closed_to_ms, last_start_ms) VALUES (?, ?, ?)",
+    ),
+    fact: db.prepare<[string], string>("SELECT value FROM fact WHERE key = ?").pluck(),
+    setFact: db.prepare<[string, string]>("INSERT OR REPLACE INTO fact (key, value) VALUES (?, ?)"),
+
+    lost: db.prepare<[], LostRange>(`SELECT from_seq AS "fromSeq", to_seq AS "toSeq", reason FROM lost ORDER BY from_seq`),
+    clearLost: db.prepare("DELETE FROM lost"),
+    addLost: db.prepare<[LostRange]>("INSERT INTO lost (from_seq, to_seq, reason) VALUES (:fromSeq, :toSeq, :reason)"),
+
+    addEgress: db.prepare<[EgressRow]>(
+      `INSERT INTO egress (at_ms, address, from_position, to_position, from_seq, to_seq, rows, bytes)
+       VALUES (:atMs, :address, :fromPosition, :toPosition, :fromSeq, :toSeq, :rows, :bytes)`,
+    ),
+    egressFrom: db.prepare<[number], { id: number; atMs: number; toPosition: number }>(
+      `SELECT id, at_ms AS "atMs", to_position AS "toPosition" FROM egress WHERE id >= ? ORDER BY id LIMIT 1`,
+    ),
+    egressLast: db.prepare<[], number>("SELECT id FROM egress ORDER BY id DESC LIMIT 1").pluck(),
+    deleteEgressOlder: db.prepare<[number, number]>(
+      "DELETE FROM egress WHERE id IN (SELECT id FROM egress ORDER BY id LIMIT ?) AND at_ms < ?",
+    ),
+    deleteEgressBelow: db.prepare<[number, number]>(
+      "DELETE FROM egress WHERE id IN (SELECT id FROM egress WHERE id < ? ORDER BY id LIMIT ?)",
+    ),
+  };
+}
+
+export type OutboxStatements = ReturnType<typeof prepareOutbox>;

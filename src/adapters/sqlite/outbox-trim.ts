@@ -1,0 +1,96 @@
+import type { OutboxLimits } from "../../ports/outbox.ts";
+import { addLost } from "./lost-ranges.ts";
+import { type Counters, settledAt } from "./outbox-counters.ts";
+import type { OutboxStatements, RowSpan } from "./outbox-statements.ts";
+
+/** The most rows of a kind that one slice deletes: the event loop waits meanwhile. */
+export const TRIM_ROWS_MAX = 500;
+/** What a row of the egress log takes on the card: nine columns, six of them integers of up to 6 bytes, and `host:port`. */
+export const EGRESS_ROW_BYTES = 80;
+
+/** What one slice did. */
+export interface Trimmed {
+  readonly counters: Counters;
+  readonly rows: number;
+  readonly more: boolean;
+}
+
+/** Deletes one slice of what is beyond the limits. Inside a transaction. */
+export function trimSlice(sql: OutboxStatements, before: Counters, limits: OutboxLimits): Trimmed {
+  let counters = before;
+  const { pendingBefore } = limits;
+  if (pendingBefore !== null) counters = giveUp(sql, counters, "expired", (row) => row.madeMs < pendingBefore);
+  counters = giveUp(sql, counters, "outbox-full", (_row, ahead) => counters.endBytes - ahead > limits.pendingBytesMax);
+  const givenUp = counters.settled.position - before.settled.position;
+  const replayed = Math.min(replayedUpTo(sql, counters, limits), counters.settled.position);
+  const settled = sql.deleteRows.run(replayed, TRIM_ROWS_MAX).changes;
+  const egress = trimEgress(sql, limits);
+  return {
+    counters,
+    rows: givenUp + settled + egress,
+    more: givenUp >= TRIM_ROWS_MAX || settled === TRIM_ROWS_MAX || egress >= TRIM_ROWS_MAX,
+  };
+}
+
+/** Drops pending rows from the oldest on, while `beyond` says so of the row and of the running total ahead of it. */
+function giveUp(
+  sql: OutboxStatements,
+  counters: Counters,
+  reason: string,
+  beyond: (row: RowSpan, bytesAhead: number) => boolean,
+): Counters {
+  let upTo = counters.settled.position;
+  let ahead = counters.settled.bytes;
+  for (const row of sql.spansAfter.all(counters.settled.position, TRIM_ROWS_MAX)) {
+    if (!beyond(row, ahead)) break;
+    sql.deleteRow.run(row.position);
+    upTo = row.position;
+    ahead = row.endBytes;
+  }
+  if (upTo === counters.settled.position) return counters;
+  const settled = settledAt(sql, counters, upTo);
+  const dropped = { fromSeq: counters.settled.seq + 1, toSeq: settled.seq, reason };
+  return { ...counters, settled, lost: dropped.toSeq < dropped.fromSeq ? counters.lost : addLost(counters.lost, dropped) };
+}
+
+/**
+ * Up to which position rows need not be kept for replay any more: they were acknowledged before `acknowledgedBefore`, as the
+ * egress log tells, for a PUBACK of yesterday says nothing about how old a message was. What the broker refused has no entry of
+ * its own there: it goes with the next that has, or with age.
+ */
+function replayedUpTo(sql: OutboxStatements, counters: Counters, limits: OutboxLimits): number {
+  const { acknowledgedBefore, pendingBefore } = limits;
+  let upTo = acknowledgedBefore === null ? 0 : egressBefore(sql, acknowledgedBefore);
+  if (pendingBefore === null) return upTo;
+  for (const row of sql.spansAfter.all(upTo, TRIM_ROWS_MAX)) {
+    if (row.position > counters.settled.position || row.madeMs >= pendingBefore) break;
+    upTo = row.position;
+  }
+  return upTo;
+}
+
+/** Last position of the newest entry made before `at`, 0 when there is none. A binary search: entries are in order of time. */
+function egressBefore(sql: OutboxStatements, at: number): number {
+  let low = sql.egressFrom.get(0)?.id ?? 1;
+  let high = (sql.egressLast.get() ?? 0) + 1;
+  let found = 0;
+  while (low < high) {
+    const middle = low + Math.floor((high - low) / 2);
+    const entry = sql.egressFrom.get(middle);
+    if (entry !== undefined && entry.atMs < at) {
+      found = Math.max(found, entry.toPosition);
+      low = entry.id + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return found;
+}
+
+function trimEgress(sql: OutboxStatements, limits: OutboxLimits): number {
+  const { egressBefore: before, egressBytesMax } = limits;
+  const aged = before === null ? 0 : sql.deleteEgressOlder.run(TRIM_ROWS_MAX, before).changes;
+  const last = sql.egressLast.get() ?? 0;
+  const rowsMax = Math.max(1, Math.floor(egressBytesMax / EGRESS_ROW_BYTES));
+  return aged + sql.deleteEgressBelow.run(last - rowsMax + 1, TRIM_ROWS_MAX).changes;
+}
