@@ -82,7 +82,7 @@ export class FakeBrokerPort implements Broker {
 
   /** Breaks every connection, from the broker's side or in between; it then publishes the wills. */
   closeAll(cause: CloseCause = { is: "network", code: "ECONNRESET" }): void {
-    for (const link of [...this.#links]) link.breakOff(cause);
+    for (const link of this.#links) link.breakOff(cause);
   }
 }
 

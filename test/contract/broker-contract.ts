@@ -8,14 +8,14 @@ import { lostStatus, message } from "../support/messages.ts";
 export interface BrokerWorld {
   readonly broker: Broker;
   /** Messages and wills that the broker has, in order. */
-  received(): readonly Pick<Message, "topic" | "payload" | "retain">[];
+  readonly received: () => readonly Pick<Message, "topic" | "payload" | "retain">[];
   /** Lets time pass until `done` holds; rejects when that takes too long. */
-  until(done: () => boolean): Promise<void>;
+  readonly until: (done: () => boolean) => Promise<void>;
   /** Lets enough time pass for anything that is still under way to arrive. */
-  settle(): Promise<void>;
+  readonly settle: () => Promise<void>;
   /** Breaks the connections without a goodbye. */
-  cut(): Promise<void>;
-  stop(): Promise<void>;
+  readonly cut: () => Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** How a broker meets a client. */
