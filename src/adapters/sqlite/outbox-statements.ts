@@ -31,7 +31,7 @@ export function prepareOutbox(db: Connection) {
       `SELECT position, made_ms AS "madeMs", end_bytes AS "endBytes" FROM outbox WHERE position > ? ORDER BY position LIMIT ?`,
     ),
     endBytesAt: db.prepare<[number], number>("SELECT end_bytes FROM outbox WHERE position <= ? ORDER BY position DESC LIMIT 1").pluck(),
-    deleteRow: db.prepare<[number]>("DELETE FROM outbox WHERE position = ?"),
+    deleteBetween: db.prepare<[number, number]>("DELETE FROM outbox WHERE position > ? AND position <= ?"),
     deleteRows: db.prepare<[number, number]>(
       "DELETE FROM outbox WHERE position IN (SELECT position FROM outbox WHERE position <= ? ORDER BY position LIMIT ?)",
     ),

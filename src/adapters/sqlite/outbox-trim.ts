@@ -43,12 +43,12 @@ function giveUp(
   let ahead = counters.settled.bytes;
   for (const row of sql.spansAfter.all(counters.settled.position, TRIM_ROWS_MAX)) {
     if (!beyond(row, ahead)) break;
-    sql.deleteRow.run(row.position);
     upTo = row.position;
     ahead = row.endBytes;
   }
   if (upTo === counters.settled.position) return counters;
   const settled = settledAt(sql, counters, upTo);
+  sql.deleteBetween.run(counters.settled.position, upTo);
   const dropped = { fromSeq: counters.settled.seq + 1, toSeq: settled.seq, reason };
   return { ...counters, settled, lost: dropped.toSeq < dropped.fromSeq ? counters.lost : addLost(counters.lost, dropped) };
 }

@@ -1,0 +1,232 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { SENSITIVITIES, type Sensitivity } from "../../src/core/reading/quantity.ts";
+import { ChunkReader, ChunkWriter, RECORD_BYTES } from "../../src/core/reading/record.ts";
+import { sensorId, streamId } from "../../src/core/units/ids.ts";
+import { durationMs, epochMs, monotonicMs } from "../../src/core/units/time.ts";
+import { type LiveChunk, type LiveStore, LiveStoreError, type StoredChunk } from "../../src/ports/live-store.ts";
+
+const STREAM = streamId(sensorId("air-1"), "pm25");
+const FIVE_MIN = durationMs(300_000);
+const HOUR = durationMs(3_600_000);
+
+/** A chunk of `values`, one a millisecond from `fromMs` on. */
+export function chunkOf(
+  values: readonly number[],
+  about: Partial<LiveChunk> & { fromMs?: LiveChunk["fromMs"] } = {},
+  stream = 1,
+): LiveChunk {
+  const fromMs = about.fromMs ?? monotonicMs(0);
+  const writer = new ChunkWriter(values.length);
+  for (const [index, value] of values.entries()) writer.add(stream, fromMs + index, value, 1, 0, 1);
+  const data = writer.bytes().slice();
+  return {
+    sensitivity: "environmental",
+    windowMs: FIVE_MIN,
+    window: epochMs(0),
+    toMs: monotonicMs(fromMs + values.length - 1),
+    ...about,
+    fromMs,
+    data,
+  };
+}
+
+const values = (chunks: Iterable<StoredChunk>): number[] =>
+  [...chunks].flatMap(({ data }) => {
+    const reader = new ChunkReader(data);
+    return Array.from({ length: reader.count }, (_, at) => reader.value(at));
+  });
+
+/** What every live store promises. `make` opens an empty one that holds at most `bytesMax`. */
+export function liveStoreContract(make: (bytesMax: number) => LiveStore): void {
+  const open = () => make(16 * 1024 * 1024);
+
+  describe("as a live store", () => {
+    it("gives a stream one number, and no other stream the same", () => {
+      const store = open();
+      const other = streamId(sensorId("air-1"), "pm10");
+      const index = store.streamIndex(STREAM);
+      expect(store.streamIndex(other)).not.toBe(index);
+      expect(store.streamIndex(STREAM)).toBe(index);
+      store.close();
+    });
+
+    it("gives back the chunks of one window, every sensitivity, oldest first", () => {
+      const store = open();
+      store.append(chunkOf([3], { fromMs: monotonicMs(30), sensitivity: "presence" }));
+      store.append(chunkOf([1], { fromMs: monotonicMs(10) }));
+      store.append(chunkOf([99], { window: epochMs(300_000) }));
+      store.append(chunkOf([98], { windowMs: HOUR }));
+      store.append(chunkOf([97], { window: null }));
+      expect(values(store.read(FIVE_MIN, epochMs(0)))).toEqual([1, 3]);
+      expect([...store.read(FIVE_MIN, epochMs(0))][0]).toMatchObject({ window: 0, windowMs: 300_000, fromMs: 10, toMs: 10 });
+      store.close();
+    });
+
+    it("says which windows it holds, unlabelled ones too", () => {
+      const store = open();
+      for (const window of [0, 0, 300_000]) store.append(chunkOf([1], { window: epochMs(window) }));
+      store.append(chunkOf([1], { window: null, sensitivity: "presence" }));
+      expect(store.held()).toEqual([
+        { sensitivity: "presence", windowMs: 300_000, window: null },
+        { sensitivity: "environmental", windowMs: 300_000, window: 0 },
+        { sensitivity: "environmental", windowMs: 300_000, window: 300_000 },
+      ]);
+      store.close();
+    });
+
+    it("takes in and deletes chunks while somebody walks over it", () => {
+      const store = open();
+      for (let at = 0; at < 3; at++) store.append(chunkOf([at], { fromMs: monotonicMs(at), window: null }));
+      const seen: number[] = [];
+      for (const chunk of store.unlabelled()) {
+        seen.push(...values([chunk]));
+        store.relabel(chunk.id, [{ ...chunk, window: epochMs(0) }]);
+        store.append(chunkOf([9], { window: null }));
+      }
+      expect(seen).toEqual([0, 1, 2]);
+      expect(values(store.read(FIVE_MIN, epochMs(0)))).toEqual([0, 1, 2]);
+      expect(values(store.unlabelled())).toEqual([9, 9, 9]);
+      store.close();
+    });
+
+    it("leaves an unlabelled chunk as it was when what should take its place does not fit", () => {
+      const store = make(200_000);
+      store.append(chunkOf([1, 2], { window: null }));
+      const [chunk] = [...store.unlabelled()];
+      const large = { ...chunkOf(new Array(2_000).fill(7)) };
+      expect(() => store.relabel(chunk?.id ?? -1, new Array(10).fill(large))).toThrow(LiveStoreError);
+      expect(values(store.unlabelled())).toEqual([1, 2]);
+      expect(values(store.read(FIVE_MIN, epochMs(0)))).toEqual([]);
+      store.close();
+    });
+
+    it("purges one class up to a window, and nothing else; a second time it finds nothing", () => {
+      const store = open();
+      for (const window of [0, 300_000, 600_000]) store.append(chunkOf([window], { window: epochMs(window) }));
+      store.append(chunkOf([1], { sensitivity: "presence" }));
+      store.append(chunkOf([2], { windowMs: HOUR }));
+      store.append(chunkOf([3], { window: null }));
+      expect(store.purge("environmental", FIVE_MIN, epochMs(600_000))).toBe(2);
+      expect(store.purge("environmental", FIVE_MIN, epochMs(600_000))).toBe(0);
+      expect(store.held()).toHaveLength(4);
+      store.close();
+    });
+
+    it("sheds the oldest unlabelled chunks, and says how many records went", () => {
+      const store = open();
+      for (let at = 0; at < 5; at++) store.append(chunkOf([at, at, at], { window: null, fromMs: monotonicMs(10 * at) }));
+      store.append(chunkOf([9]));
+      expect(store.shedUnlabelled(2)).toBe(9);
+      expect(values(store.unlabelled())).toEqual([3, 3, 3, 4, 4, 4]);
+      expect(store.shedUnlabelled(2)).toBe(0);
+      store.close();
+    });
+
+    it("refuses what does not fit with LIVE_FULL, keeps what it has, and has room again after a purge", () => {
+      const bytesMax = 400_000;
+      const store = make(bytesMax);
+      const full = chunkOf(new Array(1_000).fill(1));
+      let stored = 0;
+      const fill = () => {
+        for (; stored < 100; stored++) store.append(full);
+      };
+      expect(fill).toThrow(expect.objectContaining({ code: "LIVE_FULL" }));
+      expect(stored).toBeGreaterThan(5);
+      expect(store.bytes()).toBeLessThanOrEqual(bytesMax);
+      expect(values(store.read(FIVE_MIN, epochMs(0)))).toHaveLength(1_000 * stored);
+      expect(store.purge("environmental", FIVE_MIN, epochMs(1))).toBe(stored);
+      expect(store.bytes()).toBeLessThan(100_000);
+      store.append(full);
+      store.close();
+    });
+
+    it("agrees with a list of chunks, whatever is done to it", () => {
+      fc.assert(
+        fc.property(fc.array(operation, { maxLength: 30 }), (operations) => agrees(open(), operations)),
+        { numRuns: 60 },
+      );
+    });
+  });
+}
+
+const operation = fc.oneof(
+  fc.record({
+    do: fc.constant("append" as const),
+    sensitivity: fc.constantFrom<Sensitivity>(...SENSITIVITIES),
+    windowMs: fc.constantFrom(FIVE_MIN, HOUR),
+    window: fc.option(fc.integer({ min: 0, max: 3 }), { freq: 3 }),
+    records: fc.integer({ min: 1, max: 200 }),
+  }),
+  fc.record({
+    do: fc.constant("purge" as const),
+    sensitivity: fc.constantFrom<Sensitivity>(...SENSITIVITIES),
+    windowMs: fc.constantFrom(FIVE_MIN, HOUR),
+    before: fc.integer({ min: 0, max: 4 }),
+  }),
+  fc.record({ do: fc.constant("relabel" as const), window: fc.integer({ min: 0, max: 3 }) }),
+  fc.record({ do: fc.constant("shed" as const), chunksMax: fc.integer({ min: 0, max: 3 }) }),
+);
+
+type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
+
+/** Does the same to the store and to a list, and compares what they hold after each step. */
+function agrees(store: LiveStore, operations: readonly Operation[]): void {
+  let model: LiveChunk[] = [];
+  for (const [step, action] of operations.entries()) {
+    switch (action.do) {
+      case "append": {
+        const window = action.window === null ? null : epochMs(action.window * action.windowMs);
+        const { sensitivity, windowMs } = action;
+        const chunk = chunkOf(new Array(action.records).fill(step), { sensitivity, windowMs, window, fromMs: monotonicMs(1_000 * step) });
+        store.append(chunk);
+        model.push(chunk);
+        break;
+      }
+      case "purge": {
+        const before = action.before * action.windowMs;
+        const due = (chunk: LiveChunk) =>
+          chunk.sensitivity === action.sensitivity && chunk.windowMs === action.windowMs && chunk.window !== null && chunk.window < before;
+        expect(store.purge(action.sensitivity, action.windowMs, epochMs(before))).toBe(model.filter(due).length);
+        model = model.filter((chunk) => !due(chunk));
+        break;
+      }
+      case "relabel": {
+        const [stored] = [...store.unlabelled()];
+        const first = model.findIndex((chunk) => chunk.window === null);
+        expect(stored === undefined).toBe(first < 0);
+        if (stored === undefined) break;
+        const labelled = { ...stored, window: epochMs(action.window * stored.windowMs) };
+        store.relabel(stored.id, [labelled]);
+        model[first] = { ...(model[first] as LiveChunk), window: labelled.window };
+        break;
+      }
+      case "shed": {
+        const waiting = model.filter((chunk) => chunk.window === null);
+        const shed = waiting.slice(0, Math.max(0, waiting.length - action.chunksMax));
+        expect(store.shedUnlabelled(action.chunksMax)).toBe(shed.reduce((sum, { data }) => sum + data.length / RECORD_BYTES, 0));
+        model = model.filter((chunk) => !shed.includes(chunk));
+        break;
+      }
+    }
+    expect(holdings(store)).toEqual(model.map(plain).sort(byTime));
+  }
+  store.close();
+}
+
+const plain = ({ sensitivity, windowMs, window, fromMs, toMs, data }: LiveChunk) => ({
+  sensitivity,
+  windowMs,
+  window,
+  fromMs,
+  toMs,
+  data: Buffer.from(data).toString("base64"),
+});
+const byTime = (a: { fromMs: number }, b: { fromMs: number }) => a.fromMs - b.fromMs;
+
+/** Everything that can be reached through `held`. */
+function holdings(store: LiveStore) {
+  const windows = new Map(store.held().map((held) => [`${held.windowMs} ${held.window}`, held]));
+  const labelled = [...windows.values()].flatMap(({ windowMs, window }) => (window === null ? [] : [...store.read(windowMs, window)]));
+  return [...labelled, ...store.unlabelled()].map(plain).sort(byTime);
+}

@@ -1,0 +1,316 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type Message, sealMessage } from "../../src/core/anonymise/message.ts";
+import { type StreamId, sensorId, streamId } from "../../src/core/units/ids.ts";
+import { type EpochMs, epochMs } from "../../src/core/units/time.ts";
+import type { Acknowledgement, CloseBatch, NewRow, Outbox, OutboxLimits, OutboxRow } from "../../src/ports/outbox.ts";
+
+export const STREAM: StreamId = streamId(sensorId("air-1"), "pm25");
+const HOUR = 3_600_000;
+
+/** A message of `bytes` bytes, topic included. */
+export function message(text: string, bytes = 40): Message {
+  const topic = "p/n1/air-1/pm25/summary";
+  return sealMessage({ topic, payload: Buffer.from(text.padEnd(bytes - topic.length, ".")), retain: false, expirySeconds: 3_600 });
+}
+
+/** A batch with these rows and nothing else. */
+export const batchOf = (rows: readonly NewRow[], madeAt = 0): CloseBatch => ({
+  rows,
+  marks: new Map(),
+  facts: new Map(),
+  madeAt: epochMs(madeAt),
+});
+
+/** Summaries numbered from `fromSeq` on. */
+export const summaries = (fromSeq: number, count: number): NewRow[] =>
+  Array.from({ length: count }, (_, at) => ({ message: message(`summary ${fromSeq + at}`), seq: fromSeq + at }));
+
+const meta = (text: string): NewRow => ({ message: message(text), seq: null });
+
+/** An acknowledgement of everything up to `upTo`, at `at`. */
+export const acked = (upTo: number, at = 0, refused: Acknowledgement["refused"] = []): Acknowledgement => ({
+  upTo,
+  refused,
+  egress: { at: epochMs(at), address: "broker.example:8883", rows: 1, bytes: 40 },
+});
+
+/** Limits that let everything stay. */
+export const UNLIMITED: OutboxLimits = {
+  pendingBytesMax: 1e9,
+  acknowledgedBefore: null,
+  pendingBefore: null,
+  egressBefore: null,
+  egressBytesMax: 1e9,
+};
+
+/** Calls `trim` until there is no more, which must be soon. */
+export async function trimAll(outbox: Outbox, limits: Partial<OutboxLimits>): Promise<number> {
+  let total = 0;
+  for (let slice = 0; slice < 100; slice++) {
+    const { rows, more } = await outbox.trim({ ...UNLIMITED, ...limits });
+    total += rows;
+    if (!more) return total;
+  }
+  throw new Error("trim does not come to an end");
+}
+
+const seqs = (rows: readonly OutboxRow[]) => rows.map((row) => row.seq);
+
+/** What every outbox promises. `make` opens an empty one. */
+export function outboxContract(make: () => Promise<Outbox>): void {
+  describe("as an outbox", () => {
+    it("starts empty, with a name and in its first run", async () => {
+      const outbox = await make();
+      expect(outbox.instance).toMatch(/^[0-9a-f]{8}$/);
+      expect([outbox.run, outbox.quarantined]).toEqual([1, null]);
+      expect(outbox.standing()).toEqual({
+        lastSeq: 0,
+        lastPosition: 0,
+        acknowledgedPosition: 0,
+        firstUnackedSeq: null,
+        pendingRows: 0,
+        pendingBytes: 0,
+        lost: [],
+      });
+      expect(await outbox.read(0, 10)).toEqual([]);
+      await outbox.close();
+    });
+
+    it("gives rows back byte for byte, in the order of their commit", async () => {
+      const outbox = await make();
+      const forever = sealMessage({ topic: "p/n1/meta", payload: Uint8Array.of(0, 255, 7), retain: true, expirySeconds: null });
+      await outbox.commit(batchOf([{ message: forever, seq: null }, ...summaries(1, 2)]));
+      const rows = await outbox.read(0, 10);
+      expect(rows.map(({ position, seq }) => [position, seq])).toEqual([
+        [1, null],
+        [2, 1],
+        [3, 2],
+      ]);
+      expect(rows[0]?.message).toMatchObject({ topic: "p/n1/meta", retain: true, expirySeconds: null });
+      expect([...(rows[0]?.message.payload ?? [])]).toEqual([0, 255, 7]);
+      expect(rows[1]?.message).toMatchObject({ retain: false, expirySeconds: 3_600 });
+      expect(Buffer.from(rows[1]?.message.payload ?? []).toString()).toMatch(/^summary 1\.*$/);
+      await outbox.close();
+    });
+
+    it("keeps marks and facts, the last of each", async () => {
+      const outbox = await make();
+      const marks = (closedTo: number, lastStart: number | null) =>
+        new Map([[STREAM, { closedTo: epochMs(closedTo), lastStart: lastStart as EpochMs | null }]]);
+      await outbox.commit({ ...batchOf([]), marks: marks(900_000, null), facts: new Map([["meta:p/n1/meta", "5be1c0aa"]]) });
+      await outbox.commit({ ...batchOf([]), marks: marks(1_800_000, 900_000), facts: new Map([["meta:p/n1/meta", "00000001"]]) });
+      expect(await outbox.marks()).toEqual(marks(1_800_000, 900_000));
+      expect(await outbox.recall("meta:p/n1/meta")).toBe("00000001");
+      expect(await outbox.recall("meta:other")).toBeNull();
+      await outbox.close();
+    });
+
+    it("writes nothing of a batch that it cannot take whole, and goes on", async () => {
+      const outbox = await make();
+      const marks = new Map([[STREAM, { closedTo: epochMs(1), lastStart: null }]]);
+      await expect(outbox.commit({ ...batchOf([...summaries(1, 1), ...summaries(3, 1)]), marks })).rejects.toThrow("number 2");
+      expect(outbox.standing()).toMatchObject({ lastSeq: 0, lastPosition: 0 });
+      expect(await outbox.marks()).toEqual(new Map());
+      await outbox.commit(batchOf(summaries(1, 1)));
+      expect(seqs(await outbox.read(0, 10))).toEqual([1]);
+      await outbox.close();
+    });
+
+    it("reads on from any position, a page at a time, and never what is settled", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf(summaries(1, 10)));
+      await outbox.acknowledge(acked(4));
+      expect(seqs(await outbox.read(0, 3))).toEqual([5, 6, 7]);
+      expect(seqs(await outbox.read(7, 100))).toEqual([8, 9, 10]);
+      expect(seqs(await outbox.read(10, 100))).toEqual([]);
+      await outbox.close();
+    });
+
+    it("counts what waits, and names the oldest summary that does", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf([meta("a"), ...summaries(1, 2), meta("b"), ...summaries(3, 1)]));
+      const waits = () => {
+        const { pendingRows, pendingBytes, firstUnackedSeq } = outbox.standing();
+        return [pendingRows, pendingBytes, firstUnackedSeq];
+      };
+      expect(waits()).toEqual([5, 200, 1]);
+      await outbox.acknowledge(acked(1));
+      expect(waits()).toEqual([4, 160, 1]);
+      await outbox.acknowledge(acked(3));
+      expect(waits()).toEqual([2, 80, 3]);
+      await outbox.acknowledge(acked(5));
+      expect(waits()).toEqual([0, 0, null]);
+      await outbox.close();
+    });
+
+    it("takes an acknowledgement of what is settled already as no news", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf(summaries(1, 3)));
+      await outbox.acknowledge(acked(2));
+      await outbox.acknowledge(acked(1));
+      expect(outbox.standing()).toMatchObject({ acknowledgedPosition: 2, firstUnackedSeq: 3 });
+      await expect(outbox.acknowledge(acked(4))).rejects.toThrow("written");
+      await outbox.close();
+    });
+
+    it("reports a refused summary as lost, and a refused meta not, for it has no number", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf([meta("a"), ...summaries(1, 2)]));
+      const refused = [
+        { position: 1, seq: null, reason: "not-authorised" },
+        { position: 2, seq: 1, reason: "not-authorised" },
+      ];
+      await outbox.acknowledge({ upTo: 2, refused, egress: null });
+      expect(outbox.standing()).toMatchObject({ acknowledgedPosition: 2, lost: [{ fromSeq: 1, toSeq: 1, reason: "not-authorised" }] });
+      expect(seqs(await outbox.read(0, 10))).toEqual([2]);
+      await outbox.close();
+    });
+
+    it("drops the oldest pending rows beyond the limit of bytes, and reports them as one range", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf([...summaries(1, 2), meta("m"), ...summaries(3, 7)]));
+      await outbox.acknowledge(acked(1));
+      expect(await trimAll(outbox, { pendingBytesMax: 119 })).toBe(7);
+      expect(seqs(await outbox.read(0, 10))).toEqual([8, 9]);
+      expect(outbox.standing()).toMatchObject({ pendingBytes: 80, lost: [{ fromSeq: 2, toSeq: 7, reason: "outbox-full" }] });
+      await outbox.close();
+    });
+
+    it("drops pending rows that are too old, and keeps all while time is not trusted", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf(summaries(1, 2), 1 * HOUR));
+      await outbox.commit(batchOf(summaries(3, 2), 2 * HOUR));
+      expect(await trimAll(outbox, { pendingBefore: null })).toBe(0);
+      expect(await trimAll(outbox, { pendingBefore: epochMs(2 * HOUR) })).toBe(2);
+      expect(seqs(await outbox.read(0, 10))).toEqual([3, 4]);
+      expect(outbox.standing().lost).toEqual([{ fromSeq: 1, toSeq: 2, reason: "expired" }]);
+      await outbox.close();
+    });
+
+    it("keeps acknowledged rows by when they were acknowledged, not by when they were made", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf(summaries(1, 4), 0));
+      await outbox.acknowledge(acked(2, 10 * HOUR));
+      await outbox.acknowledge(acked(4, 20 * HOUR));
+      expect(await trimAll(outbox, { acknowledgedBefore: epochMs(10 * HOUR) })).toBe(0);
+      expect(await trimAll(outbox, { acknowledgedBefore: epochMs(11 * HOUR) })).toBe(2);
+      expect(await trimAll(outbox, { acknowledgedBefore: epochMs(21 * HOUR) })).toBe(2);
+      expect(outbox.standing()).toMatchObject({ lastSeq: 4, lastPosition: 4, lost: [] });
+      await outbox.commit(batchOf(summaries(5, 1)));
+      expect((await outbox.read(0, 10))[0]).toMatchObject({ position: 5, seq: 5 });
+      await outbox.close();
+    });
+
+    it("works off a long backlog in slices", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf(summaries(1, 1_200)));
+      expect(await outbox.trim({ ...UNLIMITED, pendingBytesMax: 0 })).toEqual({ rows: 500, more: true });
+      expect(await trimAll(outbox, { pendingBytesMax: 0 })).toBe(700);
+      expect(outbox.standing()).toMatchObject({ pendingRows: 0, lost: [{ fromSeq: 1, toSeq: 1_200, reason: "outbox-full" }] });
+      await outbox.close();
+    });
+
+    it("is the same after it was opened again", async () => {
+      const outbox = await make();
+      await outbox.commit({ ...batchOf(summaries(1, 3)), facts: new Map([["k", "v"]]) });
+      await outbox.acknowledge(acked(1));
+      const before = outbox.standing();
+      await outbox.reopen();
+      expect(outbox.standing()).toEqual(before);
+      expect(await outbox.recall("k")).toBe("v");
+      expect(seqs(await outbox.read(0, 10))).toEqual([2, 3]);
+      await outbox.close();
+    });
+
+    it("agrees with a list of rows, whatever is done to it", async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(operation, { maxLength: 25 }), async (operations) => agrees(await make(), operations)),
+        { numRuns: 60 },
+      );
+    });
+  });
+}
+
+const operation = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("commit" as const), rows: fc.array(fc.boolean(), { maxLength: 8 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant("acknowledge" as const), rows: fc.integer({ min: 0, max: 6 }), refused: fc.boolean() }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("trim" as const),
+      pendingRows: fc.integer({ min: 0, max: 12 }),
+      ageSteps: fc.option(fc.integer({ min: 0, max: 12 })),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("reopen" as const) }) },
+);
+type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
+
+interface ModelRow {
+  readonly position: number;
+  readonly seq: number | null;
+  readonly madeAt: number;
+}
+
+/** The numbers that a list of ranges names, with their reason. */
+const named = (outbox: Outbox) =>
+  outbox
+    .standing()
+    .lost.flatMap(({ fromSeq, toSeq, reason }) => Array.from({ length: toSeq - fromSeq + 1 }, (_, at) => [fromSeq + at, reason]));
+
+/** Does the same to the outbox and to a list, and compares them after each step. */
+async function agrees(outbox: Outbox, operations: readonly Operation[]): Promise<void> {
+  let pending: ModelRow[] = [];
+  const lost = new Map<number, string>();
+  let lastSeq = 0;
+  let lastPosition = 0;
+  const drop = (rows: readonly ModelRow[], reason: string) => {
+    for (const { seq } of rows) if (seq !== null) lost.set(seq, reason);
+    pending = pending.slice(rows.length);
+  };
+  for (const [step, action] of operations.entries()) {
+    switch (action.do) {
+      case "commit": {
+        const rows = action.rows.map((isSummary) => {
+          const row = { position: ++lastPosition, seq: isSummary ? ++lastSeq : null, madeAt: step };
+          pending.push(row);
+          return { message: message(`row ${row.position}`), seq: row.seq };
+        });
+        await outbox.commit({ ...batchOf(rows, step), marks: new Map([[STREAM, { closedTo: epochMs(step), lastStart: null }]]) });
+        expect((await outbox.marks()).get(STREAM)).toEqual({ closedTo: step, lastStart: null });
+        break;
+      }
+      case "acknowledge": {
+        const rows = pending.slice(0, action.rows);
+        const last = rows.at(-1);
+        if (last === undefined) break;
+        const refused = action.refused ? [{ position: last.position, seq: last.seq, reason: "refused" }] : [];
+        await outbox.acknowledge(acked(last.position, step, refused));
+        pending = pending.slice(rows.length);
+        if (action.refused && last.seq !== null) lost.set(last.seq, "refused");
+        break;
+      }
+      case "trim": {
+        const pendingBefore = action.ageSteps === null ? null : epochMs(step - action.ageSteps);
+        await trimAll(outbox, { pendingBytesMax: action.pendingRows * 40, pendingBefore, acknowledgedBefore: pendingBefore });
+        const aged = pendingBefore === null ? 0 : pending.filter(({ madeAt }) => madeAt < pendingBefore).length;
+        drop(pending.slice(0, aged), "expired");
+        drop(pending.slice(0, Math.max(0, pending.length - action.pendingRows)), "outbox-full");
+        break;
+      }
+      case "reopen":
+        await outbox.reopen();
+        break;
+    }
+    const read = await outbox.read(0, 1_000);
+    expect(read.map(({ position, seq }) => [position, seq])).toEqual(pending.map(({ position, seq }) => [position, seq]));
+    expect(named(outbox)).toEqual([...lost].sort(([a], [b]) => a - b));
+    expect(outbox.standing()).toMatchObject({ lastSeq, lastPosition, pendingRows: pending.length, pendingBytes: pending.length * 40 });
+    expect(outbox.standing().firstUnackedSeq).toBe(pending.find(({ seq }) => seq !== null)?.seq ?? null);
+  }
+  await outbox.close();
+}
