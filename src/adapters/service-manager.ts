@@ -21,8 +21,7 @@ export function watchdogIntervalMs(environment: NotifyEnvironment, pid: number):
 
 /** Fields are separated by line feeds, so a text must not hold one. */
 export function statusLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced.
-  return `STATUS=${text.replace(/[\u0000-\u001f\u007f]+/g, " ").slice(0, STATUS_CHARACTERS_MAX)}`;
+  return `STATUS=${text.replace(/\p{Cc}+/gu, " ").slice(0, STATUS_CHARACTERS_MAX)}`;
 }
 
 const silent = (intervalMs: number | null, undelivered: () => number): ServiceManager => ({

@@ -1,0 +1,57 @@
+import type { CoreDumps, FolderFacts, SwapArea } from "../ports/host.ts";
+
+/** File system types of statfs(2) whose bytes live in memory: linux/magic.h TMPFS_MAGIC and RAMFS_MAGIC. */
+const MEMORY_FILE_SYSTEMS: readonly number[] = [0x01021994, 0x858458f6];
+
+/** Answer of statfs(2), as Node gives it. */
+export interface FileSystemStat {
+  readonly type: number;
+  /** Size of a block, bytes. */
+  readonly bsize: number;
+  /** Blocks free to an unprivileged process. */
+  readonly bavail: number;
+}
+
+/** On a 32-bit system the type can arrive as a negative number. */
+export function folderFacts(stat: FileSystemStat): FolderFacts {
+  return { on: MEMORY_FILE_SYSTEMS.includes(stat.type >>> 0) ? "memory" : "disk", freeBytes: stat.bavail * stat.bsize };
+}
+
+/**
+ * The areas of /proc/swaps: a heading, then `name type size used priority`, with spaces in the name written `\040`.
+ * `backingDevice` is /sys/block/<zram>/backing_dev of one area: a zram with write-back moves idle pages to that device, which
+ * is what Raspberry Pi OS 13 sets up (rpi-swap, mechanism `zram+file`). `none`, or null where the kernel cannot do it: memory.
+ * Null: this is not /proc/swaps.
+ */
+export function parseSwaps(text: string, backingDevice: (zram: string) => string | null): readonly SwapArea[] | null {
+  const [heading, ...rows] = text.split("\n");
+  if (!heading?.startsWith("Filename")) return null;
+  const areas: SwapArea[] = [];
+  for (const row of rows) {
+    const [field] = row.split(/\s+/, 1);
+    if (!field) continue;
+    const name = field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const zram = /^\/dev\/(zram[0-9]+)$/.exec(name)?.[1];
+    const inMemory = zram !== undefined && (backingDevice(zram) ?? "none").trim() === "none";
+    areas.push({ name, on: inMemory ? "memory" : "disk" });
+  }
+  return areas;
+}
+
+/**
+ * Whether a crash of this process can leave its memory behind: core(5). A file is written up to the soft limit. A handler
+ * (`|program`) is called at any limit; of the handlers only systemd-coredump is known to keep nothing at limit 0.
+ */
+export function coreDumps(limits: string, pattern: string): CoreDumps {
+  const softLimit = /^Max core file size\s+(\S+)/m.exec(limits)?.[1];
+  const target = pattern.trim();
+  if (softLimit === undefined || target === "") return "unknown";
+  if (softLimit !== "0") return "possible";
+  if (!target.startsWith("|")) return "off";
+  return /^\|(\S*\/)?systemd-coredump(\s|$)/.test(target) ? "off" : "possible";
+}
+
+/** PRETTY_NAME of os-release(5), or null. */
+export function systemName(osRelease: string): string | null {
+  return /^PRETTY_NAME=(?:"([^"\n]*)"|'([^'\n]*)'|([^\s"'#]+))/m.exec(osRelease)?.slice(1).find(Boolean) ?? null;
+}
