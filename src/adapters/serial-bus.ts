@@ -156,21 +156,27 @@ class SerialHandle implements FieldPort {
       this.#fail(error.message);
       return;
     }
+    // What was said before, maybe at another speed, is not for this opening. The package itself flushes at standard speeds only.
+    stream.flush((flushError) => {
+      if (flushError) this.#fail(flushError.message);
+      else void deviceBehind(this.#options.path).then((device) => this.#begin(stream, device));
+    });
+  }
+
+  #begin(stream: SerialPort, device: string | null): void {
     const { path, settings, listener } = this.#options;
-    void deviceBehind(path).then((device) => {
-      if (this.#is !== "opening") return;
-      if (device === null) {
-        this.#fail(`${NO_DEVICE}: ${path}`);
-        return;
-      }
-      this.#is = "open";
-      this.#device = device;
-      this.#checkLater();
-      listener({ type: "opened", settings: { serial: settings } });
-      // Reading starts here. Setting the speed has emptied the kernel's buffer, so nothing from before the opening comes through.
-      stream.on("data", (data: Buffer) => {
-        if (this.#is === "open") listener({ type: "bytes", data });
-      });
+    if (this.#is !== "opening") return;
+    if (device === null) {
+      this.#fail(`${NO_DEVICE}: ${path}`);
+      return;
+    }
+    this.#is = "open";
+    this.#device = device;
+    this.#checkLater();
+    listener({ type: "opened", settings: { serial: settings } });
+    // Reading starts with the first listener for data.
+    stream.on("data", (data: Buffer) => {
+      if (this.#is === "open") listener({ type: "bytes", data });
     });
   }
 

@@ -7,7 +7,7 @@ export interface SerialBench {
   readonly bus: SerialBus;
   readonly path: string;
   readonly missingPath: string;
-  feed(data: Uint8Array): void;
+  feed(data: Uint8Array): void | Promise<void>;
   /** What the device has been told since the last call. */
   received(): Uint8Array;
   cut(): Promise<void>;
@@ -61,7 +61,7 @@ export function serialBusContract(make: () => Promise<SerialBench>): void {
   it("passes every byte on, unchanged and in order", async () => {
     const { port, bytes } = await open();
     const data = Uint8Array.from({ length: 1_024 }, (_, index) => index & 0xff);
-    bench.feed(data);
+    await bench.feed(data);
     await until(() => expect(bytes().equals(data)).toBe(true));
     port.close();
   });
@@ -90,7 +90,7 @@ export function serialBusContract(make: () => Promise<SerialBench>): void {
     const first = await open();
     const second = await open();
     expect(second.closed()).toMatchObject({ code: "busy" });
-    bench.feed(Uint8Array.of(42));
+    await bench.feed(Uint8Array.of(42));
     await until(() => expect([...first.bytes()]).toEqual([42]));
     first.port.close();
   });
@@ -104,7 +104,7 @@ export function serialBusContract(make: () => Promise<SerialBench>): void {
     await bench.restore();
     const again = await open();
     expect(again.types()).toEqual(["opened"]);
-    bench.feed(Uint8Array.of(7));
+    await bench.feed(Uint8Array.of(7));
     await until(() => expect([...again.bytes()]).toEqual([7]));
     expect(events.at(-1)?.type).toBe("closed");
     again.port.close();
@@ -112,11 +112,11 @@ export function serialBusContract(make: () => Promise<SerialBench>): void {
 
   it("tells nothing after `close`, however often it is called", async () => {
     const { port, types } = await open();
-    bench.feed(Uint8Array.of(1, 2, 3));
+    await bench.feed(Uint8Array.of(1, 2, 3));
     port.close();
     port.close();
     const told = types().length;
-    bench.feed(Uint8Array.of(4));
+    await bench.feed(Uint8Array.of(4));
     const other = await open();
     await bench.cut();
     await until(() => expect(other.closed()).toBeDefined());

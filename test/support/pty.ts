@@ -10,7 +10,7 @@ export interface PtyPair {
   /** The same over every `restore`. */
   readonly path: string;
   /** The device says something. */
-  feed(data: Uint8Array | string): void;
+  feed(data: Uint8Array | string): Promise<void>;
   /** What the device has been told since the last call. */
   received(): Buffer;
   /** Pulls the plug: both ends are gone. */
@@ -19,6 +19,15 @@ export interface PtyPair {
   restore(): Promise<void>;
   /** Pulls the plug for good and cleans up. */
   dispose(): Promise<void>;
+}
+
+function orZeroWhenBusy(transfer: () => number): number {
+  try {
+    return transfer();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EAGAIN") return 0;
+    throw error;
+  }
 }
 
 /** Opens a pair by way of socat, which is ended by its own process id. */
@@ -55,22 +64,21 @@ export async function openPtyPair(): Promise<PtyPair> {
   await restore();
   return {
     path,
-    feed(data) {
+    async feed(data) {
       let rest = Buffer.from(data);
-      while (rest.length > 0) rest = rest.subarray(writeSync(device, rest));
+      while (rest.length > 0) {
+        rest = rest.subarray(orZeroWhenBusy(() => writeSync(device, rest)));
+        // The line holds a few KiB: let the other end read.
+        if (rest.length > 0) await new Promise((resolve) => setImmediate(resolve));
+      }
     },
     received() {
       const chunks: Buffer[] = [];
       const chunk = Buffer.alloc(4_096);
       for (;;) {
-        try {
-          const count = readSync(device, chunk);
-          if (count === 0) break;
-          chunks.push(Buffer.from(chunk.subarray(0, count)));
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
-          break;
-        }
+        const count = orZeroWhenBusy(() => readSync(device, chunk));
+        if (count === 0) break;
+        chunks.push(Buffer.from(chunk.subarray(0, count)));
       }
       return Buffer.concat(chunks);
     },
