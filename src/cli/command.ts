@@ -52,10 +52,14 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
   try {
     const { values, positionals } = parseArgs({ args: [...argv], options: { ...options, help: { type: "boolean" } }, allowPositionals: true });
     if (positionals.length > command.wordsMax) throw new UsageError(`unexpected "${positionals[command.wordsMax]}"`);
+    const typed: Readonly<Record<string, unknown>> = values;
     return {
       words: positionals,
-      flag: (name) => values[name] === true,
-      text: (name) => (typeof values[name] === "string" ? values[name] : null),
+      flag: (name) => typed[name] === true,
+      text: (name) => {
+        const value = typed[name];
+        return typeof value === "string" ? value : null;
+      },
     };
   } catch (error) {
     if (error instanceof UsageError) throw error;

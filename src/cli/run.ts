@@ -23,13 +23,15 @@ export const run: Command = {
 
 /** Starts, waits for a signal or a fatal fault, stops. A second signal does not wait. */
 async function untilStopped(output: Output, start: (fatal: (why: string) => void) => ReturnType<typeof startService>): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<{ why: string; code: number }>();
-  const onSignal = (signal: NodeJS.Signals): void => resolve({ why: signal, code: EXIT.ok });
-  process.once("SIGTERM", onSignal);
-  process.once("SIGINT", onSignal);
+  let ask: (end: { why: string; code: number }) => void = () => {};
+  const asked = new Promise<{ why: string; code: number }>((resolve) => {
+    ask = resolve;
+  });
+  process.once("SIGTERM", () => ask({ why: "SIGTERM", code: EXIT.ok }));
+  process.once("SIGINT", () => ask({ why: "SIGINT", code: EXIT.ok }));
   try {
-    const service = await start((why) => resolve({ why, code: EXIT.unavailable }));
-    const { why, code } = await promise;
+    const service = await start((why) => ask({ why, code: EXIT.unavailable }));
+    const { why, code } = await asked;
     process.once("SIGTERM", () => process.exit(EXIT.unavailable));
     process.once("SIGINT", () => process.exit(EXIT.unavailable));
     await service.stop(why);

@@ -1,0 +1,230 @@
+import { realpathSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { SerialPort } from "serialport";
+import type { SerialSettings } from "../core/units/port.ts";
+import type { Cancel, Clock } from "../ports/clock.ts";
+import type { FieldPort, PortEvent, PortFault, PortListener, SerialBus } from "../ports/field-port.ts";
+
+/**
+ * How often the path of an open port is looked at. A pulled adapter does not always give an event (node-serialport #2043), and one
+ * that was pulled and put back looks whole from its path alone; a sensor must be back within 10 s of its return.
+ */
+export const PATH_CHECK_MS = 2_000;
+/** Size of the buffer that reads are cut from. The kernel's tty layer hands over 4 KiB at most in one read. */
+const READ_POOL_BYTES = 16 * 1_024;
+/** Most bytes that wait to be written. Questions to sensors are short: more means that the device takes nothing any more. */
+export const WRITE_QUEUE_BYTES_MAX = 4_096;
+
+type Closed = Extract<PortEvent, { type: "closed" }>;
+
+/**
+ * What an error of the serial package means to an operator. The package gives no error codes, only the text of the C library (in
+ * English: Node never sets another locale), so the text is what is looked at.
+ */
+export function serialFault(detail: string, path: string): Closed {
+  const fault = (code: PortFault, remedy: string): Closed => ({ type: "closed", code, detail, remedy });
+  if (/no such file|no such device|input\/output error|bad file descriptor/i.test(detail))
+    return fault("gone", `Check cable and power, and that ${path} exists: ls -l /dev/serial/by-id /dev/serial/by-path`);
+  if (/permission denied|operation not permitted/i.test(detail))
+    return fault("permission", `Let the user that runs Stoep open ${path}: add it to the group dialout and start Stoep again`);
+  // The lock is refused with EAGAIN, an exclusive tty with EBUSY.
+  if (/temporarily unavailable|resource busy/i.test(detail))
+    return fault("busy", `Stop the other program that uses ${path}: fuser -v ${path}`);
+  if (/inappropriate ioctl|is a directory/i.test(detail))
+    return fault("unsupported", `Name a serial port: ${path} is none, or cannot do what the driver asks of it`);
+  if (/baud rate|data bits|parity|stop bits/i.test(detail))
+    return fault("settings", `Check the line settings of the sensor: the adapter behind ${path} cannot do them`);
+  return fault("io", `Unplug the adapter behind ${path} and put it back; replace it if this returns`);
+}
+
+const NO_DEVICE = "no such device any more";
+
+/** Which device a path leads to now, links followed; null when to none. A device that was put back is another inode. */
+async function deviceBehind(path: string): Promise<string | null> {
+  try {
+    const { dev, ino, rdev } = await stat(path);
+    return `${dev}:${ino}:${rdev}`;
+  } catch {
+    return null;
+  }
+}
+
+/** Serial ports by way of the package `serialport`. ADR 0006 says which of its settings are used and why. */
+export function createSerialBus({ clock }: { readonly clock: Pick<Clock, "after"> }): SerialBus {
+  // A file descriptor is closed on another thread: who opens the same path next waits for that, or would find it locked.
+  const leaving = new Map<string, Promise<void>>();
+  const leave = (path: string, released: Promise<void>): void => {
+    leaving.set(path, released);
+    void released.then(() => {
+      if (leaving.get(path) === released) leaving.delete(path);
+    });
+  };
+  return {
+    open(path, settings, listener) {
+      const handle = new SerialHandle({ clock, path, settings, listener, onLeaving: (released) => leave(path, released) });
+      void Promise.resolve(leaving.get(path)).then(() => handle.start());
+      return handle;
+    },
+    realPath(path) {
+      try {
+        return realpathSync(path);
+      } catch {
+        return null;
+      }
+    },
+  };
+}
+
+interface HandleOptions {
+  readonly clock: Pick<Clock, "after">;
+  readonly path: string;
+  readonly settings: SerialSettings;
+  readonly listener: PortListener;
+  /** Called once, when a descriptor that was open is being closed. */
+  onLeaving(released: Promise<void>): void;
+}
+
+class SerialHandle implements FieldPort {
+  readonly #options: HandleOptions;
+  // failing: dead, but `closed` is not told yet.
+  #is: "waiting" | "opening" | "open" | "failing" | "closed" = "waiting";
+  #stream: SerialPort | null = null;
+  /** Settled when the attempt to open is over, either way. */
+  #attempted: Promise<void> = Promise.resolve();
+  #device: string | null = null;
+  #cancelCheck: Cancel | null = null;
+  // Every flag is set by each call of the package, so all are remembered. The kernel raises DTR and RTS on open.
+  #lines = { brk: false, dtr: true, rts: true };
+  #signalled: Promise<void> = Promise.resolve();
+
+  constructor(options: HandleOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    if (this.#is !== "waiting") return;
+    this.#is = "opening";
+    const { path, settings } = this.#options;
+    try {
+      const { baudRate, dataBits = 8, parity = "none", stopBits = 1 } = settings;
+      const stream = new SerialPort({ path, baudRate, dataBits, parity, stopBits, autoOpen: false, highWaterMark: READ_POOL_BYTES });
+      this.#stream = stream;
+      // Both stay for good: the package may still speak after `close`, and an error that nobody hears ends the process.
+      stream.on("error", (error: Error) => this.#fail(error.message));
+      stream.on("close", (error: Error | null | undefined) => this.#fail(error?.message ?? NO_DEVICE));
+      this.#attempted = new Promise((resolve) => {
+        stream.open((error) => {
+          resolve();
+          this.#opened(stream, error);
+        });
+      });
+    } catch (error) {
+      this.#fail(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  write(data: Uint8Array): void {
+    const stream = this.#stream;
+    if (this.#is !== "open" || stream === null) return;
+    if (stream.writableLength + data.byteLength > WRITE_QUEUE_BYTES_MAX) {
+      this.#fail("the device takes no bytes: the write queue is full");
+      return;
+    }
+    // A copy: the caller may use its buffer again, and the bytes leave later.
+    stream.write(Buffer.from(data), (error) => {
+      if (error) this.#fail(error.message);
+    });
+  }
+
+  signal(name: "break" | "dtr" | "rts", on: boolean): void {
+    if (this.#is !== "open") return;
+    this.#lines = { ...this.#lines, [name === "break" ? "brk" : name]: on };
+    const lines = this.#lines;
+    // One after the other: the package hands each call to whichever thread is free.
+    this.#signalled = this.#signalled.then(() => this.#set(lines));
+  }
+
+  close(): void {
+    if (this.#is === "closed") return;
+    const isReleased = this.#is === "failing";
+    this.#is = "closed";
+    if (!isReleased) void this.#release();
+  }
+
+  #opened(stream: SerialPort, error: Error | null): void {
+    if (error !== null) {
+      this.#fail(error.message);
+      return;
+    }
+    // What was said before, maybe at another speed, is not for this opening. The package itself flushes at standard speeds only.
+    stream.flush((flushError) => {
+      if (flushError) this.#fail(flushError.message);
+      else void deviceBehind(this.#options.path).then((device) => this.#begin(stream, device));
+    });
+  }
+
+  #begin(stream: SerialPort, device: string | null): void {
+    const { path, settings, listener } = this.#options;
+    if (this.#is !== "opening") return;
+    if (device === null) {
+      this.#fail(`${NO_DEVICE}: ${path}`);
+      return;
+    }
+    this.#is = "open";
+    this.#device = device;
+    this.#checkLater();
+    listener({ type: "opened", settings: { serial: settings } });
+    // Reading starts with the first listener for data.
+    stream.on("data", (data: Buffer) => {
+      if (this.#is === "open") listener({ type: "bytes", data });
+    });
+  }
+
+  #checkLater(): void {
+    const { clock, path } = this.#options;
+    this.#cancelCheck = clock.after(PATH_CHECK_MS, () => {
+      void deviceBehind(path).then((device) => {
+        if (this.#is !== "open") return;
+        if (device === this.#device) this.#checkLater();
+        else this.#fail(device === null ? `${NO_DEVICE}: ${path}` : `${NO_DEVICE}: another one stands at ${path}`);
+      });
+    });
+  }
+
+  #set(lines: { brk: boolean; dtr: boolean; rts: boolean }): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#is !== "open" || this.#stream === null) return resolve();
+      this.#stream.set(lines, (error) => {
+        if (error) this.#fail(error.message);
+        resolve();
+      });
+    });
+  }
+
+  /** `closed` is told when the descriptor is closed, so that whoever hears it can open the path again. */
+  #fail(detail: string): void {
+    if (this.#is === "failing" || this.#is === "closed") return;
+    this.#is = "failing";
+    void this.#release().then(() => {
+      if (this.#is !== "failing") return;
+      this.#is = "closed";
+      this.#options.listener(serialFault(detail, this.#options.path));
+    });
+  }
+
+  #release(): Promise<void> {
+    this.#cancelCheck?.();
+    const stream = this.#stream;
+    if (stream === null) return Promise.resolve();
+    const released = this.#attempted.then(
+      () =>
+        new Promise<void>((resolve) => {
+          if (stream.isOpen) stream.close(() => resolve());
+          else if (stream.closing) stream.once("close", () => resolve());
+          else resolve();
+        }),
+    );
+    this.#options.onLeaving(released);
+    return released;
+  }
+}
