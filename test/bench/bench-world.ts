@@ -47,21 +47,36 @@ export async function benchPlan({ sensors, windowMs, url, directory, inFlightMax
     if (quantity === null) throw new Error(`no quantity ${spec.quantity}`);
     const { name, unit, range, resolution, sensitivity } = spec;
     const { kind } = quantity;
-    return { name, quantity: spec.quantity, kind, unit, sensitivity, range, resolution, cells: {}, maxPerPassage: 1, states: [], warmUpMs: 0, calibration: null };
+    return {
+      name,
+      quantity: spec.quantity,
+      kind,
+      unit,
+      sensitivity,
+      range,
+      resolution,
+      cells: {},
+      maxPerPassage: 1,
+      states: [],
+      warmUpMs: 0,
+      calibration: null,
+    };
   });
   const plans = Array.from({ length: sensors }, (_, index): SensorPlan => {
     const id = sensorId(`air-${index + 1}`);
-    const streams = channels.map((channel): StreamPlan => ({
-      id: streamId(id, channel.name),
-      sensor: id,
-      name: channel.name,
-      channel,
-      sensitivity: "environmental",
-      policy: { is: "open" },
-      windowMs: durationMs(windowMs),
-      latenessMs: durationMs(1_000),
-      binEdges: [],
-    }));
+    const streams = channels.map(
+      (channel): StreamPlan => ({
+        id: streamId(id, channel.name),
+        sensor: id,
+        name: channel.name,
+        channel,
+        sensitivity: "environmental",
+        policy: { is: "open" },
+        windowMs: durationMs(windowMs),
+        latenessMs: durationMs(1_000),
+        binEdges: [],
+      }),
+    );
     return {
       id,
       driver,
@@ -93,7 +108,12 @@ export async function benchPlan({ sensors, windowMs, url, directory, inFlightMax
       allowSimulated: true,
     },
     sensors: plans,
-    storage: { directory, live: null, outbox: { maxBytes: 1e9, maxAgeMs: durationMs(720 * hour) }, egress: { keepMs: durationMs(9600 * hour), maxBytes: 64e6 } },
+    storage: {
+      directory,
+      live: null,
+      outbox: { maxBytes: 1e9, maxAgeMs: durationMs(720 * hour) },
+      egress: { keepMs: durationMs(9600 * hour), maxBytes: 64e6 },
+    },
     time: { source: "operator" },
     log: { level: "error" },
   };

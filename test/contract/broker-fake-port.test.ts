@@ -1,12 +1,12 @@
 import { FakeBrokerPort } from "../../src/testing/fake-broker-port.ts";
-import { ManualClock } from "../support/manual-clock.ts";
+import { manualClock } from "../support/manual-clock.ts";
 import { brokerContract } from "./broker-contract.ts";
 
 const STEP_MS = 10;
 const STEPS_MAX = 1_000;
 
 brokerContract("in memory", async (mood) => {
-  const clock = new ManualClock();
+  const clock = manualClock(0);
   const broker = new FakeBrokerPort({ clock });
   if (mood === "refusing") broker.onConnect = () => ({ is: "fail", cause: { is: "refused", reasonCode: 0x87 } });
   if (mood === "silent") broker.onConnect = () => ({ is: "ignore" });

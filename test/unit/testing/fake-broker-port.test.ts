@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { FakeBrokerPort, type PublishAnswer } from "../../../src/testing/fake-broker-port.ts";
 import { RecordedLink } from "../../support/link-recorder.ts";
-import { ManualClock } from "../../support/manual-clock.ts";
+import { manualClock } from "../../support/manual-clock.ts";
 import { lostStatus, message } from "../../support/messages.ts";
 
 function open(limits: { receiveMaximum?: number; packetBytesMax?: number } = {}) {
-  const clock = new ManualClock();
+  const clock = manualClock(0);
   const broker = new FakeBrokerPort({ clock, oneWayMs: 10, ...limits });
   const link = new RecordedLink(broker);
   clock.advance(20);
@@ -126,7 +126,7 @@ describe("the fake broker port", () => {
   });
 
   it("ends within a second however long the way is", () => {
-    const clock = new ManualClock();
+    const clock = manualClock(0);
     const broker = new FakeBrokerPort({ clock, oneWayMs: 700 });
     const link = new RecordedLink(broker);
     clock.advance(1_400);
