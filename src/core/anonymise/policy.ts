@@ -1,9 +1,33 @@
 import type { Kind, Sensitivity } from "../reading/quantity.ts";
-import type { Policy } from "../reading/stream.ts";
+import type { PolicyName } from "../reading/stream.ts";
 
-/** Placeholder until the config branch lands. */
-export function policyProblem(kind: Kind, sensitivity: Sensitivity, policy: Policy): string | null {
-  if (policy.is === "withheld") return null;
-  if (policy.is === "open") return sensitivity === "environmental" ? null : "people";
-  return sensitivity === "presence" && (kind === "passage" || kind === "speed") ? null : "no";
+/** Cells with fewer detections than this are withheld, where the operator names no `k` (privacy reference §3: default 10). */
+export const MINIMUM_COUNT_DEFAULT = 10;
+/** The least `k` an operator may choose (CONTRACT §1). */
+export const MINIMUM_COUNT_FLOOR = 5;
+
+/** Kinds whose statistics may leave as they are when nobody causes them. */
+const OPEN_KINDS: readonly Kind[] = ["gauge", "level", "direction", "counter", "state"];
+/** Kinds that fall apart into cells or bins, each of which stands or falls by its own count. */
+const COUNTED_KINDS: readonly Kind[] = ["passage", "speed"];
+
+/** The policies that a stream of this kind and sensitivity may have (CONTRACT §1, kind x policy); the first is its default. */
+export function policiesOf(kind: Kind, sensitivity: Sensitivity): readonly PolicyName[] {
+  if (sensitivity === "environmental" && OPEN_KINDS.includes(kind)) return ["open", "withheld"];
+  // An identifier that is counted often enough is still an identifier: minimum-count is for presence alone.
+  if (sensitivity === "presence" && COUNTED_KINDS.includes(kind)) return ["withheld", "minimum-count"];
+  return ["withheld"];
+}
+
+/** Why a stream of this kind and sensitivity cannot have this policy, or null when it can. */
+export function policyProblem(kind: Kind, sensitivity: Sensitivity, policy: PolicyName): string | null {
+  const allowed = policiesOf(kind, sensitivity);
+  if (allowed.includes(policy)) return null;
+  return `"${policy}" ${limitOf(policy)}; this one is ${sensitivity} of kind ${kind}: allowed is ${allowed.join(" or ")}`;
+}
+
+function limitOf(policy: PolicyName): string {
+  if (policy === "open") return `is for environmental channels of kind ${OPEN_KINDS.join(", ")}`;
+  if (policy === "minimum-count") return `is for presence channels of kind ${COUNTED_KINDS.join(" and ")}`;
+  return "is for every channel";
 }
