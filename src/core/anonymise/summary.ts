@@ -96,7 +96,7 @@ export function anonymise(closed: ClosedWindow): Summary | Withheld {
   const { stream } = closed;
   const { policy } = stream;
   if (policy.is === "withheld") return { is: "withheld", because: "policy" };
-  if (policyProblem(stream.channel.kind, stream.sensitivity, policy) !== null) return { is: "withheld", because: "forbidden" };
+  if (policyProblem(stream.channel.kind, stream.sensitivity, policy.is) !== null) return { is: "withheld", because: "forbidden" };
   return new Summary(mint, closed, privacyNote(policy), bodyOf(closed, policy));
 }
 
