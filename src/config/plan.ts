@@ -69,6 +69,8 @@ export interface SensorPlan {
   /** `retry` with backoff, `skip` this sensor until the next start, or `fail`: stop the node. */
   readonly onStartFailure: "retry" | "skip" | "fail";
   readonly streams: readonly StreamPlan[];
+  /** By name of stream: why the operator holds a quantity outside the vocabulary to be environmental. Reports print it. */
+  readonly because?: Readonly<Record<string, string>>;
 }
 
 export interface StoragePlan {
