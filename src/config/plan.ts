@@ -71,6 +71,8 @@ export interface SensorPlan {
   /** Everything the driver can emit with these options, published or not. */
   readonly channels: readonly ChannelPlan[];
   readonly streams: readonly StreamPlan[];
+  /** By name of stream: why the operator holds a quantity outside the vocabulary to be environmental. Reports print it. */
+  readonly because?: Readonly<Record<string, string>>;
 }
 
 export interface StoragePlan {

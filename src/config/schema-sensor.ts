@@ -220,18 +220,14 @@ export const sensorSchema = z
     serial: serialSchema
       .optional()
       .meta({ description: "It is on a serial port.", examples: [{ path: "/dev/serial/by-id/usb-1a86_USB_Serial-if00-port0" }] }),
-    gpio: gpioSchema
-      .optional()
-      .meta({
-        description: "It is on one or more GPIO lines.",
-        examples: [{ line: "GPIO17", edge: "falling", pull: "up", debounce: "50ms" }],
-      }),
-    replay: replaySchema
-      .optional()
-      .meta({
-        description: "In place of its port: a capture played back. Its summaries carry the flag simulated.",
-        examples: [{ file: "captures/air-1.txt" }],
-      }),
+    gpio: gpioSchema.optional().meta({
+      description: "It is on one or more GPIO lines.",
+      examples: [{ line: "GPIO17", edge: "falling", pull: "up", debounce: "50ms" }],
+    }),
+    replay: replaySchema.optional().meta({
+      description: "In place of its port: a capture played back. Its summaries carry the flag simulated.",
+      examples: [{ file: "captures/air-1.txt" }],
+    }),
     options: z
       .record(z.string(), z.unknown())
       .prefault({})
@@ -259,12 +255,10 @@ export const sensorSchema = z
         description: "What the two ways past the sensor are called.",
         examples: [{ towards: { label: "centrum" }, away: { label: "west" } }],
       }),
-    calibration: calibrationSchema
-      .optional()
-      .meta({
-        description: "How readings are corrected. Scale and offset here are for a driver with one channel.",
-        examples: [{ scale: 1.08, offset: -0.4 }],
-      }),
+    calibration: calibrationSchema.optional().meta({
+      description: "How readings are corrected. Scale and offset here are for a driver with one channel.",
+      examples: [{ scale: 1.08, offset: -0.4 }],
+    }),
     onStartFailure: z
       .enum(["retry", "skip", "fail"])
       .default("retry")

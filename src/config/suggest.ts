@@ -20,7 +20,10 @@ export function editDistance(a: string, b: string): number {
   return last[b.length] as number;
 }
 
-/** The candidate that `word` was perhaps meant to be, or null when none is near: one edit in three letters. */
+/** Shortest word that counts as the start of another. */
+const START_LENGTH_MIN = 3;
+
+/** The candidate that `word` was perhaps meant to be, or null when none is near: one edit in three letters, or one starts the other. */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   if (word.length > WORD_LENGTH_MAX) return null;
   let found: string | null = null;
@@ -30,7 +33,15 @@ export function nearest(word: string, candidates: Iterable<string>): string | nu
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < foundDistance) [found, foundDistance] = [candidate, distance];
   }
-  return found;
+  return found ?? startOf(word, candidates);
+}
+
+function startOf(word: string, candidates: Iterable<string>): string | null {
+  for (const candidate of candidates) {
+    const [short, long] = candidate.length < word.length ? [candidate, word] : [word, candidate];
+    if (short.length >= START_LENGTH_MIN && long.startsWith(short)) return candidate;
+  }
+  return null;
 }
 
 /** `; did you mean "window"?`, or nothing. */

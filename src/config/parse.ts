@@ -1,0 +1,139 @@
+import type { z } from "zod";
+import { readYaml, type YamlFile } from "./document.ts";
+import { inputSchemaOf, type JsonSchema, keysAllowedAt } from "./json-schema.ts";
+import { type ConfigProblem, inFileOrder, onOneWay, type Path, pathText } from "./problem.ts";
+import { DECIMAL_PATHS, type NodeConfig, nodeFileSchema } from "./schema.ts";
+import { didYouMean, listed } from "./suggest.ts";
+import { wordIssue } from "./wording.ts";
+
+/** Cutting out one mistake can lay bare another (an empty map, a key without its partner). */
+const SALVAGE_ROUNDS_MAX = 16;
+/** Most keys that a message lists. */
+const KEYS_LISTED_MAX = 12;
+/** Most problems that one file is told about. */
+export const PROBLEMS_MAX = 100;
+
+/** A node file after its form was checked, and before its drivers were asked. */
+export interface ParsedFile {
+  /** The name of the file, as it was given: problems start with it. */
+  readonly file: string;
+  /**
+   * What the file says. With problems it is the part of it that could be understood, which is good for naming drivers and
+   * for finding further mistakes, and for nothing else; null when there is no such part.
+   */
+  readonly config: NodeConfig | null;
+  readonly problems: readonly ConfigProblem[];
+  readonly locate: YamlFile["locate"];
+  /** The values that were cut out because they are wrong. A further problem on the way to one of them would be its echo. */
+  readonly cut: readonly Path[];
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** Reads a node file: YAML, keys, types and values. Everything that is wrong with its form is reported at once. */
+export function parseNodeFile(text: string, file: string): ParsedFile {
+  const { value, faults, locate } = readYaml(text, DECIMAL_PATHS);
+  const syntax = faults.map(({ path, ...fault }): ConfigProblem => ({ file, ...fault, path: pathText(path), severity: "error" }));
+  if (value === undefined) return { file, config: null, problems: syntax, locate, cut: [] };
+  if (value === null) {
+    const message = "is empty: a node file starts with `stoep: 1`; see config/node.example.yaml";
+    return {
+      file,
+      config: null,
+      problems: [...syntax, { file, line: 1, column: 1, path: "", message, severity: "error" }],
+      locate,
+      cut: [],
+    };
+  }
+  const parsed = nodeFileSchema.safeParse(value, { error: wordIssue });
+  if (parsed.success) return { file, config: parsed.data, problems: syntax, locate, cut: [] };
+  const form = problemsOf(parsed.error.issues, [], { file, locate }, () => inputSchemaOf(nodeFileSchema));
+  const problems = inFileOrder([...syntax, ...form]).slice(0, PROBLEMS_MAX);
+  return { file, problems, locate, ...salvage(value, parsed.error.issues) };
+}
+
+/** The names of the drivers that the file asks for, each once. */
+export function driversNeeded(config: NodeConfig): readonly string[] {
+  return [...new Set(Object.values(config.sensors).map(({ driver }) => driver))];
+}
+
+/** What zod found, as problems at their places. `base` is the way from the file to the value that was looked at. */
+export function problemsOf(
+  issues: readonly Issue[],
+  base: Path,
+  { file, locate }: Pick<ParsedFile, "file" | "locate">,
+  schema: () => JsonSchema,
+): readonly ConfigProblem[] {
+  const problem = (path: Path, message: string, at: "value" | "key"): ConfigProblem => {
+    const whole = [...base, ...path];
+    return { file, ...locate(whole, at), path: pathText(whole), message, severity: "error" };
+  };
+  return issues.flatMap((issue): ConfigProblem[] => {
+    const path = stepsOf(issue.path);
+    if (issue.code === "unrecognized_keys") {
+      const allowed = keysAllowedAt(schema(), path);
+      return issue.keys.map((key) => problem([...path, key], unknownKey(key, allowed), "key"));
+    }
+    if (issue.code === "invalid_key") return [problem(path, issue.issues[0]?.message ?? issue.message, "key")];
+    // What is missing has no place; `locate` falls back to what it is missing from. A map as a whole is its key.
+    return [problem(path, issue.message, "value")];
+  });
+}
+
+function unknownKey(key: string, allowed: readonly string[]): string {
+  if (allowed.length === 0) return "is not a key that is known here: none is";
+  const guess = didYouMean(key, allowed);
+  const known = allowed.length <= KEYS_LISTED_MAX || guess === "" ? `: known here are ${listed(allowed, "and")}` : "";
+  return `is not a key that is known here${known}${guess}`;
+}
+
+const stepsOf = (path: readonly PropertyKey[]): Path => path.map((step) => (typeof step === "number" ? step : String(step)));
+
+/**
+ * What is left of a file when everything wrong is cut out, so that its sensors are still compared with their drivers: an
+ * operator gets to see all mistakes in one go. What concerns the file as a whole is filled in, since it decides nothing there.
+ */
+function salvage(value: unknown, issues: readonly Issue[]): Pick<ParsedFile, "config" | "cut"> {
+  const cut: Path[] = [];
+  let rest = structuredClone(value);
+  let found = issues;
+  for (let round = 0; round < SALVAGE_ROUNDS_MAX; round++) {
+    const wrong = new Map(found.flatMap(wrongPlaces).map((path) => [pathText(path), path]));
+    // A file of another version means other things by the same words.
+    if (wrong.has("") || wrong.has("stoep")) break;
+    const removed = [...wrong.values()].flatMap((path) => remove(rest, path) ?? []);
+    if (removed.length === 0 && round > 0) break;
+    cut.push(...wrong.values(), ...removed);
+    rest = { ...STAND_INS, ...(rest as object) };
+    const parsed = nodeFileSchema.safeParse(rest);
+    if (parsed.success) return { config: parsed.data, cut };
+    found = parsed.error.issues;
+  }
+  return { config: null, cut };
+}
+
+const STAND_INS = { node: { id: "unknown" }, broker: { url: "mqtts://unknown.invalid", prefix: "unknown" } };
+
+function wrongPlaces(issue: Issue): Path[] {
+  const path = stepsOf(issue.path);
+  return issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...path, key]) : [path];
+}
+
+/** Removes the value at `path`, or what it is missing from, and tells which of them it was. A list goes as a whole. */
+function remove(root: unknown, path: Path): [Path] | null {
+  const listIndex = path.findIndex((step) => typeof step === "number");
+  const inMaps = listIndex < 0 ? path : path.slice(0, listIndex);
+  for (let length = inMaps.length; length > 0; length--) {
+    const parent = inMaps.slice(0, length - 1).reduce<unknown>((at, step) => (isRecord(at) ? at[step] : undefined), root);
+    const key = inMaps[length - 1] as string;
+    if (!isRecord(parent) || !Object.hasOwn(parent, key)) continue;
+    delete parent[key];
+    return [inMaps.slice(0, length)];
+  }
+  return null;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Whether a problem at `path` only repeats that something on its way was wrong. */
+export const isEcho = (path: Path, cut: readonly Path[]): boolean => cut.some((wrong) => onOneWay(wrong, path));

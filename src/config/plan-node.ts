@@ -1,0 +1,200 @@
+import { nodeId, sensorId } from "../core/units/ids.ts";
+import type { ChannelSpec, Driver } from "../driver-api/driver.ts";
+import { readBrokerUrl } from "./broker-url.ts";
+import { inputSchemaOf } from "./json-schema.ts";
+import { type ParsedFile, PROBLEMS_MAX, problemsOf } from "./parse.ts";
+import type { BrokerPlan, NodeFacts, NodePlan, PortPlan, SensorPlan, StoragePlan, StringRef } from "./plan.ts";
+import { type PortsTaken, planPort, takePort } from "./plan-port.ts";
+import { PlanReport } from "./plan-report.ts";
+import { latticeProblem, planStreams } from "./plan-streams.ts";
+import { type ConfigProblem, inFileOrder, type Path } from "./problem.ts";
+import type { NodeConfig, SensorConfig } from "./schema.ts";
+import { didYouMean, listed } from "./suggest.ts";
+import { wordIssue } from "./wording.ts";
+
+/** Every MQTT broker takes client ids up to here; longer ones are at its pleasure (MQTT 3.1.1 §3.1.3.1, MQTT 5 §3.1.3.1). */
+const CLIENT_ID_CHARS_SAFE = 23;
+
+export interface Planned {
+  /** null when the file has an error. */
+  readonly plan: NodePlan | null;
+  /** Everything that is wrong, in the order of the file: the problems of its form too. */
+  readonly problems: readonly ConfigProblem[];
+}
+
+/**
+ * Settles a node file with its drivers. `drivers`: every driver that can be had, by name. `missingDrivers`: those that were
+ * needed and could not be loaded, with the reason.
+ */
+export function planNode(
+  parsed: ParsedFile,
+  drivers: ReadonlyMap<string, Driver>,
+  missingDrivers: ReadonlyMap<string, string> = new Map(),
+): Planned {
+  const { config } = parsed;
+  if (config === null) return { plan: null, problems: parsed.problems };
+  const report = new PlanReport(parsed);
+  const windowProblem = latticeProblem(config.window);
+  if (windowProblem !== null) report.error(["window"], windowProblem);
+  if (config.node.id.length > CLIENT_ID_CHARS_SAFE) {
+    report.warning(["node", "id"], `is longer than ${CLIENT_ID_CHARS_SAFE} characters: some brokers refuse that as a client id`);
+  }
+  const taken: PortsTaken = new Map();
+  const sensors = Object.entries(config.sensors).flatMap(([name, sensor]) => {
+    const driver = findDriver(sensor.driver, ["sensors", name, "driver"], drivers, missingDrivers, report);
+    return (driver && planSensor(name, sensor, driver, config, taken, report)) ?? [];
+  });
+  const found = [...parsed.problems, ...report.problems];
+  const problems = inFileOrder(found).slice(0, PROBLEMS_MAX);
+  if (found.some(({ severity }) => severity === "error")) return { plan: null, problems };
+  return { plan: { ...planRest(config), sensors }, problems };
+}
+
+function findDriver(
+  name: string,
+  path: Path,
+  drivers: ReadonlyMap<string, Driver>,
+  missingDrivers: ReadonlyMap<string, string>,
+  report: PlanReport,
+): Driver | null {
+  const driver = drivers.get(name);
+  if (driver !== undefined) return driver;
+  const reason = missingDrivers.get(name);
+  const known = [...drivers.keys()].toSorted();
+  const guess = didYouMean(name, known) || (known.length > 0 ? `; there are ${listed(known, "and")}` : "");
+  report.error(path, `"${name}" is not a driver that can be used${reason === undefined ? "" : ` (${reason})`}${guess}`);
+  return null;
+}
+
+function planSensor(
+  name: string,
+  sensor: SensorConfig,
+  driver: Driver,
+  config: NodeConfig,
+  taken: PortsTaken,
+  report: PlanReport,
+): SensorPlan | null {
+  const id = sensorId(name);
+  const path = ["sensors", name];
+  const options = planOptions(sensor, driver, path, report);
+  const port = planPort(sensor, driver, path, report);
+  if (port !== null && sensor.enabled) {
+    takePort(port, sensor, path, taken, report);
+    refuseSimulatedAbroad(port, config, path, report);
+  }
+  if (options === null) return null;
+  const channels = driver.channels(options.value);
+  const simulated = sensor.replay !== undefined || driver.port === "simulator";
+  const streams = planStreams({ id, path, config: sensor, channels, simulated, defaultWindowMs: config.window }, report);
+  if (sensor.streams === undefined && streams.length === 0) {
+    report.warning(
+      path,
+      `publishes nothing: driver ${driver.name} has no environmental channel, so name ${namesOf(channels)} under streams:`,
+      "key",
+    );
+  }
+  if (port === null) return null;
+  return {
+    id,
+    driver,
+    options: options.value,
+    port,
+    enabled: sensor.enabled,
+    instrument: sensor.instrument ?? null,
+    azimuth: sensor.azimuth ?? null,
+    directions: planDirections(sensor),
+    location: planLocation(sensor.location),
+    onStartFailure: sensor.onStartFailure,
+    streams,
+    because: reasonsOf(sensor),
+  };
+}
+
+const namesOf = (channels: readonly ChannelSpec[]): string => listed(channels.map((channel) => channel.name));
+
+function planOptions(sensor: SensorConfig, driver: Driver, path: Path, report: PlanReport): { readonly value: unknown } | null {
+  const parsed = driver.options.safeParse(sensor.options, { error: wordIssue });
+  if (parsed.success) return { value: parsed.data };
+  report.take(problemsOf(parsed.error.issues, [...path, "options"], report.parsed, () => inputSchemaOf(driver.options)));
+  return null;
+}
+
+/** Made-up numbers must not look like a street: to another machine they go only when somebody said so. */
+function refuseSimulatedAbroad(port: PortPlan, { broker }: NodeConfig, path: Path, report: PlanReport): void {
+  if (port.is !== "replay" && port.is !== "simulator") return;
+  const url = readBrokerUrl(broker.url);
+  if (broker.allowSimulated || (url.is === "ok" && url.loopback)) return;
+  const where = port.is === "replay" ? [...path, "replay"] : [...path, "driver"];
+  const message = "is simulated, and the broker is not on this machine: use a local broker, or set broker.allowSimulated: true";
+  // A broker that was cut out of the file may well have been a local one.
+  if (report.parsed.cut.some(([section]) => section === "broker")) return;
+  report.error(where, message, port.is === "replay" ? "key" : "value");
+}
+
+function planDirections({ directions }: SensorConfig): SensorPlan["directions"] {
+  const planned: { -readonly [Key in keyof SensorPlan["directions"]]: SensorPlan["directions"][Key] } = {};
+  for (const way of ["towards", "away"] as const) {
+    const config = directions[way];
+    if (config !== undefined) planned[way] = { label: config.label, azimuth: config.azimuth ?? null };
+  }
+  return planned;
+}
+
+function reasonsOf({ streams = {} }: SensorConfig): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(streams).flatMap(([name, { because }]) => (because === undefined ? [] : [[name, because]])));
+}
+
+type LocationConfig = NodeConfig["node"]["location"];
+
+const planLocation = (location: LocationConfig): NodeFacts["location"] =>
+  location === undefined ? null : { ...location, height: location.height ?? null };
+
+function planRest(config: NodeConfig): Omit<NodePlan, "sensors"> {
+  const { node, storage, time, log } = config;
+  const { owner } = node;
+  return {
+    node: {
+      id: nodeId(node.id),
+      name: node.name ?? null,
+      owner: owner === undefined ? null : { name: owner.name, contact: owner.contact ?? null, website: owner.website ?? null },
+      location: planLocation(node.location),
+      purpose: node.purpose ?? null,
+      timeZone: node.timeZone,
+    },
+    broker: planBroker(config.broker),
+    storage: planStorage(storage),
+    time: { source: time.source },
+    log,
+  };
+}
+
+function planStorage({ directory, live, outbox, egress }: NodeConfig["storage"]): StoragePlan {
+  return {
+    directory,
+    live: live === "memory" ? null : live,
+    outbox: { maxBytes: outbox.maxBytes, maxAgeMs: outbox.maxAge },
+    egress: { keepMs: egress.keep, maxBytes: egress.maxBytes },
+  };
+}
+
+function planBroker(broker: NodeConfig["broker"]): BrokerPlan {
+  const { tls } = broker;
+  return {
+    url: broker.url,
+    protocol: broker.protocol,
+    prefix: broker.prefix,
+    username: broker.username ?? null,
+    password: broker.password ?? null,
+    tls: { ca: pemOrFile(tls.ca), cert: pemOrFile(tls.cert), key: tls.key ?? null },
+    inFlightMax: broker.inFlight,
+    keepAliveMs: broker.keepAlive,
+    ackTimeoutMs: broker.ackTimeout,
+    allowSimulated: broker.allowSimulated,
+  };
+}
+
+/** A certificate is written as PEM text or, far more often, as the path of a file: in the plan a string is the text itself. */
+function pemOrFile(ref: StringRef | undefined): StringRef | null {
+  if (typeof ref !== "string") return ref ?? null;
+  return ref.startsWith("-----BEGIN ") ? ref : { file: ref };
+}

@@ -1,0 +1,116 @@
+import type { GpioLine } from "../core/units/port.ts";
+import type { Driver } from "../driver-api/driver.ts";
+import type { PortPlan } from "./plan.ts";
+import type { PlanReport } from "./plan-report.ts";
+import type { Path } from "./problem.ts";
+import type { SensorConfig } from "./schema.ts";
+import { didYouMean, listed } from "./suggest.ts";
+
+/** Name of the one line of a driver that does not name its lines (driver contract, `lines`). */
+const ONLY_LINE = "line";
+
+/** Fits the sensor's port to its driver; null when it does not fit. */
+export function planPort(sensor: SensorConfig, driver: Driver, path: Path, report: PlanReport): PortPlan | null {
+  if (sensor.replay !== undefined) {
+    const { file, speed, repeat } = sensor.replay;
+    return { is: "replay", file, speed, repeat };
+  }
+  for (const key of ["serial", "gpio"] as const) {
+    if (sensor[key] === undefined || driver.port === key) continue;
+    report.error([...path, key], `does not fit: driver ${driver.name} ${standsOn(driver)}`, "key");
+    return null;
+  }
+  switch (driver.port) {
+    case "serial":
+      return planSerial(sensor, driver, path, report);
+    case "gpio":
+      return planGpio(sensor, driver, path, report);
+    case "simulator":
+      return { is: "simulator" };
+    case "modbus":
+    case "file":
+      report.error([...path, "driver"], `not yet: ports of kind ${driver.port}, which driver ${driver.name} needs`);
+      return null;
+  }
+}
+
+function standsOn(driver: Driver): string {
+  if (driver.port === "simulator") return "has no port";
+  if (driver.port === "serial") return "needs serial: { path: /dev/serial/by-id/… }";
+  if (driver.port === "gpio") return "needs gpio: { line: GPIO17, edge: falling }";
+  return `needs a port of kind ${driver.port}`;
+}
+
+function planSerial(sensor: SensorConfig, driver: Driver, path: Path, report: PlanReport): PortPlan | null {
+  if (sensor.serial === undefined) {
+    report.error(path, `has no port: driver ${driver.name} ${standsOn(driver)}, or replay: { file: … }`, "key");
+    return null;
+  }
+  const baudRate = sensor.serial.baud ?? driver.serial?.baudRate;
+  if (baudRate === undefined) {
+    report.error([...path, "serial", "baud"], `is missing: driver ${driver.name} does not know the rate of its devices`);
+    return null;
+  }
+  if (/^\/dev\/tty(?:USB|ACM)\d+$/.test(sensor.serial.path)) {
+    report.warning(
+      [...path, "serial", "path"],
+      "is a name that can move to another device at a reboot: use /dev/serial/by-id/… or by-path/…",
+    );
+  }
+  return { is: "serial", path: sensor.serial.path, settings: { ...driver.serial, baudRate } };
+}
+
+type GpioConfig = NonNullable<SensorConfig["gpio"]>;
+type LineConfig = NonNullable<GpioConfig["lines"]>[string];
+
+function planGpio(sensor: SensorConfig, driver: Driver, path: Path, report: PlanReport): PortPlan | null {
+  const names = driver.lines ?? [ONLY_LINE];
+  if (sensor.gpio === undefined) {
+    report.error(path, `has no port: driver ${driver.name} ${standsOn(driver)}, or replay: { file: … }`, "key");
+    return null;
+  }
+  const gpioPath = [...path, "gpio"];
+  const { line, chip, edge, pull, debounce, lines } = sensor.gpio;
+  if (lines === undefined) {
+    const [only, ...more] = names;
+    if (only === undefined || more.length > 0) {
+      report.error(gpioPath, `must name the lines of driver ${driver.name}: lines: with ${listed(names, "and")}`, "key");
+      return null;
+    }
+    // The schema refuses a gpio port without line or edge; a file that was cut may lack them.
+    if (line === undefined || edge === undefined) return null;
+    return { is: "gpio", lines: { [only]: planLine({ line, chip, edge, pull, debounce }) } };
+  }
+  for (const name of Object.keys(lines)) {
+    if (names.includes(name)) continue;
+    const allowed = `is not a line of driver ${driver.name}: its lines are ${listed(names, "and")}`;
+    report.error([...gpioPath, "lines", name], allowed + didYouMean(name, names), "key");
+  }
+  for (const name of names) {
+    if (!Object.hasOwn(lines, name)) report.error([...gpioPath, "lines", name], `is missing: driver ${driver.name} needs it`);
+  }
+  return { is: "gpio", lines: Object.fromEntries(Object.entries(lines).map(([name, config]) => [name, planLine(config)])) };
+}
+
+function planLine({ line, chip, edge, pull, debounce }: LineConfig): GpioLine {
+  const where = typeof line === "number" ? { chip: chip ?? "", offset: line } : { name: line };
+  return { line: where, edge, pull, debounceMs: debounce };
+}
+
+/** Who holds what, so that no two enabled sensors share a device: device → path of the sensor that has it. */
+export type PortsTaken = Map<string, Path>;
+
+/** Enters the port of an enabled sensor, and reports when another has it already. */
+export function takePort(port: PortPlan, sensor: SensorConfig, path: Path, taken: PortsTaken, report: PlanReport): void {
+  const take = (device: string, where: Path) => {
+    const holder = taken.get(device);
+    if (holder === undefined) taken.set(device, path);
+    else report.error(where, `belongs to sensor ${holder.at(-1)} already (line ${report.lineOf(holder)} of this file)`);
+  };
+  if (port.is === "serial") take(`serial ${port.path}`, [...path, "serial", "path"]);
+  if (port.is !== "gpio") return;
+  for (const [name, { line }] of Object.entries(port.lines)) {
+    const within = sensor.gpio?.lines === undefined ? ["line"] : ["lines", name, "line"];
+    take("name" in line ? `line ${line.name}` : `chip ${line.chip} ${line.offset}`, [...path, "gpio", ...within]);
+  }
+}

@@ -1,0 +1,36 @@
+import { isEcho, type ParsedFile } from "./parse.ts";
+import { type ConfigProblem, type Path, pathText } from "./problem.ts";
+
+/** Collects what is wrong with the meaning of a file, and leaves out what only repeats that its form is wrong. */
+export class PlanReport {
+  readonly parsed: ParsedFile;
+  readonly problems: ConfigProblem[] = [];
+
+  constructor(parsed: ParsedFile) {
+    this.parsed = parsed;
+  }
+
+  error(path: Path, message: string, at: "value" | "key" = "value"): void {
+    this.#add(path, message, at, "error");
+  }
+
+  warning(path: Path, message: string, at: "value" | "key" = "value"): void {
+    this.#add(path, message, at, "warning");
+  }
+
+  /** Problems that were found elsewhere, at their places. */
+  take(problems: readonly ConfigProblem[]): void {
+    this.problems.push(...problems);
+  }
+
+  /** The line on which `path` stands, for messages that point from one place to another. */
+  lineOf(path: Path): number {
+    return this.parsed.locate(path, "key").line;
+  }
+
+  #add(path: Path, message: string, at: "value" | "key", severity: "error" | "warning"): void {
+    if (isEcho(path, this.parsed.cut)) return;
+    const { file, locate } = this.parsed;
+    this.problems.push({ file, ...locate(path, at), path: pathText(path), message, severity });
+  }
+}

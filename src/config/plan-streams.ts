@@ -1,0 +1,174 @@
+import { MINIMUM_COUNT_DEFAULT, policiesOf, policyProblem } from "../core/anonymise/policy.ts";
+import { findQuantity, stricter } from "../core/reading/quantity.ts";
+import type { ChannelPlan, Policy, StreamPlan } from "../core/reading/stream.ts";
+import { type SensorId, streamId } from "../core/units/ids.ts";
+import { DAY_MS, type DurationMs, durationMs, HOUR_MS, MINUTE_MS, SECOND_MS } from "../core/units/time.ts";
+import type { ChannelSpec } from "../driver-api/driver.ts";
+import { type NamedStream, planCalibrations, planChannel } from "./plan-channel.ts";
+import type { PlanReport } from "./plan-report.ts";
+import type { Path } from "./problem.ts";
+import type { SensorConfig, StreamConfig } from "./schema.ts";
+import { didYouMean, listed } from "./suggest.ts";
+import { durationText } from "./values.ts";
+
+/** Shortest window of a stream that stems from people (CONTRACT §1). */
+const PEOPLE_WINDOW_MIN_MS = 5 * MINUTE_MS;
+const LATENESS_DEFAULT_MS = 30 * SECOND_MS;
+/** Bins of a speed histogram: 5 km/h from 0 to 150, the ends take what lies outside (privacy reference §1). */
+export const SPEED_EDGES_KMH: readonly number[] = Array.from({ length: 31 }, (_, index) => index * 5);
+
+/** A sensor whose streams are to be planned. */
+export interface StreamsInput {
+  readonly id: SensorId;
+  readonly path: Path;
+  readonly config: SensorConfig;
+  readonly channels: readonly ChannelSpec[];
+  /** Replayed or made up: no people, so windows may be short. */
+  readonly simulated: boolean;
+  readonly defaultWindowMs: DurationMs;
+}
+
+/** Settles every stream of a sensor; a stream with a mistake is reported and left out. */
+export function planStreams(input: StreamsInput, report: PlanReport): readonly StreamPlan[] {
+  const named = namedStreams(input, report);
+  const calibrations = planCalibrations(input.config, input.channels, input.path, report);
+  const plans: StreamPlan[] = [];
+  for (const spec of input.channels) {
+    const streams = named.filter(({ channel }) => channel === spec.name);
+    if (streams.length === 0) continue;
+    const channel = planChannel(spec, streams, calibrations.get(spec.name) ?? null, report);
+    const planned = streams.flatMap((stream) => planStream(stream, channel, input, report) ?? []);
+    refuseSecondLook(planned, input, report);
+    plans.push(...planned);
+  }
+  // In the order of the file, which is how an operator looks for them.
+  return named.flatMap(({ name }) => plans.filter((plan) => plan.name === name));
+}
+
+interface Named extends NamedStream {
+  readonly name: string;
+  readonly channel: string;
+}
+
+/** The streams of the file, or without `streams:` one for each environmental channel that its driver publishes. */
+function namedStreams({ config, channels, path }: StreamsInput, report: PlanReport): readonly Named[] {
+  if (config.streams === undefined) {
+    return channels.filter(leavesUnasked).map(({ name }) => ({ name, channel: name, path: [...path, "streams", name], config: {} }));
+  }
+  const names = channels.map(({ name }) => name);
+  return Object.entries(config.streams).flatMap(([name, stream]) => {
+    const streamPath = [...path, "streams", name];
+    const channel = stream.channel ?? name;
+    if (names.includes(channel)) return [{ name, channel, path: streamPath, config: stream }];
+    const known = names.length === 0 ? "it has none" : `it has ${listed(names, "and")}`;
+    const hint = stream.channel === undefined ? " (name it with channel:)" : "";
+    const where = stream.channel === undefined ? streamPath : [...streamPath, "channel"];
+    report.error(where, `"${channel}" is not a channel of driver ${config.driver}: ${known}${didYouMean(channel, names) || hint}`);
+    return [];
+  });
+}
+
+/** What stems from people leaves only when it is named, and what nobody vetted counts as such (CONTRACT §1). */
+export function leavesUnasked(spec: ChannelSpec): boolean {
+  const floor = findQuantity(spec.quantity)?.floor ?? "presence";
+  return spec.publish !== false && stricter(spec.sensitivity, floor) === "environmental";
+}
+
+function planStream(stream: Named, channel: ChannelPlan, input: StreamsInput, report: PlanReport): StreamPlan | null {
+  const policy = planPolicy(stream, channel, report);
+  const windowMs = planWindow(stream, channel, input, report);
+  if (policy === null || windowMs === null) return null;
+  return {
+    id: streamId(input.id, stream.name),
+    sensor: input.id,
+    name: stream.name,
+    channel,
+    sensitivity: channel.sensitivity,
+    policy,
+    windowMs,
+    latenessMs: planLateness(stream, windowMs, report),
+    binEdges: channel.kind === "speed" ? SPEED_EDGES_KMH : [],
+  };
+}
+
+function planPolicy({ config, path }: Named, { kind, sensitivity, name, quantity }: ChannelPlan, report: PlanReport): Policy | null {
+  const [standard = "withheld", ...others] = policiesOf(kind, sensitivity);
+  const is = config.policy ?? standard;
+  const problem = policyProblem(kind, sensitivity, is);
+  if (problem !== null) {
+    const unknown = `; ${quantity} is not in the vocabulary, so it counts as presence until sensitivity: and because: say otherwise`;
+    report.error([...path, "policy"], `${problem} (channel ${name})${findQuantity(quantity) === null ? unknown : ""}`);
+    return null;
+  }
+  if (config.policy === undefined && standard === "withheld") {
+    const choice = others.length === 0 ? "write policy: withheld to say so" : `choose policy: ${listed([...others, standard])}`;
+    report.warning(path, `stays on the node: ${sensitivity} channels are withheld unless told otherwise; ${choice}`, "key");
+  }
+  switch (is) {
+    case "minimum-count":
+      return { is, k: config.k ?? MINIMUM_COUNT_DEFAULT };
+    case "open":
+    case "withheld":
+      return { is };
+  }
+}
+
+function planWindow(
+  { config, path }: Named,
+  { sensitivity, name }: ChannelPlan,
+  input: StreamsInput,
+  report: PlanReport,
+): DurationMs | null {
+  const windowMs = config.window ?? input.defaultWindowMs;
+  // The file's own window is checked once, where it stands; here only what it means for this stream.
+  if (config.window !== undefined) {
+    const problem = latticeProblem(windowMs);
+    if (problem !== null) {
+      report.error([...path, "window"], problem);
+      return null;
+    }
+  }
+  if (sensitivity === "environmental" || input.simulated || windowMs >= PEOPLE_WINDOW_MIN_MS) return windowMs;
+  const source = config.window === undefined ? `${durationText(windowMs)} (the file's window:)` : durationText(windowMs);
+  const range = `from ${durationText(PEOPLE_WINDOW_MIN_MS)} to ${durationText(HOUR_MS)}`;
+  report.error(
+    [...path, "window"],
+    `must be ${range}, got ${source}: channel ${name} is ${sensitivity}, and short windows show single people`,
+  );
+  return null;
+}
+
+/** Why windows of this length do not tile a UTC day in whole seconds, or null when they do. */
+export function latticeProblem(windowMs: number): string | null {
+  const tiles = (length: number) => length % SECOND_MS === 0 && DAY_MS % length === 0;
+  if (tiles(windowMs)) return null;
+  let below = Math.floor(windowMs / SECOND_MS) * SECOND_MS;
+  while (!tiles(below)) below -= SECOND_MS;
+  let above = Math.ceil(windowMs / SECOND_MS) * SECOND_MS;
+  while (!tiles(above)) above += SECOND_MS;
+  return `must divide a day, got ${durationText(windowMs)}; the nearest that do are ${durationText(below)} and ${durationText(above)}`;
+}
+
+/** 30 s, but never longer than the window, and for windows under a minute a tenth of it (at least 1 s): fast streams stay fast. */
+function planLateness({ config, path }: { config: StreamConfig; path: Path }, windowMs: DurationMs, report: PlanReport): DurationMs {
+  if (config.lateness === undefined) {
+    return windowMs >= MINUTE_MS ? durationMs(LATENESS_DEFAULT_MS) : durationMs(Math.max(SECOND_MS, windowMs / 10));
+  }
+  if (config.lateness > windowMs) {
+    report.error([...path, "lateness"], `must be at most the window (${durationText(windowMs)}), got ${durationText(config.lateness)}`);
+  }
+  return config.lateness;
+}
+
+/**
+ * Two published streams of the same people with different windows would give back what suppression took: the long window
+ * minus its other parts is the short one that was withheld. Longer windows are made of released ones (DESIGN §3).
+ */
+function refuseSecondLook(plans: readonly StreamPlan[], input: StreamsInput, report: PlanReport): void {
+  const [first, ...more] = plans.filter(({ sensitivity, policy }) => sensitivity !== "environmental" && policy.is !== "withheld");
+  for (const { name, channel } of more) {
+    const path = [...input.path, "streams", name];
+    const why = `stream ${first?.name} publishes it already, and the difference would show what was withheld`;
+    report.error(path, `is a second look at the people of channel ${channel.name}: ${why}`, "key");
+  }
+}

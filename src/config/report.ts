@@ -1,0 +1,124 @@
+import type { StreamPlan } from "../core/reading/stream.ts";
+import { type Estimate, estimate } from "./estimate.ts";
+import type { NodePlan, SensorPlan } from "./plan.ts";
+import { leavesUnasked } from "./plan-streams.ts";
+import { durationText } from "./values.ts";
+
+/** One stream in the report of `stoep check`. */
+export interface StreamLine {
+  readonly sensor: string;
+  readonly stream: string;
+  readonly channel: string;
+  readonly quantity: string;
+  readonly sensitivity: string;
+  readonly window: string;
+  /** `open`, `minimum-count k=10`, `withheld`. */
+  readonly policy: string;
+  readonly leaves: boolean;
+  /** The operator's reason to hold a quantity outside the vocabulary to be environmental. */
+  readonly because?: string;
+}
+
+/** Something that is measured, or could be, and stays on the node. */
+export interface StayingLine {
+  readonly sensor: string;
+  readonly channel: string;
+  readonly reason: string;
+}
+
+/** What `stoep check` says about a file without errors. */
+export interface CheckReport {
+  readonly node: string;
+  readonly broker: string;
+  readonly streams: readonly StreamLine[];
+  readonly stays: readonly StayingLine[];
+  readonly estimate: Estimate;
+}
+
+/** The report as data, for `stoep check --json`. */
+export function reportJson(plan: NodePlan): CheckReport {
+  return {
+    node: plan.node.id,
+    broker: plan.broker.url,
+    streams: plan.sensors.flatMap((sensor) => sensor.streams.map((stream) => streamLine(sensor, stream))),
+    stays: plan.sensors.flatMap(stayingLines),
+    estimate: estimate(plan),
+  };
+}
+
+function streamLine(sensor: SensorPlan, stream: StreamPlan): StreamLine {
+  const { channel, policy } = stream;
+  const because = sensor.because?.[stream.name];
+  return {
+    sensor: sensor.id,
+    stream: stream.name,
+    channel: channel.name,
+    quantity: channel.quantity,
+    sensitivity: stream.sensitivity,
+    window: durationText(stream.windowMs),
+    policy: policy.is === "minimum-count" ? `${policy.is} k=${policy.k}` : policy.is,
+    leaves: sensor.enabled && policy.is !== "withheld",
+    ...(because === undefined ? {} : { because }),
+  };
+}
+
+function stayingLines(sensor: SensorPlan): readonly StayingLine[] {
+  const line = (channel: string, reason: string): StayingLine => ({ sensor: sensor.id, channel, reason });
+  return sensor.driver.channels(sensor.options).flatMap((spec) => {
+    const streams = sensor.streams.filter(({ channel }) => channel.name === spec.name);
+    if (streams.length === 0) {
+      if (spec.publish === false) return [line(spec.name, "not named under streams:; the driver does not publish it unasked")];
+      if (leavesUnasked(spec)) return [line(spec.name, "not named under streams:")];
+      return [line(spec.name, "stems from people, and is not named under streams:")];
+    }
+    if (!sensor.enabled) return [line(spec.name, "the sensor is not enabled")];
+    if (streams.every(({ policy }) => policy.is === "withheld")) return [line(spec.name, "its policy is withheld")];
+    return [];
+  });
+}
+
+/** The report as text, for people. */
+export function reportText(plan: NodePlan): string {
+  const { node, broker, streams, stays, estimate: cost } = reportJson(plan);
+  const head = ["SENSOR", "STREAM", "CHANNEL", "QUANTITY", "WINDOW", "POLICY", "LEAVES"];
+  const rows = streams.map((line) => [
+    ...[line.sensor, line.stream, line.channel, line.quantity, line.window, line.policy],
+    line.leaves ? "as statistics" : "no",
+  ]);
+  const lines = [`Node ${node} publishes to ${broker} and to nothing else.`, ""];
+  lines.push(...(rows.length === 0 ? ["It has no streams."] : table([head, ...rows])));
+  const reasons = streams.flatMap(({ sensor, stream, quantity, because }) =>
+    because === undefined ? [] : [`  ${sensor}.${stream}: ${quantity} is held to be environmental because: ${because}`],
+  );
+  if (reasons.length > 0) lines.push("", "Declared by the operator:", ...reasons);
+  if (stays.length > 0) {
+    const staying = table(stays.map(({ sensor, channel, reason }) => [sensor, channel, reason]));
+    lines.push("", "Stays on the node:", ...staying.map((line) => `  ${line}`));
+  }
+  lines.push("", "Estimates, with the broker in reach:", ...estimateLines(cost).map((line) => `  ${line}`));
+  return `${lines.join("\n")}\n`;
+}
+
+function estimateLines({ summariesPerDay, uplinkMegabytesPerMonth, flashMegabytesPerDay, outboxHours }: Estimate): readonly string[] {
+  return table([
+    ["summaries", `${grouped(summariesPerDay)} a day`],
+    ["uplink", `${uplinkMegabytesPerMonth.toFixed(1)} MB a month`],
+    ["flash", `${flashMegabytesPerDay.toFixed(1)} MB a day`],
+    ["outbox", outboxHours === null ? "nothing to keep" : `holds ${grouped(outboxHours)} hours without the broker`],
+  ]);
+}
+
+/** 12,345: the same on every machine, whatever its locale. */
+const grouped = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ",");
+
+/** Columns as wide as their widest cell, two spaces between them, nothing behind the last. */
+function table(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths: number[] = [];
+  for (const row of rows) for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}
