@@ -4,7 +4,7 @@ export type ClosedEvent = Extract<PortEvent, { type: "closed" }>;
 
 const REMEDIES: Readonly<Record<PortFault, string>> = {
   gone: "Check the names with gpiodetect and gpioinfo, and that the chip is plugged in",
-  permission: "Let the user that runs Stoep open /dev/gpiochip*: add it to the group gpio and start Stoep again",
+  permission: "Let the user that runs Stoep open /dev/gpiochip* and /sys/class/gpio: add it to the group gpio and start Stoep again",
   busy: "Give each line to one sensor, and stop what else holds it: gpioinfo names the consumer",
   settings: "Check line, edge and pull of the sensor: this chip cannot do them",
   io: "Look at the kernel log for the GPIO chip: journalctl -k",

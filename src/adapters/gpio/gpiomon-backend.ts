@@ -54,7 +54,9 @@ export class GpiomonBackend implements GpioBackend {
 
   watch(lines: GpioLines, sink: LineSink): () => void {
     const processes: GpiomonProcess[] = [];
-    void this.#start(lines, sink, processes);
+    this.#start(lines, sink, processes).catch((error: unknown) => {
+      sink.closed(gpioFault(error instanceof Error ? error.message : String(error)));
+    });
     return () => {
       for (const process of processes) {
         const ended = process.stop().finally(() => this.#leaving.delete(ended));

@@ -15,7 +15,7 @@ export const gpiomon1: GpiomonDialect = {
     "gpiomon 1 does not say when it watches: a line counts as open after a short while without complaint",
     "of several lines with the same name, the first is taken",
   ],
-  find: (name) => ["gpiofind", name],
+  find: (name) => ["gpiofind", "--", name],
   read: ({ chip, pull, offsets }) => ["gpioget", ...BIAS_FLAGS[pull], chip, ...offsets.map(String)],
   watch: ({ chip, edge, pull, offsets }) => [
     "gpiomon",

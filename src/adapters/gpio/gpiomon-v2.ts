@@ -11,7 +11,7 @@ export const gpiomon2: GpiomonDialect = {
   backend: "gpiomon-2",
   saysReady: true,
   limits: GPIOMON_LIMITS,
-  find: (name) => ["gpioinfo", "--strict", "--unquoted", name],
+  find: (name) => ["gpioinfo", "--strict", "--unquoted", "--", name],
   read: ({ chip, pull, offsets }) => ["gpioget", "--numeric", "-C", "stoep", "-c", chip, "-b", BIASES[pull], ...offsets.map(String)],
   watch: ({ chip, edge, pull, offsets }) => [
     "gpiomon",
