@@ -40,12 +40,19 @@ export interface GpioReport {
   readonly limits: readonly string[];
 }
 
+/** Watched GPIO lines. */
+export interface GpioPort extends FieldPort {
+  /** Edges seen so far that were not told, because they were bounce or not real. */
+  ignoredEdges(): number;
+}
+
 /** GPIO lines. */
 export interface GpioBus {
   /** Finds out what there is. Called once, before the first `watch`. */
   probe(): Promise<GpioReport>;
   /** Watches the lines of one sensor. `opened` or `closed` follows, never from within the call. */
-  watch(lines: Readonly<Record<string, GpioLine>>, listener: PortListener): FieldPort;
+  watch(lines: Readonly<Record<string, GpioLine>>, listener: PortListener): GpioPort;
+  /** Stops watching everything; no event follows. */
   close(): void;
 }
 

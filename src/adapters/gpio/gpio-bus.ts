@@ -1,0 +1,96 @@
+import type { Clock } from "../../ports/clock.ts";
+import type { GpioBus, GpioPort, GpioReport, PortListener } from "../../ports/field-port.ts";
+import { gpioClosed } from "./gpio-fault.ts";
+import { createGpioTools, type GpioTools } from "./gpio-tools.ts";
+import { type GpioBackend, GpiomonBackend } from "./gpiomon-backend.ts";
+import { type GpiomonDialect, parseChips, parseMajorVersion } from "./gpiomon-dialect.ts";
+import { gpiomon1 } from "./gpiomon-v1.ts";
+import { gpiomon2 } from "./gpiomon-v2.ts";
+import { type GpioLines, LineWatch } from "./line-watch.ts";
+import { loadOnoff, ONOFF_LIMITS, OnoffBackend, type OpenOnoff } from "./onoff-backend.ts";
+import { readSysfsChips, SYSFS_GPIO } from "./sysfs-chips.ts";
+
+export interface GpioBusOptions {
+  readonly clock: Pick<Clock, "after" | "monotonicMs" | "monotonicNs">;
+  /** Where the libgpiod tools are looked for, as in PATH. */
+  readonly path: string;
+  readonly sysfsRoot?: string;
+  readonly loadOnoff?: () => Promise<OpenOnoff>;
+}
+
+interface Choice {
+  readonly report: GpioReport;
+  readonly backend: GpioBackend;
+}
+
+/** GPIO lines of this machine. `probe` chooses, once: gpiomon 2 or 1, else onoff, else none. ADR 0006 says why in this order. */
+export function createGpioBus(options: GpioBusOptions): GpioBus {
+  const tools = createGpioTools(options.path);
+  const watches = new Set<LineWatch>();
+  let choice: Promise<Choice> | null = null;
+  const chosen = (): Promise<Choice> => {
+    choice ??= choose(options, tools);
+    return choice;
+  };
+  return {
+    probe: async () => (await chosen()).report,
+    watch(lines: GpioLines, listener: PortListener): GpioPort {
+      let stop = (): void => {};
+      const watch = new LineWatch(options.clock, lines, listener, () => {
+        watches.delete(watch);
+        stop();
+      });
+      watches.add(watch);
+      void chosen().then(({ backend }) => {
+        if (watch.isWanted) stop = backend.watch(lines, watch);
+      });
+      return watch;
+    },
+    close() {
+      for (const watch of watches) watch.close();
+    },
+  };
+}
+
+/** gpiomon for each major version of libgpiod. */
+const DIALECTS: ReadonlyMap<number, GpiomonDialect> = new Map([
+  [1, gpiomon1],
+  [2, gpiomon2],
+]);
+
+async function choose({ clock, sysfsRoot = SYSFS_GPIO, loadOnoff: load = loadOnoff }: GpioBusOptions, tools: GpioTools): Promise<Choice> {
+  const version = await tools.ask(["gpiomon", "--version"]);
+  const major = version.is === "answered" ? parseMajorVersion(version.stdout) : null;
+  const dialect = major === null ? undefined : DIALECTS.get(major);
+  const said = version.is === "missing" ? "gpiomon is not installed" : (version.stdout.split("\n")[0] ?? "");
+  const chipsSeen = dialect === undefined ? "" : await describeChips(tools);
+  const sysfsChips = await readSysfsChips(sysfsRoot);
+  if (dialect !== undefined && (chipsSeen !== null || sysfsChips.length === 0)) {
+    const detail = `${said}; ${chipsSeen ?? "no GPIO chip now"}`;
+    const { backend, limits } = dialect;
+    return { report: { backend, detail, limits }, backend: new GpiomonBackend({ clock, tools, dialect }) };
+  }
+  const why = dialect === undefined ? said || "gpiomon does not tell its version" : `${said}, but it finds no GPIO chip`;
+  if (sysfsChips.length > 0) {
+    const detail = `${why}; sysfs has ${sysfsChips.map(({ label, base }) => `${label} from ${base}`).join(", ")}`;
+    return { report: { backend: "onoff", detail, limits: ONOFF_LIMITS }, backend: new OnoffBackend({ clock, sysfsRoot, load }) };
+  }
+  const detail = `${why}; ${sysfsRoot} has no GPIO chip`;
+  return { report: { backend: "none", detail, limits: ["GPIO lines cannot be watched"] }, backend: noBackend(detail) };
+}
+
+/** The chips that gpiodetect lists, or why it could not list them; null when there are none. */
+async function describeChips(tools: GpioTools): Promise<string | null> {
+  const answer = await tools.ask(["gpiodetect"]);
+  if (answer.is === "missing") return null;
+  const chips = parseChips(answer.stdout);
+  if (chips.length > 0) return chips.map(({ name, label }) => `${name} is ${label}`).join(", ");
+  return answer.ok ? null : answer.stderr;
+}
+
+const noBackend = (detail: string): GpioBackend => ({
+  watch(_lines, sink) {
+    sink.closed(gpioClosed("unsupported", detail));
+    return () => {};
+  },
+});

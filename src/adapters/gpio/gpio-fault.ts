@@ -1,0 +1,31 @@
+import type { PortEvent, PortFault } from "../../ports/field-port.ts";
+
+export type ClosedEvent = Extract<PortEvent, { type: "closed" }>;
+
+const REMEDIES: Readonly<Record<PortFault, string>> = {
+  gone: "Check the names with gpiodetect and gpioinfo, and that the chip is plugged in",
+  permission: "Let the user that runs Stoep open /dev/gpiochip* and /sys/class/gpio: add it to the group gpio and start Stoep again",
+  busy: "Give each line to one sensor, and stop what else holds it: gpioinfo names the consumer",
+  settings: "Check line, edge and pull of the sensor: this chip cannot do them",
+  io: "Look at the kernel log for the GPIO chip: journalctl -k",
+  unsupported: "Install the package gpiod, or use a kernel that has GPIO",
+  asked: "",
+  ended: "",
+};
+
+/** A port that is closed for this reason; `remedy` where the usual one does not fit. */
+export const gpioClosed = (code: PortFault, detail: string, remedy = REMEDIES[code]): ClosedEvent => ({
+  type: "closed",
+  code,
+  detail,
+  remedy,
+});
+
+/** What the words of a libgpiod tool or of the kernel mean to an operator. Tools are run with LC_ALL=C, so the words are fixed. */
+export function gpioFault(detail: string): ClosedEvent {
+  if (/resource busy/i.test(detail)) return gpioClosed("busy", detail);
+  if (/permission denied|operation not permitted|EACCES|EPERM/i.test(detail)) return gpioClosed("permission", detail);
+  if (/out of range|invalid|not unique|same line|not supported/i.test(detail)) return gpioClosed("settings", detail);
+  if (/no such (file|device)|cannot find|ENOENT|ENODEV/i.test(detail)) return gpioClosed("gone", detail);
+  return gpioClosed("io", detail);
+}
