@@ -85,7 +85,10 @@ export interface Passage {
   readonly speedKmh?: number;
 }
 
-/** Why bytes were not used. `noise`: no frame starts here; `checksum`, `length`, `syntax`: a frame that is wrong; `overflow`: no end in sight; `stale`: an unfinished frame when the port closed. */
+/**
+ * Why bytes were not used. `noise`: no frame starts here; `checksum`, `length`, `syntax`: a frame that is wrong; `overflow`: no
+ * end in sight; `stale`: an unfinished frame when the port closed.
+ */
 export type DiscardReason = "noise" | "checksum" | "length" | "syntax" | "overflow" | "stale" | "unexpected";
 
 /** What a driver asks the port for in `out.request`. */

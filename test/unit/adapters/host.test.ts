@@ -59,7 +59,7 @@ describe("swap areas", () => {
 
 describe("core dumps", () => {
   const limits = (soft: string): string =>
-    `Limit                     Soft Limit           Hard Limit           Units\nMax core file size        ${soft}                    unlimited            bytes\n`;
+    `Limit                Soft Limit      Hard Limit      Units\nMax core file size   ${soft}     unlimited     bytes\n`;
 
   it.each([
     ["limit 0, to a file", "0", "core\n", "off"],
