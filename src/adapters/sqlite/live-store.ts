@@ -6,7 +6,17 @@ import { ChunkReader, RECORD_BYTES } from "../../core/reading/record.ts";
 import type { StreamId } from "../../core/units/ids.ts";
 import type { DurationMs, EpochMs } from "../../core/units/time.ts";
 import { type HeldWindow, type LiveChunk, type LiveStore, LiveStoreError, type StoredChunk } from "../../ports/live-store.ts";
-import { assertSound, type Connection, closedOnError, IN_MEMORY, openDatabase, removeDatabase, storeFault } from "./database.ts";
+import {
+  assertSound,
+  type Connect,
+  type Connection,
+  closedOnError,
+  type DatabaseSettings,
+  IN_MEMORY,
+  openDatabase,
+  removeDatabase,
+  storeFault,
+} from "./database.ts";
 import { LIVE_SCHEMA, LIVE_VERSION, READING_VIEW } from "./live-schema.ts";
 import { type LiveStatements, prepareLive } from "./live-statements.ts";
 import { schemaVersion, stampVersion } from "./migrate.ts";
@@ -23,6 +33,8 @@ export interface LiveStoreOptions {
   readonly bootId: string;
   /** The most that the file may grow to. The WAL needs up to `WAL_BYTES` more beside it. */
   readonly bytesMax: number;
+  /** How to connect; only tests say otherwise. */
+  readonly connect?: Connect;
 }
 
 const PAGE_BYTES = 4096;
@@ -49,24 +61,25 @@ export function openLiveStore(options: LiveStoreOptions): SqliteLiveStore {
   }
 }
 
-function open(path: string, bytesMax: number): Connection {
-  const db = openDatabase(path, {
+function open(path: string, { bytesMax, connect }: LiveStoreOptions): Connection {
+  const settings: DatabaseSettings = {
     synchronous: "OFF", // Memory: there is nothing to sync to. On flash only environmental readings of minutes are at stake.
     exclusive: true,
     secureDelete: true,
     checkpointPages: CHECKPOINT_PAGES,
     walBytesMax: 0,
-  });
+  };
+  const db = openDatabase(path, settings, connect);
   db.pragma(`max_page_count = ${Math.max(1, Math.floor(bytesMax / PAGE_BYTES))}`);
   return db;
 }
 
-function create(path: string, { instance, bootId, bytesMax }: LiveStoreOptions): Connection {
-  const db = open(path, bytesMax);
+function create(path: string, options: LiveStoreOptions): Connection {
+  const db = open(path, options);
   const fill = db.transaction(() => {
     db.exec(LIVE_SCHEMA);
     stampVersion(db, LIVE_VERSION);
-    db.prepare("INSERT INTO binding (one, instance, boot) VALUES (1, ?, ?)").run(instance, bootId);
+    db.prepare("INSERT INTO binding (one, instance, boot) VALUES (1, ?, ?)").run(options.instance, options.bootId);
   });
   closedOnError(db, fill);
   return db;
@@ -75,7 +88,7 @@ function create(path: string, { instance, bootId, bytesMax }: LiveStoreOptions):
 /** The store of an earlier run, or why there is none to be had. Looks at its binding before it looks at anything else. */
 function reuse(path: string, options: LiveStoreOptions): Connection | LiveDiscard {
   try {
-    const db = open(path, options.bytesMax);
+    const db = open(path, options);
     const discard = closedOnError(db, () => bindingProblem(db, options));
     if (discard === null) return db;
     db.close();

@@ -44,16 +44,26 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const start = () => startStore(file, () => Buffer.from(options.randomBytes(INSTANCE_BYTES)).toString("hex"));
   try {
     try {
-      return new SqliteOutbox(file, start(), null);
+      return new SqliteOutbox(file, startPatiently(start, path), null);
     } catch (error) {
       const fault = storeFault(error, path);
-      // A file that cannot be read is as good as damaged; it is kept, and a card that is dead fails the second time too.
+      // A file that cannot be read is as good as damaged: it is kept aside. A card that is dead fails again below.
       if (path === IN_MEMORY || (fault !== "damaged" && fault !== "io")) throw error;
       const moved = quarantine(path);
       return new SqliteOutbox(file, start(), moved);
     }
   } catch (error) {
     throw portError(error, path);
+  }
+}
+
+/** An I/O error may be of the moment: only one that comes twice is held against the file. */
+function startPatiently(start: () => Started, path: string): Started {
+  try {
+    return start();
+  } catch (error) {
+    if (storeFault(error, path) !== "io") throw error;
+    return start();
   }
 }
 

@@ -1,0 +1,366 @@
+import { randomBytes } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { afterAll, describe, expect, it } from "vitest";
+import { type Connect, type Connection, databaseFiles } from "../../src/adapters/sqlite/database.ts";
+import { openOutbox } from "../../src/adapters/sqlite/outbox.ts";
+import { quarantine } from "../../src/adapters/sqlite/outbox-file.ts";
+import { EGRESS_ROW_BYTES, TRIM_ROWS_MAX } from "../../src/adapters/sqlite/outbox-trim.ts";
+import { epochMs } from "../../src/core/units/time.ts";
+import type { Outbox } from "../../src/ports/outbox.ts";
+import { acked, batchOf, STREAM, summaries, trimAll } from "../contract/outbox-contract.ts";
+
+const root = mkdtempSync(join(tmpdir(), "stoep-outbox-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+let stores = 0;
+const freshDirectory = () => join(root, String(stores++));
+const open = (directory: string, connect?: Connect) => openOutbox({ directory, randomBytes, ...(connect ? { connect } : {}) });
+const dbOf = (directory: string) => join(directory, "node.db");
+
+/** Runs SQL on a store that nobody has open. */
+function alter(directory: string, work: (db: Connection) => void): void {
+  const db = new Database(dbOf(directory));
+  work(db);
+  db.close();
+}
+
+/** A closed store with summaries 1 to `count`, the first two acknowledged. */
+async function filled(count: number): Promise<string> {
+  const directory = freshDirectory();
+  const outbox = await open(directory);
+  await outbox.commit({ ...batchOf(summaries(1, count)), marks: new Map([[STREAM, { closedTo: epochMs(1), lastStart: null }]]) });
+  await outbox.acknowledge(acked(2));
+  await outbox.close();
+  return directory;
+}
+
+const pendingSeqs = async (outbox: Outbox) => (await outbox.read(0, 10_000)).map((row) => row.seq);
+
+describe("node.db", () => {
+  it("is opened with a WAL that is synced on each commit, and a small cache, every time", async () => {
+    const directory = await filled(2);
+    let db: Connection | undefined;
+    const outbox = await open(directory, (path) => {
+      db = new Database(path);
+      return db;
+    });
+    const settings = ["journal_mode", "synchronous", "cache_size", "temp_store"].map((name) => db?.pragma(name, { simple: true }));
+    expect(settings).toEqual(["wal", 2, -2_000, 2]);
+    await outbox.close();
+  });
+
+  it("keeps its name and counts its runs", async () => {
+    const directory = freshDirectory();
+    const names = new Set<string>();
+    for (const run of [1, 2, 3]) {
+      const outbox = await open(directory);
+      expect(outbox.run).toBe(run);
+      names.add(outbox.instance);
+      await outbox.reopen();
+      expect(outbox.run).toBe(run);
+      await outbox.close();
+    }
+    expect(names.size).toBe(1);
+  });
+
+  it("comes back as it was after a stop, clean or not, numbers included when all rows are gone", async () => {
+    const directory = await filled(4);
+    const outbox = await open(directory);
+    await outbox.acknowledge(acked(4, 1));
+    await trimAll(outbox, { acknowledgedBefore: epochMs(10) });
+    const again = await open(directory);
+    expect(again.standing()).toEqual(outbox.standing());
+    expect(again.standing()).toMatchObject({ lastSeq: 4, lastPosition: 4, pendingBytes: 0 });
+    await again.commit(batchOf(summaries(5, 1)));
+    expect(await again.read(0, 10)).toMatchObject([{ position: 5, seq: 5 }]);
+    await again.close();
+    await outbox.close();
+  });
+
+  it("refuses the file of a later release, and leaves it as it is", async () => {
+    const directory = await filled(3);
+    alter(directory, (db) => {
+      db.pragma("user_version = 99");
+      db.pragma(`application_id = ${0x5374_0000 + 99}`);
+    });
+    const before = readFileSync(dbOf(directory));
+    await expect(open(directory)).rejects.toMatchObject({ code: "STORE_SCHEMA_NEWER", remedy: expect.stringContaining("later release") });
+    expect(readFileSync(dbOf(directory)).equals(before)).toBe(true);
+    expect(readdirSync(directory).filter((name) => name.includes("corrupt"))).toEqual([]);
+  });
+
+  it("is not moved aside when it cannot be had: a folder in its place, or another process at work", async () => {
+    const blocked = freshDirectory();
+    mkdirSync(dbOf(blocked), { recursive: true });
+    await expect(open(blocked)).rejects.toMatchObject({ code: "OUTBOX_IO" });
+    const directory = await filled(3);
+    const other = new Database(dbOf(directory));
+    other.exec("BEGIN IMMEDIATE");
+    await expect(open(directory, (path) => new Database(path, { timeout: 20 }))).rejects.toMatchObject({ code: "OUTBOX_IO" });
+    other.close();
+    const outbox = await open(directory);
+    expect([outbox.quarantined, await pendingSeqs(outbox)]).toEqual([null, [3]]);
+    await outbox.close();
+  });
+});
+
+describe("the egress log", () => {
+  it("says what left, where to, with the numbers that subscribers see, and cannot be rewritten", async () => {
+    const directory = await filled(5);
+    const outbox = await open(directory);
+    await outbox.acknowledge({ upTo: 5, refused: [], egress: { at: epochMs(7), address: "broker.example:8883", rows: 3, bytes: 120 } });
+    await outbox.close();
+    alter(directory, (db) => {
+      expect(db.prepare("SELECT * FROM egress WHERE id = 2").get()).toEqual({
+        id: 2,
+        at_ms: 7,
+        address: "broker.example:8883",
+        from_position: 3,
+        to_position: 5,
+        from_seq: 3,
+        to_seq: 5,
+        rows: 3,
+        bytes: 120,
+      });
+      expect(() => db.exec("UPDATE egress SET address = 'elsewhere'")).toThrow("append-only");
+    });
+  });
+
+  it("forgets by age and by size, the oldest first", async () => {
+    const directory = freshDirectory();
+    const outbox = await open(directory);
+    await outbox.commit(batchOf(summaries(1, 1_500)));
+    for (let at = 1; at <= 1_500; at++) await outbox.acknowledge(acked(at, at));
+    const ids = () => {
+      const found: unknown[] = [];
+      alter(directory, (db) => found.push(...db.prepare("SELECT min(id), max(id), count(*) FROM egress").raw().all()));
+      return found[0];
+    };
+    expect(await trimAll(outbox, { egressBefore: epochMs(301) })).toBe(300);
+    expect(ids()).toEqual([301, 1_500, 1_200]);
+    expect(await trimAll(outbox, { egressBytesMax: 100 * EGRESS_ROW_BYTES })).toBe(1_100);
+    expect(ids()).toEqual([1_401, 1_500, 100]);
+    expect(TRIM_ROWS_MAX).toBeLessThan(1_100);
+    await outbox.close();
+  });
+
+  it("takes no more room for a row than its size limit reckons with", async () => {
+    const directory = freshDirectory();
+    const outbox = await open(directory);
+    await outbox.commit(batchOf(summaries(1, 2_000)));
+    for (let at = 1; at <= 2_000; at++) await outbox.acknowledge(acked(at, 1_795_000_000_000 + at));
+    await outbox.close();
+    alter(directory, (db) => {
+      const bytes = db.prepare("SELECT sum(pgsize) FROM dbstat WHERE name = 'egress'").pluck().get() as number;
+      expect(bytes / 2_000).toBeLessThanOrEqual(EGRESS_ROW_BYTES);
+    });
+  });
+});
+
+describe("a store without room", () => {
+  it("rejects with OUTBOX_FULL, has written nothing, and goes on when there is room", async () => {
+    const directory = await filled(3);
+    let db: Connection | undefined;
+    const outbox = await open(directory, (path) => {
+      db = new Database(path);
+      return db;
+    });
+    const before = outbox.standing();
+    db?.pragma("max_page_count = 1");
+    await expect(outbox.commit(batchOf(summaries(4, 500)))).rejects.toMatchObject({ code: "OUTBOX_FULL" });
+    expect(outbox.standing()).toEqual(before);
+    db?.pragma("max_page_count = 100000");
+    await outbox.commit(batchOf(summaries(4, 500)));
+    expect(outbox.standing().lastSeq).toBe(503);
+    await outbox.close();
+  });
+});
+
+describe("a damaged store", () => {
+  const quarantinedIn = (directory: string) => readdirSync(directory).filter((name) => name.includes("corrupt"));
+
+  it("is moved aside, a fresh one is made, and only the last damaged one is kept", async () => {
+    const directory = await filled(3);
+    const instances: string[] = [];
+    for (const round of [1, 2]) {
+      writeFileSync(dbOf(directory), `garbage of round ${round}`.padEnd(8192));
+      const outbox = await open(directory);
+      instances.push(outbox.instance);
+      expect(outbox.quarantined).toBe(join(directory, `node.db.corrupt-${round}`));
+      expect(quarantinedIn(directory)).toEqual([`node.db.corrupt-${round}`]);
+      expect(readFileSync(outbox.quarantined ?? "", "utf8")).toContain(`garbage of round ${round}`);
+      expect(outbox.standing().lastSeq).toBe(0);
+      await outbox.close();
+    }
+    expect(new Set(instances).size).toBe(2);
+  });
+
+  it("is moved aside together with its WAL and index, in place of what was put there before", () => {
+    const directory = freshDirectory();
+    mkdirSync(directory);
+    for (const content of ["first", "second"]) {
+      for (const file of databaseFiles(dbOf(directory)).slice(0, 3)) writeFileSync(file, content);
+      quarantine(dbOf(directory));
+    }
+    expect(readdirSync(directory).sort()).toEqual(["node.db.corrupt-2", "node.db.corrupt-2-shm", "node.db.corrupt-2-wal"]);
+    expect(readFileSync(join(directory, "node.db.corrupt-2-wal"), "utf8")).toBe("second");
+  });
+
+  it("is checked through after a stop that was not clean", async () => {
+    const directory = await filled(200);
+    const outbox = await open(directory);
+    for (const [index, file] of databaseFiles(dbOf(directory)).entries()) {
+      if (existsSync(file)) copyFileSync(file, databaseFiles(dbOf(root))[index] ?? "");
+    }
+    await outbox.close();
+    // A page deep in the file, which nothing reads at start.
+    const bytes = readFileSync(dbOf(root));
+    bytes.fill(0xa5, bytes.length - 4096);
+    writeFileSync(dbOf(root), bytes);
+    const again = await open(root);
+    expect(again.quarantined).toBe(join(root, "node.db.corrupt-1"));
+    await again.close();
+  });
+
+  it("does not begin with the WAL of a database that was moved away", async () => {
+    const directory = await filled(3);
+    const outbox = await open(directory);
+    await outbox.commit(batchOf(summaries(4, 1)));
+    const wal = readFileSync(`${dbOf(directory)}-wal`);
+    await outbox.close();
+    rmSync(dbOf(directory));
+    writeFileSync(`${dbOf(directory)}-wal`, wal);
+    const fresh = await open(directory);
+    expect([fresh.quarantined, fresh.standing().lastSeq, fresh.instance === outbox.instance]).toEqual([null, 0, false]);
+    await fresh.close();
+  });
+
+  it("is not told from a newer one by a single flipped bit of its version", async () => {
+    const directory = await filled(3);
+    alter(directory, (db) => db.pragma("user_version = 3"));
+    const outbox = await open(directory);
+    expect(outbox.quarantined).toContain("corrupt-1");
+    await outbox.close();
+  });
+
+  it("is given up by reopen, and moved aside at the next start", async () => {
+    const directory = await filled(200);
+    const outbox = await open(directory);
+    await outbox.commit(batchOf(summaries(201, 1)));
+    writeFileSync(dbOf(directory), readFileSync(dbOf(directory)).fill(0xa5, 4096));
+    await expect(outbox.reopen()).rejects.toMatchObject({ code: "OUTBOX_IO" });
+    await expect(outbox.commit(batchOf(summaries(202, 1)))).rejects.toMatchObject({ code: "OUTBOX_IO" });
+    await outbox.close();
+    const next = await open(directory);
+    expect(next.quarantined).not.toBeNull();
+    await next.close();
+  });
+});
+
+describe("a damaged row", () => {
+  const damage = (directory: string, ...positions: number[]) =>
+    alter(directory, (db) => {
+      for (const position of positions)
+        db.prepare("UPDATE outbox SET payload = CAST(payload || 'x' AS BLOB) WHERE position = ?").run(position);
+    });
+
+  it.each([
+    ["in the middle", [5], [3, 4, 6, 7, 8], [[5, 5]]],
+    ["at the head", [3], [4, 5, 6, 7, 8], [[3, 3]]],
+    ["at the end", [7, 8], [3, 4, 5, 6], [[7, 8]]],
+    [
+      "here and there",
+      [3, 5, 6, 8],
+      [4, 7],
+      [
+        [3, 3],
+        [5, 6],
+        [8, 8],
+      ],
+    ],
+    ["everywhere", [3, 4, 5, 6, 7, 8], [], [[3, 8]]],
+  ])("%s is left out and its number reported as lost, page size regardless", async (_where, positions, left, lost) => {
+    const directory = await filled(8);
+    damage(directory, ...positions);
+    const outbox = await open(directory);
+    const seen: (number | null)[] = [];
+    for (let cursor = 0; ; ) {
+      const rows = await outbox.read(cursor, 2);
+      seen.push(...rows.map((row) => row.seq));
+      const last = rows.at(-1);
+      if (last === undefined) break;
+      cursor = last.position;
+    }
+    expect(seen).toEqual(left);
+    const ranges = lost.map(([fromSeq, toSeq]) => ({ fromSeq, toSeq, reason: "damaged" }));
+    expect(outbox.standing()).toMatchObject({ lastSeq: 8, lost: ranges });
+    // Whatever is left is acknowledged: then nothing waits any more.
+    const last = left.at(-1);
+    if (last !== undefined) await outbox.acknowledge(acked(last));
+    expect(await outbox.read(last ?? 0, 10)).toEqual([]);
+    expect(outbox.standing()).toMatchObject({ pendingRows: 0, pendingBytes: 0, firstUnackedSeq: null });
+    await outbox.close();
+    const again = await open(directory);
+    await again.commit(batchOf(summaries(9, 1)));
+    expect(await pendingSeqs(again)).toEqual([9]);
+    expect(again.standing().lost).toEqual(ranges);
+    await again.close();
+  });
+
+  it.each([
+    ["seq", "seq + 1"],
+    ["topic", "'elsewhere'"],
+    ["retain", "1 - retain"],
+    ["expiry_s", "NULL"],
+    ["made_ms", "made_ms + 1"],
+    ["end_bytes", "end_bytes - 1"],
+    ["crc", "crc + 1"],
+  ])("is noticed by its CRC when only %s is wrong", async (column, value) => {
+    const directory = await filled(5);
+    alter(directory, (db) => db.exec(`UPDATE outbox SET ${column} = ${value} WHERE position = 4`));
+    const outbox = await open(directory);
+    expect(await pendingSeqs(outbox)).toEqual([3, 5]);
+    expect(outbox.standing().lost).toEqual([{ fromSeq: 4, toSeq: 4, reason: "damaged" }]);
+    await outbox.close();
+  });
+
+  it("that has vanished is noticed by the hole that it leaves", async () => {
+    const directory = await filled(6);
+    alter(directory, (db) => db.exec("DELETE FROM outbox WHERE position = 4"));
+    const outbox = await open(directory);
+    expect(await pendingSeqs(outbox)).toEqual([3, 5, 6]);
+    expect(outbox.standing().lost).toEqual([{ fromSeq: 4, toSeq: 4, reason: "damaged" }]);
+    await outbox.close();
+  });
+
+  it("at the end never has its number given to another summary", async () => {
+    const directory = await filled(4);
+    damage(directory, 4);
+    const outbox = await open(directory);
+    expect(outbox.standing()).toMatchObject({ lastSeq: 4, lastPosition: 4 });
+    await outbox.close();
+  });
+});
+
+describe("a damaged high-water mark", () => {
+  it("costs a second sending of what is still there, never a summary", async () => {
+    const directory = await filled(6);
+    alter(directory, (db) => db.exec("UPDATE standing SET position = 6, seq = 6"));
+    const outbox = await open(directory);
+    expect(outbox.quarantined).toBeNull();
+    expect(await pendingSeqs(outbox)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(outbox.standing()).toMatchObject({ pendingBytes: 240, acknowledgedPosition: 0, firstUnackedSeq: 1 });
+    await outbox.close();
+  });
+
+  it("with no rows to find it from is a damaged store", async () => {
+    const directory = await filled(2);
+    alter(directory, (db) => db.exec("DELETE FROM outbox; UPDATE standing SET position = 0"));
+    const outbox = await open(directory);
+    expect(outbox.quarantined).not.toBeNull();
+    await outbox.close();
+  });
+});
