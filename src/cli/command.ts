@@ -50,7 +50,11 @@ export class UsageError extends Error {}
 export function readArguments(command: Command, argv: readonly string[]): Arguments {
   const options = Object.fromEntries(Object.entries(command.options).map(([name, { type }]) => [name, { type }]));
   try {
-    const { values, positionals } = parseArgs({ args: [...argv], options: { ...options, help: { type: "boolean" } }, allowPositionals: true });
+    const { values, positionals } = parseArgs({
+      args: [...argv],
+      options: { ...options, help: { type: "boolean" } },
+      allowPositionals: true,
+    });
     if (positionals.length > command.wordsMax) throw new UsageError(`unexpected "${positionals[command.wordsMax]}"`);
     const typed: Readonly<Record<string, unknown>> = values;
     return {

@@ -41,7 +41,9 @@ export const demo: Command = {
       const why = await untilAsked(typed.text("for"));
       const { pending, openWindows } = await service.stop(why);
       output.out("");
-      output.out(`Stopped. ${pending === 0 ? "Every summary that was made reached the broker" : `${pending} summaries did not reach the broker`}.`);
+      output.out(
+        `Stopped. ${pending === 0 ? "Every summary that was made reached the broker" : `${pending} summaries did not reach the broker`}.`,
+      );
       output.out(
         `${openWindows.length} windows were still open; their readings were in memory and are gone. (A service keeps them in /run/stoep and goes on where it was.)`,
       );

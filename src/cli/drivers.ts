@@ -1,4 +1,4 @@
-import { listDrivers } from "../adapters/driver-loader.ts";
+import { listDrivers, loadDriver } from "../adapters/driver-loader.ts";
 import type { ChannelSpec, Driver } from "../driver-api/driver.ts";
 import { type Command, EXIT, JSON_OPTION, table } from "./command.ts";
 import { OWN_DRIVERS } from "./node-file.ts";
@@ -11,11 +11,15 @@ export const drivers: Command = {
   options: { json: JSON_OPTION },
   example: "stoep drivers sds011",
   async run(typed, output) {
-    const all = await listDrivers(OWN_DRIVERS);
+    const all = await ownDrivers();
     const name = typed.words[0];
     if (name === undefined) {
       const facts = all.map(({ name: id, port, summary }) => ({ name: id, port, summary }));
-      output.out(typed.flag("json") ? JSON.stringify(facts, null, 2) : table(all.map((one) => [one.name, `${one.port.padEnd(10)} ${one.summary}`])).join("\n"));
+      output.out(
+        typed.flag("json")
+          ? JSON.stringify(facts, null, 2)
+          : table(all.map((one) => [one.name, `${one.port.padEnd(10)} ${one.summary}`])).join("\n"),
+      );
       return EXIT.ok;
     }
     const driver = all.find((one) => one.name === name);
@@ -29,6 +33,11 @@ export const drivers: Command = {
     return EXIT.ok;
   },
 };
+
+async function ownDrivers(): Promise<readonly Driver[]> {
+  const loaded = await Promise.all((await listDrivers(OWN_DRIVERS)).map((name) => loadDriver(name, [{ path: OWN_DRIVERS }])));
+  return loaded.flatMap((one) => (one.ok ? [one.driver] : []));
+}
 
 /** The channels with default options; null when options must be given first. */
 function channelsOf(driver: Driver): readonly ChannelSpec[] | null {

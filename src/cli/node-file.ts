@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type DriverSearchPath, loadDriver } from "../adapters/driver-loader.ts";
-import type { ConfigProblem } from "../config/problem.ts";
-import { driversNeeded, type ParsedNodeFile, parseNodeFile } from "../config/node-file.ts";
+import { type DriverPath, listDrivers, loadDriver } from "../adapters/driver-loader.ts";
+import { driversNeeded, type ParsedFile, parseNodeFile } from "../config/parse.ts";
 import type { NodePlan } from "../config/plan.ts";
 import { planNode } from "../config/plan-node.ts";
+import type { ConfigProblem } from "../config/problem.ts";
+import type { NodeConfig } from "../config/schema.ts";
 import type { Driver } from "../driver-api/driver.ts";
 
 /** Where the drivers that come with Stoep are: beside `src`, compiled or not. */
@@ -16,7 +17,7 @@ const REV_DIGITS = 8;
 
 /** A config file as far as it could be read. */
 export interface ReadFile {
-  readonly parsed: ParsedNodeFile | null;
+  readonly parsed: ParsedFile | null;
   readonly problems: readonly ConfigProblem[];
   /** First 8 hex digits of the SHA-256 of the file. */
   readonly rev: string;
@@ -38,26 +39,36 @@ export function readNodeFile(file: string): ReadFile {
 /** The plan of a config file, with the drivers it names. Opens no port and needs no secret. */
 export async function planFile(file: string): Promise<{ plan: NodePlan | null; problems: readonly ConfigProblem[]; rev: string }> {
   const { parsed, problems, rev } = readNodeFile(file);
-  if (parsed === null) return { plan: null, problems, rev };
+  if (parsed === null || parsed.config === null) return { plan: null, problems, rev };
   const drivers = new Map<string, Driver>();
   const missing = new Map<string, string>();
-  const paths = searchPaths(parsed, dirname(resolve(file)));
-  for (const name of driversNeeded(parsed)) {
-    const loaded = await loadDriver(name, paths);
-    if (loaded.is === "loaded") drivers.set(name, loaded.driver);
-    else missing.set(name, loaded.message);
-  }
+  const paths = searchPaths(parsed.config, dirname(resolve(file)));
+  const needed = driversNeeded(parsed.config);
+  await loadInto(drivers, missing, needed, paths);
+  // A name that leads nowhere is compared with every driver there is: perhaps it is only misspelt.
+  if (needed.some((name) => !drivers.has(name))) await loadInto(drivers, new Map(), await listDrivers(OWN_DRIVERS), paths);
   const planned = planNode(parsed, drivers, missing);
   return { plan: planned.plan, problems: planned.problems, rev };
 }
 
-function searchPaths(parsed: ParsedNodeFile, base: string): readonly DriverSearchPath[] {
-  const own = (parsed.config?.driverPaths ?? []).map(({ path, sha256 }) => ({ path: resolve(base, path), ...(sha256 === undefined ? {} : { sha256 }) }));
-  return [...own, { path: OWN_DRIVERS }];
+async function loadInto(
+  drivers: Map<string, Driver>,
+  missing: Map<string, string>,
+  names: readonly string[],
+  paths: readonly DriverPath[],
+): Promise<void> {
+  for (const name of names) {
+    const loaded = await loadDriver(name, paths);
+    if (loaded.ok) drivers.set(name, loaded.driver);
+    else if (loaded.problem.code !== "DRIVER_NOT_FOUND") missing.set(name, `${loaded.problem.detail}. ${loaded.problem.remedy}`);
+  }
 }
 
-/** Socket of a node, beside its live store; null when nothing names one. */
-export function controlPath(config: { readonly storage?: { readonly live?: string | null } } | null): string | null {
-  const live = config?.storage?.live;
-  return live === undefined || live === null || live === "memory" ? null : join(live, "stoep.sock");
+function searchPaths(config: NodeConfig, base: string): readonly DriverPath[] {
+  return [...config.driverPaths.map(({ path, sha256 }) => ({ path: resolve(base, path), sha256 })), { path: OWN_DRIVERS }];
+}
+
+/** Socket of a node, beside its live store; null when that is only memory. */
+export function controlPath(live: string | null): string | null {
+  return live === null || live === "memory" ? null : join(live, "stoep.sock");
 }

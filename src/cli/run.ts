@@ -1,8 +1,8 @@
 import { createPinoEvents } from "../adapters/pino-events.ts";
 import { formatProblem } from "../config/problem.ts";
 import { type Command, DEFAULT_FILE, EXIT, type Output } from "./command.ts";
-import { startService } from "./service.ts";
 import { planFile } from "./node-file.ts";
+import { startService } from "./service.ts";
 
 export const run: Command = {
   name: "run",
@@ -17,7 +17,9 @@ export const run: Command = {
     const { plan, problems, rev } = await planFile(file);
     for (const problem of problems) output.err(formatProblem(problem));
     if (plan === null) return EXIT.config;
-    return await untilStopped(output, (fatal) => startService({ plan, file, rev, events: (clock) => createPinoEvents(clock, plan.log.level), fatal }));
+    return await untilStopped(output, (fatal) =>
+      startService({ plan, file, rev, events: (clock) => createPinoEvents(clock, plan.log.level), fatal }),
+    );
   },
 };
 

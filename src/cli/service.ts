@@ -22,6 +22,7 @@ import type { Host } from "../ports/host.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblem, withoutPeople } from "../runtime/people.ts";
+import { controlPath } from "./node-file.ts";
 import { softwareVersion } from "./version.ts";
 
 /** The live store sheds the oldest and counts them beyond this: hours of readings of 20 sensors (hot-path measurements §8.11). */
@@ -45,7 +46,7 @@ export interface Service {
 
 /** Composes the real world and starts the node in it. Rejects when a store cannot be opened or a secret is missing. */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const clock = createSystemClock(process.env);
+  const clock = createSystemClock();
   const crypto = createSystemCrypto();
   const host = createHost();
   const events = options.events(clock);
@@ -65,7 +66,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     outbox,
     scheduler: cronScheduler,
     serial: createSerialBus({ clock }),
-    gpio: createGpioBus({ clock }),
+    gpio: createGpioBus({ clock, path: process.env.PATH ?? "/usr/bin:/bin" }),
     replay: createReplayBus({ clock, readText: (path) => readFile(resolve(base, path), "utf8"), parseCapture }),
     broker: createMqttBroker(brokerOptions(plan)),
     residentBytes: () => host.residentBytes(),
@@ -76,7 +77,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
-  const control = plan.storage.live === null ? null : await serveControl(join(plan.storage.live, "stoep.sock"), { "/status": () => node.status() });
+  const socket = controlPath(plan.storage.live);
+  const control = socket === null ? null : await serveControl(socket, { "/status": () => node.status() });
   manager.ready();
   return {
     node,

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { askControl, ControlError } from "../adapters/control-socket.ts";
 import type { LocalSensor, LocalStatus } from "../runtime/status.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, table } from "./command.ts";
@@ -34,20 +33,30 @@ export const status: Command = {
 
 /** The socket of the node that a config file describes; the usual place when the file cannot be read. */
 function socketOf(file: string): string {
-  return controlPath(readNodeFile(file).parsed?.config ?? null) ?? join("/run/stoep", "stoep.sock");
+  return controlPath(readNodeFile(file).parsed?.config?.storage.live ?? "/run/stoep") ?? USUAL_SOCKET;
 }
 
+const USUAL_SOCKET = "/run/stoep/stoep.sock";
+
 function text({ status: node, connection, outbox, live, memory, uptimeSeconds, sensors }: LocalStatus): string {
-  const broker = connection.isUp ? `connected to ${connection.address}` : `not connected${connection.trouble === null ? "" : ` (${connection.trouble})`}`;
+  const broker = connection.isUp
+    ? `connected to ${connection.address}`
+    : `not connected${connection.trouble === null ? "" : ` (${connection.trouble})`}`;
   const facts: [string, string][] = [
     ["node", `${node.node}, instance ${node.instance}, up ${duration(uptimeSeconds)}`],
     ["health", node.health],
     ["clock", node.time.state],
     ["broker", broker],
-    ["outbox", `${outbox.rows} waiting (${kilobytes(outbox.bytes)}), room for about ${outbox.capacityHours} h, last seq ${node.outbox.lastSeq}`],
+    [
+      "outbox",
+      `${outbox.rows} waiting (${kilobytes(outbox.bytes)}), room for about ${outbox.capacityHours} h, last seq ${node.outbox.lastSeq}`,
+    ],
     ["memory", `${kilobytes(memory.residentBytes)} resident, ${kilobytes(live.bytes)} live store`],
   ];
-  const problems = node.problems.map(({ code, sensor, since }): [string, string] => [sensor ?? "node", `${code}${since === null ? "" : ` since ${since}`}`]);
+  const problems = node.problems.map(({ code, sensor, since }): [string, string] => [
+    sensor ?? "node",
+    `${code}${since === null ? "" : ` since ${since}`}`,
+  ]);
   return [
     ...table(facts),
     "",
@@ -62,7 +71,10 @@ function describe({ state, trouble, driver, balanced, counters }: LocalSensor): 
   const verdict = balanced ? "counters balance" : "COUNTERS DO NOT BALANCE";
   const head = `${state.padEnd(8)} ${driver}${trouble === null ? "" : ` (${trouble})`}`;
   if (counters === null) return `${head}, ${verdict} (not shown: they would count people)`;
-  const lost = [...Object.entries(counters.dropped), ...Object.entries(counters.discardedBytes).map(([reason, bytes]) => [`${reason} bytes`, bytes] as const)];
+  const lost = [
+    ...Object.entries(counters.dropped),
+    ...Object.entries(counters.discardedBytes).map(([reason, bytes]) => [`${reason} bytes`, bytes] as const),
+  ];
   const shown = lost.filter(([, count]) => count > 0).map(([reason, count]) => `${count} ${reason}`);
   return `${head}, ${counters.stored} readings${counters.setAside > 0 ? `, ${counters.setAside} set aside` : ""}${shown.length > 0 ? `, not used: ${shown.join(", ")}` : ""}, ${verdict}`;
 }

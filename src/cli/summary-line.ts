@@ -14,6 +14,7 @@ interface SummaryPayload {
   readonly privacy: { readonly policy: string; readonly k?: number };
 }
 
+const SEQ_WIDTH = 5;
 const NAME_WIDTH = 16;
 
 /** One summary in one line for people: window, stream, what it says, how much of the window it rests on. */
@@ -21,7 +22,8 @@ export function summaryLine(payload: Uint8Array): string {
   const summary = JSON.parse(Buffer.from(payload).toString("utf8")) as SummaryPayload;
   const time = `${summary.window.start.slice(11, 19)}-${summary.window.end.slice(11, 19)}`;
   const coverage = summary.quality === "ok" ? "" : `  (${Math.round(summary.coverage * 100)} % of the window)`;
-  return `#${summary.seq}`.padEnd(5) + ` ${time}  ${`${summary.sensor}.${summary.stream}`.padEnd(NAME_WIDTH)}  ${bodyText(summary)}${coverage}`;
+  const name = `${summary.sensor}.${summary.stream}`.padEnd(NAME_WIDTH);
+  return `${`#${summary.seq}`.padEnd(SEQ_WIDTH)} ${time}  ${name}  ${bodyText(summary)}${coverage}`;
 }
 
 function bodyText(summary: SummaryPayload): string {

@@ -15,7 +15,11 @@ export const version: Command = {
   options: { json: JSON_OPTION },
   example: "stoep version",
   async run(typed, output) {
-    const facts = { stoep: softwareVersion(), node: process.versions.node, sqlite: (await import("better-sqlite3")).default(":memory:").prepare("SELECT sqlite_version()").pluck().get() };
+    const facts = {
+      stoep: softwareVersion(),
+      node: process.versions.node,
+      sqlite: (await import("better-sqlite3")).default(":memory:").prepare("SELECT sqlite_version()").pluck().get(),
+    };
     output.out(typed.flag("json") ? JSON.stringify(facts) : `stoep ${facts.stoep} (Node ${facts.node}, SQLite ${facts.sqlite})`);
     return EXIT.ok;
   },

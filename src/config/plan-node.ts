@@ -83,13 +83,16 @@ function planSensor(
     refuseSimulatedAbroad(port, config, path, report);
   }
   if (options === null) return null;
-  const channels = driver.channels(options.value);
+  const specs = driver.channels(options.value);
   const simulated = sensor.replay !== undefined || driver.port === "simulator";
-  const streams = planStreams({ id, path, config: sensor, channels, simulated, defaultWindowMs: config.window }, report);
+  const { channels, streams } = planStreams(
+    { id, path, config: sensor, channels: specs, simulated, defaultWindowMs: config.window },
+    report,
+  );
   if (sensor.streams === undefined && streams.length === 0) {
     report.warning(
       path,
-      `publishes nothing: driver ${driver.name} has no environmental channel, so name ${namesOf(channels)} under streams:`,
+      `publishes nothing: driver ${driver.name} has no environmental channel, so name ${namesOf(specs)} under streams:`,
       "key",
     );
   }
@@ -105,6 +108,7 @@ function planSensor(
     directions: planDirections(sensor),
     location: planLocation(sensor.location),
     onStartFailure: sensor.onStartFailure,
+    channels,
     streams,
     because: reasonsOf(sensor),
   };

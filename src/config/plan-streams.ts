@@ -28,21 +28,29 @@ export interface StreamsInput {
   readonly defaultWindowMs: DurationMs;
 }
 
-/** Settles every stream of a sensor; a stream with a mistake is reported and left out. */
-export function planStreams(input: StreamsInput, report: PlanReport): readonly StreamPlan[] {
+/** What a sensor can measure, and what is made of it. */
+export interface PlannedStreams {
+  /** Every channel of the driver, published or not. */
+  readonly channels: readonly ChannelPlan[];
+  readonly streams: readonly StreamPlan[];
+}
+
+/** Settles every channel and stream of a sensor; a stream with a mistake is reported and left out. */
+export function planStreams(input: StreamsInput, report: PlanReport): PlannedStreams {
   const named = namedStreams(input, report);
   const calibrations = planCalibrations(input.config, input.channels, input.path, report);
+  const channels: ChannelPlan[] = [];
   const plans: StreamPlan[] = [];
   for (const spec of input.channels) {
     const streams = named.filter(({ channel }) => channel === spec.name);
-    if (streams.length === 0) continue;
     const channel = planChannel(spec, streams, calibrations.get(spec.name) ?? null, report);
+    channels.push(channel);
     const planned = streams.flatMap((stream) => planStream(stream, channel, input, report) ?? []);
     refuseSecondLook(planned, input, report);
     plans.push(...planned);
   }
   // In the order of the file, which is how an operator looks for them.
-  return named.flatMap(({ name }) => plans.filter((plan) => plan.name === name));
+  return { channels, streams: named.flatMap(({ name }) => plans.filter((plan) => plan.name === name)) };
 }
 
 interface Named extends NamedStream {

@@ -33,6 +33,7 @@ export function withoutPeople(plan: NodePlan): NodePlan {
 /** Whether a real sensor's stream of people would be published. */
 export function hasPeople(plan: NodePlan): boolean {
   return plan.sensors.some(
-    (sensor) => isReal(sensor) && sensor.streams.some(({ sensitivity, policy }) => sensitivity !== "environmental" && policy.is !== "withheld"),
+    (sensor) =>
+      isReal(sensor) && sensor.streams.some(({ sensitivity, policy }) => sensitivity !== "environmental" && policy.is !== "withheld"),
   );
 }

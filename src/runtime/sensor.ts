@@ -8,7 +8,7 @@ import type { SensorState } from "../formats/documents.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import type { FieldPort, GpioBus, PortEvent, PortFault, ReplayBus, SerialBus } from "../ports/field-port.ts";
+import type { FieldPort, GpioBus, GpioPort, PortEvent, PortFault, ReplayBus, SerialBus } from "../ports/field-port.ts";
 import type { Ingest, Intake } from "./ingest.ts";
 
 export interface SensorWorld {
@@ -42,7 +42,10 @@ export class Sensor implements SessionSink {
   readonly #timers = new Map<string, Cancel>();
   #link: Link = { is: "closed" };
   #everOpen = false;
+  #ignoredBefore = 0;
   #port: FieldPort | null = null;
+  /** The same port, when it is GPIO. */
+  #lines: GpioPort | null = null;
   /** Counts opened ports, so that an event of an older one is known. */
   #portNumber = 0;
   #settings: SerialSettings | null = null;
@@ -79,6 +82,7 @@ export class Sensor implements SessionSink {
   /** Called every flush: finds silence. */
   tick(nowMs: MonotonicMs): void {
     if (this.#link.is !== "open") return;
+    this.#countIgnoredEdges();
     const { withinMs, lastLifeMs } = this.#intake;
     if (withinMs === null) return;
     if (nowMs - lastLifeMs > withinMs) {
@@ -131,7 +135,8 @@ export class Sensor implements SessionSink {
         this.#port = this.#world.serial.open(port.path, this.#settings ?? port.settings, listener);
         break;
       case "gpio":
-        this.#port = this.#world.gpio.watch(port.lines, listener);
+        this.#lines = this.#world.gpio.watch(port.lines, listener);
+        this.#port = this.#lines;
         break;
       case "replay":
         this.#port = this.#world.replay.open(port, listener);
@@ -151,8 +156,15 @@ export class Sensor implements SessionSink {
     this.#ended(reason);
   }
 
+  #countIgnoredEdges(): void {
+    this.counters.ignoredEdges = this.#ignoredBefore + (this.#lines?.ignoredEdges() ?? 0);
+  }
+
   /** Tells ingest and the session that the port is gone, and forgets timers: a session starts over at `opened`. */
   #ended(reason: string): void {
+    this.#countIgnoredEdges();
+    this.#ignoredBefore = this.counters.ignoredEdges;
+    this.#lines = null;
     const atMs = this.#world.clock.monotonicMs();
     this.#intake.closed(atMs);
     for (const cancel of this.#timers.values()) cancel();

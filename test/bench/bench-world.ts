@@ -134,7 +134,7 @@ export async function benchWorld(plan: NodePlan, liveDirectory: string): Promise
     events: { emit: () => {} },
     scheduler: { every: () => () => {} },
     serial: bus,
-    gpio: { probe: () => Promise.resolve({ backend: "none", detail: "", limits: [] }), watch: () => none, close: () => {} },
+    gpio: { probe: () => Promise.resolve({ backend: "none", detail: "", limits: [] }), watch: () => ({ ...none, ignoredEdges: () => 0 }), close: () => {} },
     replay: { open: () => none },
     live,
     outbox,

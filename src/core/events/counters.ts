@@ -31,6 +31,9 @@ export class SensorCounters {
   >;
   /** Bytes that were no use to the driver, by its reason. */
   readonly discardedBytes: Record<string, number> = {};
+  /** Edges that were bounce or not real. */
+  ignoredEdges = 0;
+  /** Edges known to be lost before they reached us. */
   lostEdges = 0;
   opened = 0;
 
