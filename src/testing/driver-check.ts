@@ -11,6 +11,7 @@ import { Seeded } from "./driver-checks/seeded.ts";
 export type { Evidence, Finding, NamedText } from "./driver-checks/evidence.ts";
 
 const RANDOM_INPUTS_DEFAULT = 100_000;
+const MEMORY_BYTES_DEFAULT = 1_000_000;
 
 /**
  * Everything that a driver must keep, tried on it: its golden files whole and in pieces, noise, random events, bounded memory,
@@ -31,7 +32,7 @@ export function checkDriver(driver: Driver, evidence: Evidence): readonly Findin
     ...checkNoise(driver, own, random),
     ...checkForeign(driver, first.options, foreignConversations(evidence)),
     ...checkRandomInputs(driver, own, evidence.randomInputs ?? RANDOM_INPUTS_DEFAULT, random),
-    ...checkMemory(driver, own, random),
+    ...checkMemory(driver, own, evidence.memoryBytes ?? MEMORY_BYTES_DEFAULT, random),
   );
   return findings;
 }

@@ -19,6 +19,8 @@ export interface Evidence {
   readonly seed: number;
   /** How many random events are thrown at the driver. */
   readonly randomInputs?: number;
+  /** How many bytes a round of the search for leaks feeds; below some 500,000 the collector drowns it. 0 leaves it out. */
+  readonly memoryBytes?: number;
 }
 
 /** One thing that is wrong with a driver. */
