@@ -87,11 +87,7 @@ function planSensor(
   const simulated = sensor.replay !== undefined || driver.port === "simulator";
   const streams = planStreams({ id, path, config: sensor, channels, simulated, defaultWindowMs: config.window }, report);
   if (sensor.streams === undefined && streams.length === 0) {
-    report.warning(
-      path,
-      `publishes nothing: driver ${driver.name} has no environmental channel, so name ${namesOf(channels)} under streams:`,
-      "key",
-    );
+    report.warning([...path, "streams"], nothingLeaves(driver, channels), "key");
   }
   if (port === null) return null;
   return {
@@ -110,9 +106,14 @@ function planSensor(
   };
 }
 
-const namesOf = (channels: readonly ChannelSpec[]): string => listed(channels.map((channel) => channel.name));
+function nothingLeaves(driver: Driver, channels: readonly ChannelSpec[]): string {
+  const names = listed(channels.map((channel) => channel.name));
+  const remedy = names === "" ? "has no channel with these options" : `publishes no channel unasked, so name ${names} here`;
+  return `is missing, and nothing of this sensor leaves: driver ${driver.name} ${remedy}`;
+}
 
 function planOptions(sensor: SensorConfig, driver: Driver, path: Path, report: PlanReport): { readonly value: unknown } | null {
+  if (report.isCut([...path, "options"])) return null;
   const parsed = driver.options.safeParse(sensor.options, { error: wordIssue });
   if (parsed.success) return { value: parsed.data };
   report.take(problemsOf(parsed.error.issues, [...path, "options"], report.parsed, () => inputSchemaOf(driver.options)));
