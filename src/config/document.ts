@@ -11,7 +11,7 @@ import {
   parseDocument,
   type YAMLError,
 } from "yaml";
-import { onOneWay, type Path, type Position } from "./problem.ts";
+import type { Path, Position } from "./problem.ts";
 
 /** Longest file that is read, in UTF-16 units: a thousand sensors fit with room to spare. */
 const FILE_CHARS_MAX = 1_048_576;
@@ -61,7 +61,7 @@ export function readYaml(text: string, sourceTextAt: readonly Path[]): YamlFile 
   };
   const faults = document.errors.map((error): DocumentFault => {
     const offset = error.code === "TAB_AS_INDENT" ? indentOf(text, error.pos[0]) : error.pos[0];
-    const path = pathAt(document, offset);
+    const path = error.code === "MULTIPLE_DOCS" ? [] : pathAt(document, offset);
     return { ...positionOf(offset), path, message: syntaxMessage(error, document, path, positionOf) };
   });
   const locate = (path: Path, at: "value" | "key" = "value") => positionOf(offsetOf(document, path, at));
@@ -190,5 +190,5 @@ function refusedParts(document: Parsed): readonly Refusal[] {
     }
   };
   look(document.contents, []);
-  return found.filter((one, index) => found.findIndex((other) => other.offset === one.offset && onOneWay(other.path, one.path)) === index);
+  return found;
 }

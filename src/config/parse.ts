@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { readYaml, type YamlFile } from "./document.ts";
 import { inputSchemaOf, type JsonSchema, keysAllowedAt } from "./json-schema.ts";
-import { type ConfigProblem, inFileOrder, onOneWay, type Path, pathText } from "./problem.ts";
+import { type ConfigProblem, inFileOrder, type Path, pathText, startsWith } from "./problem.ts";
 import { DECIMAL_PATHS, type NodeConfig, nodeFileSchema } from "./schema.ts";
 import { didYouMean, listed } from "./suggest.ts";
 import { wordIssue } from "./wording.ts";
@@ -24,7 +24,7 @@ export interface ParsedFile {
   readonly config: NodeConfig | null;
   readonly problems: readonly ConfigProblem[];
   readonly locate: YamlFile["locate"];
-  /** The values that were cut out because they are wrong. A further problem on the way to one of them would be its echo. */
+  /** The values that were cut out because they are wrong. A further problem with one of them, or in it, would be its echo. */
   readonly cut: readonly Path[];
 }
 
@@ -81,9 +81,12 @@ export function problemsOf(
 }
 
 function unknownKey(key: string, allowed: readonly string[]): string {
-  if (allowed.length === 0) return "is not a key that is known here: none is";
+  if (allowed.length === 0) return "is not known here: no key is";
   const guess = didYouMean(key, allowed);
-  const known = allowed.length <= KEYS_LISTED_MAX || guess === "" ? `: known here are ${listed(allowed, "and")}` : "";
+  const known =
+    allowed.length <= KEYS_LISTED_MAX || guess === ""
+      ? `; ${allowed.length === 1 ? "known is" : "known are"} ${listed(allowed, "and")}`
+      : "";
   return `is not a key that is known here${known}${guess}`;
 }
 
@@ -135,5 +138,5 @@ function remove(root: unknown, path: Path): [Path] | null {
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Whether a problem at `path` only repeats that something on its way was wrong. */
-export const isEcho = (path: Path, cut: readonly Path[]): boolean => cut.some((wrong) => onOneWay(wrong, path));
+/** Whether the value at `path`, or something around it, was cut out of the file. */
+export const isCut = (path: Path, cut: readonly Path[]): boolean => cut.some((wrong) => startsWith(path, wrong));

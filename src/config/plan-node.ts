@@ -90,11 +90,7 @@ function planSensor(
     report,
   );
   if (sensor.streams === undefined && streams.length === 0) {
-    report.warning(
-      path,
-      `publishes nothing: driver ${driver.name} has no environmental channel, so name ${namesOf(specs)} under streams:`,
-      "key",
-    );
+    report.warning([...path, "streams"], nothingLeaves(driver, specs), "key");
   }
   if (port === null) return null;
   return {
@@ -114,9 +110,14 @@ function planSensor(
   };
 }
 
-const namesOf = (channels: readonly ChannelSpec[]): string => listed(channels.map((channel) => channel.name));
+function nothingLeaves(driver: Driver, channels: readonly ChannelSpec[]): string {
+  const names = listed(channels.map((channel) => channel.name));
+  const remedy = names === "" ? "has no channel with these options" : `publishes no channel unasked, so name ${names} here`;
+  return `is missing, and nothing of this sensor leaves: driver ${driver.name} ${remedy}`;
+}
 
 function planOptions(sensor: SensorConfig, driver: Driver, path: Path, report: PlanReport): { readonly value: unknown } | null {
+  if (report.isCut([...path, "options"])) return null;
   const parsed = driver.options.safeParse(sensor.options, { error: wordIssue });
   if (parsed.success) return { value: parsed.data };
   report.take(problemsOf(parsed.error.issues, [...path, "options"], report.parsed, () => inputSchemaOf(driver.options)));

@@ -41,9 +41,14 @@ function standsOn(driver: Driver): string {
   return `needs a port of kind ${driver.port}`;
 }
 
+function missingPort(key: "serial" | "gpio", driver: Driver, path: Path, report: PlanReport): void {
+  if (["serial", "gpio", "replay"].some((port) => report.isCut([...path, port]))) return;
+  report.error([...path, key], `is missing: driver ${driver.name} ${standsOn(driver)}, or replay: { file: … }`);
+}
+
 function planSerial(sensor: SensorConfig, driver: Driver, path: Path, report: PlanReport): PortPlan | null {
   if (sensor.serial === undefined) {
-    report.error(path, `has no port: driver ${driver.name} ${standsOn(driver)}, or replay: { file: … }`, "key");
+    missingPort("serial", driver, path, report);
     return null;
   }
   const baudRate = sensor.serial.baud ?? driver.serial?.baudRate;
@@ -66,7 +71,7 @@ type LineConfig = NonNullable<GpioConfig["lines"]>[string];
 function planGpio(sensor: SensorConfig, driver: Driver, path: Path, report: PlanReport): PortPlan | null {
   const names = driver.lines ?? [ONLY_LINE];
   if (sensor.gpio === undefined) {
-    report.error(path, `has no port: driver ${driver.name} ${standsOn(driver)}, or replay: { file: … }`, "key");
+    missingPort("gpio", driver, path, report);
     return null;
   }
   const gpioPath = [...path, "gpio"];

@@ -1,4 +1,4 @@
-import { isEcho, type ParsedFile } from "./parse.ts";
+import { isCut, type ParsedFile } from "./parse.ts";
 import { type ConfigProblem, type Path, pathText } from "./problem.ts";
 
 /** Collects what is wrong with the meaning of a file, and leaves out what only repeats that its form is wrong. */
@@ -23,13 +23,18 @@ export class PlanReport {
     this.problems.push(...problems);
   }
 
+  /** Whether the value at `path` was wrong already, so that it is missing now. */
+  isCut(path: Path): boolean {
+    return isCut(path, this.parsed.cut);
+  }
+
   /** The line on which `path` stands, for messages that point from one place to another. */
   lineOf(path: Path): number {
     return this.parsed.locate(path, "key").line;
   }
 
   #add(path: Path, message: string, at: "value" | "key", severity: "error" | "warning"): void {
-    if (isEcho(path, this.parsed.cut)) return;
+    if (this.isCut(path)) return;
     const { file, locate } = this.parsed;
     this.problems.push({ file, ...locate(path, at), path: pathText(path), message, severity });
   }

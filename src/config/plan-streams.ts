@@ -14,6 +14,11 @@ import { durationText } from "./values.ts";
 /** Shortest window of a stream that stems from people (CONTRACT §1). */
 const PEOPLE_WINDOW_MIN_MS = 5 * MINUTE_MS;
 const LATENESS_DEFAULT_MS = 30 * SECOND_MS;
+/** Windows that people use, for suggestions: each divides a day. */
+const CUSTOMARY_WINDOWS_MS = [
+  ...[10, 12, 15, 20, 30].map((seconds) => seconds * SECOND_MS),
+  ...[1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 40, 60].map((minutes) => minutes * MINUTE_MS),
+];
 /** Bins of a speed histogram: 5 km/h from 0 to 150, the ends take what lies outside (privacy reference §1). */
 export const SPEED_EDGES_KMH: readonly number[] = Array.from({ length: 31 }, (_, index) => index * 5);
 
@@ -110,7 +115,7 @@ function planPolicy({ config, path }: Named, { kind, sensitivity, name, quantity
   }
   if (config.policy === undefined && standard === "withheld") {
     const choice = others.length === 0 ? "write policy: withheld to say so" : `choose policy: ${listed([...others, standard])}`;
-    report.warning(path, `stays on the node: ${sensitivity} channels are withheld unless told otherwise; ${choice}`, "key");
+    report.warning([...path, "policy"], `is missing, and the stream stays on the node, as ${sensitivity} channels do; ${choice}`, "key");
   }
   switch (is) {
     case "minimum-count":
@@ -148,13 +153,10 @@ function planWindow(
 
 /** Why windows of this length do not tile a UTC day in whole seconds, or null when they do. */
 export function latticeProblem(windowMs: number): string | null {
-  const tiles = (length: number) => length % SECOND_MS === 0 && DAY_MS % length === 0;
-  if (tiles(windowMs)) return null;
-  let below = Math.floor(windowMs / SECOND_MS) * SECOND_MS;
-  while (!tiles(below)) below -= SECOND_MS;
-  let above = Math.ceil(windowMs / SECOND_MS) * SECOND_MS;
-  while (!tiles(above)) above += SECOND_MS;
-  return `must divide a day, got ${durationText(windowMs)}; the nearest that do are ${durationText(below)} and ${durationText(above)}`;
+  if (windowMs % SECOND_MS === 0 && DAY_MS % windowMs === 0) return null;
+  const near = [CUSTOMARY_WINDOWS_MS.findLast((length) => length < windowMs), CUSTOMARY_WINDOWS_MS.find((length) => length > windowMs)];
+  const choice = near.flatMap((length) => (length === undefined ? [] : [durationText(length)]));
+  return `must divide a day, got ${durationText(windowMs)}; near it ${choice.length === 1 ? "is" : "are"} ${listed(choice, "and")}`;
 }
 
 /** 30 s, but never longer than the window, and for windows under a minute a tenth of it (at least 1 s): fast streams stay fast. */

@@ -41,9 +41,5 @@ export function inFileOrder(problems: readonly ConfigProblem[]): readonly Config
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column || rank(a) - rank(b));
 }
 
-/** Whether one of the paths leads to, or through, the other. */
-export function onOneWay(a: Path, b: Path): boolean {
-  const shared = Math.min(a.length, b.length);
-  for (let at = 0; at < shared; at++) if (a[at] !== b[at]) return false;
-  return true;
-}
+/** Whether `path` leads to `start`, or through it. */
+export const startsWith = (path: Path, start: Path): boolean => start.every((step, index) => path[index] === step);

@@ -3,7 +3,7 @@ import { ID_PATTERN, idProblem, RESERVED_IDS } from "../core/units/ids.ts";
 import { DAY_MS, type DurationMs, durationMs, HOUR_MS, MINUTE_MS, SECOND_MS } from "../core/units/time.ts";
 import type { SecretRef } from "./plan.ts";
 import { didYouMean, listed } from "./suggest.ts";
-import { mustBe, shown } from "./wording.ts";
+import { mustBe } from "./wording.ts";
 
 // The kinds of value that the file is made of. Each says in its own error what is allowed; `title` is its name in the reference.
 
@@ -120,8 +120,7 @@ export const path = () => z.string().min(1, "must not be empty").max(4_096).meta
 
 /** An id: one topic level on every broker. */
 export function id() {
-  const error = (issue: RawIssue) =>
-    typeof issue.input === "string" ? `${shown(issue.input)} cannot be an id: ${idProblem(issue.input)}` : undefined;
+  const error = (issue: RawIssue) => (typeof issue.input === "string" ? `cannot be an id: ${idProblem(issue.input)}` : undefined);
   return z
     .string({ error })
     .regex(ID_PATTERN, { error, abort: true })
