@@ -9,6 +9,8 @@ export interface ManualClock extends Clock {
   advance(ms: number): void;
   /** Moves on like `advance`, but lets promises settle before and after each task. */
   advanceSettling(ms: number): Promise<void>;
+  /** Moves on without running anything: the machine is busy. */
+  stall(ms: number): void;
   readonly waiting: number;
 }
 
@@ -43,13 +45,16 @@ export function manualClock(startMs = 1_000): ManualClock {
     advance(ms) {
       const untilMs = nowMs + ms;
       while (runNext(untilMs));
-      nowMs = untilMs;
+      nowMs = Math.max(nowMs, untilMs);
     },
     async advanceSettling(ms) {
       const untilMs = nowMs + ms;
       do await settle();
       while (runNext(untilMs));
-      nowMs = untilMs;
+      nowMs = Math.max(nowMs, untilMs);
+    },
+    stall(ms) {
+      nowMs += ms;
     },
     get waiting() {
       return tasks.size;
