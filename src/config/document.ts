@@ -148,7 +148,8 @@ function syntaxMessage(error: YAMLError, document: Parsed, path: Path, positionO
   if (error.code === "MULTIPLE_DOCS") return "starts a second document (---): a node file is one";
   if (error.code === "NON_STRING_KEY") return "has a key that is not plain text";
   if (error.code === "BAD_ALIAS") return "has an alias (*), which node files do without: write the value again";
-  if (error.code !== "DUPLICATE_KEY") return `is not valid YAML: ${error.message}`;
+  // The library repeats what it stumbled over, which can be half of a password: the place says enough.
+  if (error.code !== "DUPLICATE_KEY") return `is not valid YAML: ${error.message.replace(/: ".*$/su, "")}`;
   const parent: unknown = path.length > 1 ? document.getIn(path.slice(0, -1), true) : document.contents;
   const first = isMap(parent) ? parent.items.find((pair) => keyText(pair) === path.at(-1)) : undefined;
   return `is written twice, first in line ${positionOf(startOf(first?.key) ?? 0).line}: keep one`;
@@ -175,9 +176,8 @@ function refusedParts(document: Parsed): readonly Refusal[] {
   const look = (node: unknown, path: Path): void => {
     if (isAlias(node)) refuse(node, path, "is an alias (*), which node files do without: write the value again");
     const { anchor, tag } = (node ?? {}) as { anchor?: string; tag?: string };
-    if (anchor !== undefined)
-      refuse(node, path, `has an anchor (&${anchor}), which node files do without: write the value where it is needed`);
-    if (tag !== undefined) refuse(node, path, `has a tag (${tag}), which node files do without`);
+    if (anchor !== undefined) refuse(node, path, "has an anchor (&), which node files do without: write the value where it is needed");
+    if (tag !== undefined) refuse(node, path, "has a tag (!), which node files do without");
     if (isSeq(node)) for (const [index, item] of node.items.entries()) look(item, [...path, index]);
     if (!isMap(node)) return;
     for (const pair of node.items) {

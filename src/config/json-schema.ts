@@ -21,7 +21,15 @@ export interface JsonSchema {
 
 /** JSON Schema of what a file may hold, before defaults. What it cannot say (a driver's refinements) is left open. */
 export function inputSchemaOf(schema: z.ZodType): JsonSchema {
-  return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+  return z.toJSONSchema(schema, {
+    io: "input",
+    unrepresentable: "any",
+    // zod leaves examples out where a value is transformed, since they could be of the output; ours are as the file writes them.
+    override: ({ zodSchema, jsonSchema }) => {
+      const examples = z.globalRegistry.get(zodSchema)?.examples;
+      if (Array.isArray(examples)) jsonSchema.examples = examples;
+    },
+  }) as JsonSchema;
 }
 
 /** Whether the key is reserved: it stands in the schema only to be refused with a reason. */

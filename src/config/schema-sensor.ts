@@ -106,10 +106,10 @@ const replaySchema = z.strictObject({
 });
 
 const calibrationShape = {
-  scale: number(-1e6, 1e6, "")
+  scale: number(-1_000_000, 1_000_000, "")
     .optional()
     .meta({ description: "Readings are multiplied by this first. Default 1.", examples: [1.08] }),
-  offset: number(-1e6, 1e6, "in the channel's unit")
+  offset: number(-1_000_000, 1_000_000, "in the channel's unit")
     .optional()
     .meta({ description: "Then this is added. Default 0.", examples: [-0.4] }),
   date: day()

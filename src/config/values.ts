@@ -94,13 +94,17 @@ export function number(min: number, max: number, unit: string) {
     .number({ error })
     .min(min, { error })
     .max(max, { error })
-    .meta({ title: `number${unit === "" ? "" : `, ${unit}`}` });
+    .meta({ title: `number, ${min} to ${max}${unit === "" ? "" : ` ${unit}`}` });
 }
 
 /** A whole number within limits, both included. */
 export function integer(min: number, max: number) {
   const error = saying(`a whole number from ${min} to ${max}`);
-  return z.int({ error }).min(min, { error }).max(max, { error }).meta({ title: "whole number" });
+  return z
+    .int({ error })
+    .min(min, { error })
+    .max(max, { error })
+    .meta({ title: `whole number, ${min} to ${max}` });
 }
 
 /** One of a few numbers. */
