@@ -72,7 +72,10 @@ describe("direction", () => {
 
   it("has a resultant of nothing when winds cancel, and of one when they agree", () => {
     expect(stat({ kind: "direction" }, values(0, 180))).toMatchObject({ resultant: expect.closeTo(0, 12) });
-    expect(stat({ kind: "direction" }, values(222, 222, 222))).toMatchObject({ mean: expect.closeTo(222, 9), resultant: expect.closeTo(1, 12) });
+    expect(stat({ kind: "direction" }, values(222, 222, 222))).toMatchObject({
+      mean: expect.closeTo(222, 9),
+      resultant: expect.closeTo(1, 12),
+    });
   });
 
   it("stays within 0 to 360", () => {
@@ -85,7 +88,8 @@ describe("direction", () => {
 });
 
 describe("counter", () => {
-  const rain = (records: readonly PlainRecord[], changes: Partial<StatisticShape> = {}) => stat({ kind: "counter", startMs: 5_000, ...changes }, records);
+  const rain = (records: readonly PlainRecord[], changes: Partial<StatisticShape> = {}) =>
+    stat({ kind: "counter", startMs: 5_000, ...changes }, records);
 
   it("is zero, and not unknown, when nothing was counted", () => {
     expect(rain([])).toEqual({ kind: "counter", samples: 0, sum: 0, peakPerHour: 0 });
