@@ -1,5 +1,6 @@
 import { type Message, sealMessage } from "../core/anonymise/message.ts";
-import type { Summary, SummaryBody } from "../core/anonymise/summary.ts";
+import { Summary, type SummaryBody } from "../core/anonymise/summary.ts";
+import { assert } from "../core/assert.ts";
 import type { NodeId } from "../core/units/ids.ts";
 import { type EpochMs, isoDuration, isoUtc } from "../core/units/time.ts";
 import type { MetaDocument, StatusDocument } from "./documents.ts";
@@ -31,6 +32,7 @@ export class NativeFormat {
   }
 
   summary(summary: Summary, envelope: Envelope): Message {
+    assert(Summary.isSealed(summary), "only what core/anonymise made becomes a message");
     const { stream } = summary;
     return seal(`${this.#root}/${stream.sensor}/${stream.name}/summary`, summaryPayload(summary, envelope), false, null);
   }

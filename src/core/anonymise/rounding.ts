@@ -1,4 +1,7 @@
-/** Decimals of a resolution as people write it: 0.1 has 1, 0.2794 has 4, 5 has 0. */
+// JSON.stringify writes numbers below 1e-6 with an exponent, which payloads never have (CONTRACT §3, numbers).
+const DECIMALS_MAX = 6;
+
+/** Decimals of a resolution as people write it: 0.1 has 1, 0.2794 has 4, 5 has 0; 6 at most. */
 export function decimalsOf(resolution: number): number {
   for (let decimals = 0; decimals < DECIMALS_MAX; decimals++) {
     const scaled = resolution * 10 ** decimals;
@@ -7,9 +10,7 @@ export function decimalsOf(resolution: number): number {
   return DECIMALS_MAX;
 }
 
-const DECIMALS_MAX = 9;
-
-/** `value` rounded to `decimals`, never -0. `toFixed` rounds the exact binary value, so equal inputs give equal text. */
+/** `value` rounded to `decimals`, 6 at most; never -0. `toFixed` rounds the exact binary value, so equal inputs give equal text. */
 export function rounded(value: number, decimals: number): number {
-  return Number(value.toFixed(decimals)) + 0;
+  return Number(value.toFixed(Math.min(decimals, DECIMALS_MAX))) + 0;
 }

@@ -3,7 +3,7 @@ import { type Cell, cellsOf } from "../reading/direction.ts";
 import type { Policy, StreamPlan } from "../reading/stream.ts";
 import type { Window } from "../window/lattice.ts";
 import type { ExactStatistic } from "../window/statistics.ts";
-import { withMinimumCount } from "./minimum-count.ts";
+import { MINIMUM_COUNT_FLOOR, withMinimumCount } from "./minimum-count.ts";
 import { policyProblem } from "./policy.ts";
 import { decimalsOf, rounded } from "./rounding.ts";
 
@@ -47,6 +47,12 @@ export interface ClosedWindow {
 
 const COVERAGE_OK = 0.9;
 
+/** The seal would be worth nothing if what is under it could be exchanged. */
+function frozen<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === "object" && part !== null) frozen(part);
+  return Object.freeze(value);
+}
+
 const mint = Symbol("mint");
 
 /**
@@ -67,13 +73,14 @@ export class Summary {
   constructor(key: symbol, closed: ClosedWindow, privacy: PrivacyNote, body: SummaryBody) {
     assert(key === mint, "a summary is made by anonymise only");
     this.stream = closed.stream;
-    this.window = closed.window;
+    this.window = frozen({ ...closed.window });
     this.coverage = closed.coverage;
     this.quality = closed.coverage >= COVERAGE_OK ? "ok" : "partial";
-    this.flags = closed.flags;
+    this.flags = frozen([...closed.flags]);
     this.time = closed.time;
     this.privacy = privacy;
-    this.body = body;
+    this.body = frozen(body);
+    Object.freeze(this);
   }
 
   /** Whether `value` really came from `anonymise`: a look-alike object has no seal. */
@@ -97,6 +104,7 @@ export function anonymise(closed: ClosedWindow): Summary | Withheld {
   const { policy } = stream;
   if (policy.is === "withheld") return { is: "withheld", because: "policy" };
   if (policyProblem(stream.channel.kind, stream.sensitivity, policy.is) !== null) return { is: "withheld", because: "forbidden" };
+  if (policy.is === "minimum-count" && !(policy.k >= MINIMUM_COUNT_FLOOR)) return { is: "withheld", because: "forbidden" };
   return new Summary(mint, closed, privacyNote(policy), bodyOf(closed, policy));
 }
 
@@ -107,10 +115,12 @@ function privacyNote(policy: Exclude<Policy, { is: "withheld" }>): PrivacyNote {
 function bodyOf(closed: ClosedWindow, policy: Exclude<Policy, { is: "withheld" }>): SummaryBody {
   const { statistic, coverage } = closed;
   if (coverage === 0 || statistic === null) return { is: "reason", reason: "missing" };
-  if (statistic.kind === "passage" || statistic.kind === "speed") {
-    return policy.is === "minimum-count" ? countedBody(closed.stream, statistic, policy.k) : { is: "reason", reason: "unavailable" };
+  if (statistic.kind === closed.stream.channel.kind) {
+    const isCounted = statistic.kind === "passage" || statistic.kind === "speed";
+    if (isCounted && policy.is === "minimum-count") return countedBody(closed.stream, statistic, policy.k);
+    if (!isCounted && policy.is === "open") return { is: "stats", stats: statsOf(closed.stream, statistic) };
   }
-  return { is: "stats", stats: statsOf(closed.stream, statistic) };
+  return { is: "reason", reason: "unavailable" };
 }
 
 function countedBody(stream: StreamPlan, statistic: Extract<ExactStatistic, { kind: "passage" | "speed" }>, k: number): SummaryBody {

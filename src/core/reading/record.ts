@@ -78,7 +78,8 @@ export class ChunkReader {
   /** `data`: whole records. Copied only when its bytes do not start on an 8-byte boundary. */
   constructor(data: Uint8Array) {
     assert(data.byteLength % RECORD_BYTES === 0, "a chunk holds whole records");
-    const aligned = data.byteOffset % 8 === 0 ? data : data.slice();
+    // Not data.slice(): a Node Buffer answers that with another view of the same unaligned bytes.
+    const aligned = data.byteOffset % 8 === 0 ? data : new Uint8Array(data);
     this.count = data.byteLength / RECORD_BYTES;
     this.#float64 = new Float64Array(aligned.buffer, aligned.byteOffset, this.count * WORDS64);
     this.#uint32 = new Uint32Array(aligned.buffer, aligned.byteOffset, this.count * WORDS32);

@@ -56,7 +56,8 @@ export class WindowTable {
     const chunk = this.#chunks[index] as ChunkReader;
     for (let at = 0; at < chunk.count; at++) {
       const stream = chunk.stream(at);
-      const slot = this.#next[stream] as number;
+      const slot = this.#next[stream];
+      if (slot === undefined) continue; // a stream of an earlier config: its readings wait for the purge only
       this.#next[stream] = slot + 1;
       this.#atMs[slot] = chunk.atMs(at);
       this.#value[slot] = chunk.value(at);

@@ -181,8 +181,10 @@ function state(shape: StatisticShape, readings: WindowReadings): ExactStatistic 
   let transitions = 0;
   let last: number | null = null;
   for (let index = 0; index < readings.count; index++) {
+    const marks = readings.marks[index] as number;
+    if ((marks & EXCLUDED) !== 0) continue; // a state that nobody vouches for is no change of state
     const value = readings.value[index] as number;
-    const isSample = counts(readings.marks[index] as number);
+    const isSample = counts(marks);
     heldMs[value] = (heldMs[value] ?? 0) + (readings.coversMs[index] as number);
     if (isSample) samples++;
     if (isSample && last !== null && value !== last) transitions++;

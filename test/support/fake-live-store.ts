@@ -1,0 +1,128 @@
+import type { Sensitivity } from "../../src/core/reading/quantity.ts";
+import { ChunkReader, RECORD_BYTES } from "../../src/core/reading/record.ts";
+import type { StreamId } from "../../src/core/units/ids.ts";
+import type { DurationMs, EpochMs } from "../../src/core/units/time.ts";
+import { type HeldWindow, type LiveChunk, type LiveStore, LiveStoreError, type StoredChunk } from "../../src/ports/live-store.ts";
+
+/** One record, unpacked, with the window that its chunk is in. */
+export interface SeenRecord {
+  readonly windowMs: number;
+  readonly window: number | null;
+  readonly stream: number;
+  readonly atMs: number;
+  readonly value: number;
+  readonly coversMs: number;
+  readonly cell: number;
+  readonly marks: number;
+}
+
+/** A live store in plain arrays. `failing` names the methods that throw, and with what. */
+export class FakeLiveStore implements LiveStore {
+  readonly failing = new Map<"append" | "held" | "read" | "relabel" | "purge", "LIVE_FULL" | "LIVE_IO">();
+  closed = false;
+  #chunks: StoredChunk[] = [];
+  #nextId = 1;
+  readonly #indices = new Map<StreamId, number>();
+
+  streamIndex(id: StreamId): number {
+    const known = this.#indices.get(id);
+    if (known !== undefined) return known;
+    this.#indices.set(id, this.#indices.size);
+    return this.#indices.size - 1;
+  }
+
+  append(chunk: LiveChunk): void {
+    this.#mayFail("append");
+    this.#chunks.push(this.#stored(chunk));
+  }
+
+  held(): readonly HeldWindow[] {
+    this.#mayFail("held");
+    const byKey = new Map(
+      this.#chunks.map(({ sensitivity, windowMs, window }) => [
+        `${sensitivity}/${windowMs}/${window}`,
+        { sensitivity, windowMs, window } satisfies HeldWindow,
+      ]),
+    );
+    return [...byKey.values()];
+  }
+
+  *read(windowMs: DurationMs, window: EpochMs): Iterable<StoredChunk> {
+    this.#mayFail("read");
+    for (const chunk of this.#chunks.filter((one) => one.windowMs === windowMs && one.window === window)) yield copyOf(chunk);
+  }
+
+  *unlabelled(): Iterable<StoredChunk> {
+    for (const chunk of this.#chunks.filter((one) => one.window === null)) yield copyOf(chunk);
+  }
+
+  relabel(id: number, chunks: readonly LiveChunk[]): void {
+    this.#mayFail("relabel");
+    const at = this.#chunks.findIndex((chunk) => chunk.id === id && chunk.window === null);
+    if (at < 0) throw new Error(`no unlabelled chunk ${id}`);
+    this.#chunks.splice(at, 1);
+    for (const chunk of chunks) this.#chunks.push(this.#stored(chunk));
+  }
+
+  purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs): number {
+    this.#mayFail("purge");
+    const stays = ({ sensitivity: own, windowMs: length, window }: StoredChunk): boolean =>
+      own !== sensitivity || length !== windowMs || window === null || window >= before;
+    const count = this.#chunks.length;
+    this.#chunks = this.#chunks.filter(stays);
+    return count - this.#chunks.length;
+  }
+
+  shedUnlabelled(chunksMax: number): number {
+    const waiting = this.#chunks.filter((chunk) => chunk.window === null);
+    const surplus = new Set(waiting.slice(0, Math.max(0, waiting.length - chunksMax)));
+    this.#chunks = this.#chunks.filter((chunk) => !surplus.has(chunk));
+    return [...surplus].reduce((sum, { data }) => sum + data.byteLength / RECORD_BYTES, 0);
+  }
+
+  bytes(): number {
+    return this.#chunks.reduce((sum, { data }) => sum + data.byteLength, 0);
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  /** Every record held, in the order in which it was stored. */
+  records(): readonly SeenRecord[] {
+    return this.#chunks.flatMap((chunk) => recordsOf(chunk));
+  }
+
+  get chunks(): readonly StoredChunk[] {
+    return this.#chunks;
+  }
+
+  #stored(chunk: LiveChunk): StoredChunk {
+    return { ...chunk, data: Uint8Array.from(chunk.data), id: this.#nextId++ };
+  }
+
+  #mayFail(method: "append" | "held" | "read" | "relabel" | "purge"): void {
+    const code = this.failing.get(method);
+    if (code !== undefined) throw new LiveStoreError(code);
+  }
+}
+
+/** A store gives out copies: the reader zeroes what it was given. */
+function copyOf(chunk: StoredChunk): StoredChunk {
+  return { ...chunk, data: Uint8Array.from(chunk.data) };
+}
+
+/** The records of a chunk, unpacked. */
+export function recordsOf({ data, windowMs, window }: LiveChunk): readonly SeenRecord[] {
+  const reader = new ChunkReader(Uint8Array.from(data));
+  return Array.from({ length: reader.count }, (_, index) => ({
+    windowMs,
+    window,
+    stream: reader.stream(index),
+    atMs: reader.atMs(index),
+    value: reader.value(index),
+    coversMs: reader.coversMs(index),
+    cell: reader.cell(index),
+    marks: reader.marks(index),
+  }));
+}
