@@ -1,0 +1,202 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { loadDriver } from "../../src/adapters/driver-loader.ts";
+import { monotonicMs } from "../../src/core/units/time.ts";
+import type { BusEvent, Driver } from "../../src/driver-api/driver.ts";
+import { type Answer, parseGolden, recordingSink } from "../../src/driver-api/golden.ts";
+
+const DRIVERS = join(import.meta.dirname, "../../drivers");
+
+async function load(name: string): Promise<Driver> {
+  const loaded = await loadDriver(name, [{ path: DRIVERS }]);
+  if (!loaded.ok) throw new Error(loaded.problem.detail);
+  return loaded.driver;
+}
+
+/** Plays events and fires every timer that is set, until `untilMs`. */
+function play(driver: Driver, options: unknown, events: readonly BusEvent[], untilMs: number): Answer[] {
+  const answers: Answer[] = [];
+  const timers = new Map<string, number>();
+  const session = driver.start(driver.options.parse(options));
+  const tell = (event: BusEvent): void => {
+    const sink = recordingSink((answer) => {
+      answers.push(answer);
+      if (answer.call !== "timer") return;
+      if (answer.afterMs === null) timers.delete(answer.name);
+      else timers.set(answer.name, event.atMs + answer.afterMs);
+    });
+    session.handle(event, sink);
+  };
+  const fireUntil = (atMs: number): void => {
+    for (;;) {
+      const [next] = [...timers].filter(([, dueMs]) => dueMs <= atMs).sort((a, b) => a[1] - b[1]);
+      if (next === undefined) return;
+      timers.delete(next[0]);
+      tell({ type: "timer", atMs: monotonicMs(next[1]), name: next[0] });
+    }
+  };
+  for (const event of events) {
+    fireUntil(event.atMs);
+    tell(event);
+  }
+  fireUntil(untilMs);
+  return answers;
+}
+
+function capture(driver: string, name: string): { options: unknown; events: BusEvent[] } {
+  const result = parseGolden(readFileSync(join(DRIVERS, driver, "captures", name), "utf8"));
+  if (!result.ok) throw new Error(JSON.stringify(result.problems));
+  return { options: result.file.options, events: result.file.steps.map(({ event }) => event) };
+}
+
+const readings = (answers: readonly Answer[], channel: string): number[] =>
+  answers.flatMap((answer) => (answer.call === "reading" && answer.channel === channel && answer.value !== null ? [answer.value] : []));
+const passages = (answers: readonly Answer[]) => answers.flatMap((answer) => (answer.call === "passage" ? [answer.passage] : []));
+const OPENED: BusEvent = { type: "opened", atMs: monotonicMs(0), settings: {} };
+
+describe("captures", () => {
+  it("ops243: the street of the capture has 50 objects, 26 of them towards the radar", async () => {
+    const { options, events } = capture("ops243", "street.txt");
+    const seen = passages(play(await load("ops243"), options, events, 130_000));
+    expect(seen.length).toBe(50);
+    expect(seen.filter(({ direction }) => direction === "towards").length).toBe(26);
+    expect(seen.every(({ speedKmh = 0 }) => speedKmh > 8 && speedKmh < 60)).toBe(true);
+  });
+
+  it.each([
+    ["sds011", "street.txt", "pm25", 120],
+    ["pms5003", "street.txt", "pm10", 120],
+    ["json-lines", "sound-meter.txt", "laeq", 120],
+  ])("%s: %s holds a value of %s every second", async (name, file, channel, count) => {
+    const { options, events } = capture(name, file);
+    expect(readings(play(await load(name), options, events, 0), channel).length).toBe(count);
+  });
+});
+
+describe("pulse-counter", () => {
+  it.each([
+    ["rainfall", 0.2794, 10_000, 2794],
+    ["rainfall", 0.1, 12_345, 1234.5],
+    ["street_lighting_energy", 0.001, 99_999, 99.999],
+  ])("%s of %d: the sum of %d pulses is exact to the declared resolution", async (quantity, perPulse, pulses, sum) => {
+    const driver = await load("pulse-counter");
+    const edges = Array.from({ length: pulses }, (_, index): BusEvent => {
+      return { type: "edge", atMs: monotonicMs(index), line: "line", rising: false, atNs: BigInt(index) * 1_000_000n };
+    });
+    const values = readings(play(driver, { quantity, perPulse }, [OPENED, ...edges], 0), quantity);
+    const total = values.reduce((a, b) => a + b, 0);
+    const resolution = driver.channels(driver.options.parse({ quantity, perPulse }))[0]?.resolution ?? 0;
+    expect(values.length).toBe(pulses);
+    expect(total.toFixed(Math.round(-Math.log10(resolution)))).toBe(sum.toFixed(Math.round(-Math.log10(resolution))));
+  });
+
+  it.each(["passages", "pm25", "nothing"])("refuses %s, which is no counter", async (quantity) => {
+    expect((await load("pulse-counter")).options.safeParse({ quantity, perPulse: 1 }).success).toBe(false);
+  });
+});
+
+describe("json-lines", () => {
+  it.each([
+    ["no fields", {}],
+    ["a unit that the quantity does not have", { t: { key: "t", quantity: "temperature", unit: "[degF]" } }],
+    ["an unknown quantity without a unit", { x: { key: "x", quantity: "radon" } }],
+    ["passages, which are not one number in a line", { p: { key: "p", quantity: "passages" } }],
+    ["a counter that does not say what it counts", { r: { key: "r", quantity: "rainfall" } }],
+    ["a gauge that says it counts", { t: { key: "t", quantity: "temperature", counts: "total" } }],
+    ["an upside-down range", { t: { key: "t", quantity: "temperature", range: [10, -10] } }],
+    ["a channel that is no id", { "T 1": { key: "t", quantity: "temperature" } }],
+  ])("refuses %s", async (_, fields) => {
+    expect((await load("json-lines")).options.safeParse({ fields }).success).toBe(false);
+  });
+
+  it("takes the sensitivity from the quantity, and calls an unknown one presence", async () => {
+    const driver = await load("json-lines");
+    const options = {
+      fields: {
+        t: { key: "t", quantity: "temperature" },
+        w: { key: "w", quantity: "power" },
+        n: { key: "n", quantity: "radon", unit: "Bq/m3" },
+      },
+    };
+    const channels = driver.channels(driver.options.parse(options));
+    expect(channels.map(({ unit, sensitivity }) => [unit, sensitivity])).toEqual([
+      ["Cel", "environmental"],
+      ["W", "identifying"],
+      ["Bq/m3", "presence"],
+    ]);
+  });
+});
+
+describe("simulator", () => {
+  const HOUR_MS = 3_600_000;
+  const traffic = (seed: number) => ({
+    seed,
+    passages: { perHour: [0, 1_200], patternMs: 2 * HOUR_MS, towardsShare: 0.25, speedKmh: [10, 50] },
+  });
+
+  it("gives the same passages for the same seed and others for another", async () => {
+    const driver = await load("simulator");
+    const run = (seed: number) => passages(play(driver, traffic(seed), [OPENED], 4 * HOUR_MS));
+    expect(run(7)).toEqual(run(7));
+    expect(run(7)).not.toEqual(run(8));
+  });
+
+  it("keeps to the rates of its pattern, its share of directions and its speeds", async () => {
+    const driver = await load("simulator");
+    expect(passages(play(driver, traffic(7), [OPENED], HOUR_MS - 1))).toEqual([]);
+    const seen = passages(play(driver, traffic(7), [OPENED], 20 * HOUR_MS));
+    // 12,000 expected; five standard deviations of a Poisson count are 548.
+    expect(Math.abs(seen.length - 12_000)).toBeLessThan(548);
+    const towards = seen.filter(({ direction }) => direction === "towards").length / seen.length;
+    expect(Math.abs(towards - 0.25)).toBeLessThan(0.02);
+    const speeds = seen.map(({ speedKmh = 0 }) => speedKmh);
+    expect(Math.min(...speeds)).toBeGreaterThanOrEqual(10);
+    expect(Math.max(...speeds)).toBeLessThanOrEqual(50);
+  });
+
+  it("gives each waveform its form", async () => {
+    const driver = await load("simulator");
+    const wave = (waveform: string) =>
+      readings(
+        play(
+          driver,
+          { channels: { pm25: { quantity: "pm25", waveform, min: 0, max: 8, periodMs: 8_000, everyMs: 1_000 } } },
+          [OPENED],
+          8_000,
+        ),
+        "pm25",
+      );
+    expect(wave("ramp")).toEqual([1, 2, 3, 4, 5, 6, 7, 0]);
+    expect(wave("square")).toEqual([8, 8, 8, 0, 0, 0, 0, 8]);
+    expect(wave("constant")).toEqual([8, 8, 8, 8, 8, 8, 8, 8]);
+    expect(wave("sine")).toEqual([6.8, 8, 6.8, 4, 1.2, 0, 1.2, 4]);
+    expect(new Set(wave("noise")).size).toBeGreaterThan(5);
+  });
+
+  it("does not drift, however late each timer is", async () => {
+    const driver = await load("simulator");
+    const session = driver.start(driver.options.parse({ channels: { pm25: { quantity: "pm25", max: 8, everyMs: 1_000 } } }));
+    let afterMs = 0;
+    const sink = recordingSink((answer) => {
+      if (answer.call === "timer") afterMs = answer.afterMs ?? 0;
+    });
+    let atMs = 0;
+    session.handle(OPENED, sink);
+    for (let tick = 0; tick < 1_000; tick++) {
+      atMs += afterMs + 7;
+      session.handle({ type: "timer", atMs: monotonicMs(atMs), name: "tick:pm25" }, sink);
+    }
+    expect(atMs).toBe(1_000_007);
+  });
+
+  it.each([
+    ["nothing to simulate", {}],
+    ["a quantity that no number is", { channels: { p: { quantity: "passages", max: 1 } } }],
+    ["no rate above 0", { passages: { perHour: [0] } }],
+    ["a channel called like those of the passages", { channels: { speed: { quantity: "pm25", max: 1 } }, passages: { perHour: [1] } }],
+    ["min above max", { channels: { p: { quantity: "pm25", min: 2, max: 1 } } }],
+  ])("refuses %s", async (_, options) => {
+    expect((await load("simulator")).options.safeParse(options).success).toBe(false);
+  });
+});
