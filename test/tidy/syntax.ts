@@ -40,8 +40,8 @@ const parsed = new Map<string, SyntaxNode>();
 
 /** Parsed once for each text: the planted copies share nearly all of theirs. */
 export function syntaxOf(file: SourceFile): SyntaxNode {
-  const known = parsed.get(file.text);
-  if (known) return known;
+  const before = parsed.get(file.text);
+  if (before) return before;
   try {
     const tree = parseAst(file.text, { lang: file.path.endsWith(".ts") ? "ts" : "js" }) as unknown as SyntaxNode;
     parsed.set(file.text, tree);
@@ -115,8 +115,17 @@ function useOf(node: SyntaxNode): Pick<Use, "specifier" | "typeOnly" | "names"> 
   }
 }
 
-/** Every use of another module in a file: static, dynamic, re-exported, as a type, by URL. */
-export function usesOf(file: SourceFile): Use[] {
+const known = new Map<string, readonly Use[]>();
+
+/** Every use of another module in a file: static, dynamic, re-exported, as a type, by URL. Looked up once for each path and text. */
+export function usesOf(file: SourceFile): readonly Use[] {
+  const key = `${file.path}\n${file.text}`;
+  const found = known.get(key) ?? findUses(file);
+  known.set(key, found);
+  return found;
+}
+
+function findUses(file: SourceFile): Use[] {
   const uses: Use[] = [];
   walk(syntaxOf(file), (node) => {
     const use = useOf(node);
