@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { serveControl } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
 import { createGpioBus } from "../adapters/gpio/gpio-bus.ts";
 import { createHost } from "../adapters/host.ts";
 import { createMqttBroker, type TextProvider } from "../adapters/mqtt/mqtt-broker.ts";
-import { createReplayBus } from "../adapters/replay-bus.ts";
+import { createReplayBus, readCaptureFile } from "../adapters/replay-bus.ts";
 import { fetchSecret } from "../adapters/secrets.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
@@ -15,7 +15,7 @@ import { openOutbox } from "../adapters/sqlite/outbox.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import type { BrokerPlan, NodePlan, StringRef } from "../config/plan.ts";
-import { parseCapture } from "../driver-api/golden.ts";
+import { parseGolden } from "../driver-api/golden.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
 import type { Host } from "../ports/host.ts";
@@ -67,7 +67,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     scheduler: cronScheduler,
     serial: createSerialBus({ clock }),
     gpio: createGpioBus({ clock, path: process.env.PATH ?? "/usr/bin:/bin" }),
-    replay: createReplayBus({ clock, readText: (path) => readFile(resolve(base, path), "utf8"), parseCapture }),
+    replay: createReplayBus({ clock, readText: (path) => readCaptureFile(resolve(base, path)), parseCapture: parseGolden }),
     broker: createMqttBroker(brokerOptions(plan)),
     residentBytes: () => host.residentBytes(),
   };

@@ -1,6 +1,3 @@
-/** The least `k` there is (CONTRACT §1). */
-export const MINIMUM_COUNT_FLOOR = 5;
-
 /**
  * Counts below `k` become null. Zero is small too: "nobody passed" next to "withheld" would tell that somebody did. No total and
  * no other margin is ever released with them, so that nothing can be found by subtraction.

@@ -3,8 +3,8 @@ import { type Cell, cellsOf } from "../reading/direction.ts";
 import type { Policy, StreamPlan } from "../reading/stream.ts";
 import type { Window } from "../window/lattice.ts";
 import type { ExactStatistic } from "../window/statistics.ts";
-import { MINIMUM_COUNT_FLOOR, withMinimumCount } from "./minimum-count.ts";
-import { policyProblem } from "./policy.ts";
+import { withMinimumCount } from "./minimum-count.ts";
+import { MINIMUM_COUNT_FLOOR, policyProblem } from "./policy.ts";
 import { decimalsOf, rounded } from "./rounding.ts";
 
 /** What a subscriber should know about a window besides its number (CONTRACT §3). */
@@ -148,7 +148,7 @@ function statsOf(stream: StreamPlan, statistic: Exclude<ExactStatistic, { kind: 
     }
     case "level": {
       const { samples, laeq, lamax, l10, l50, l90 } = statistic;
-      return { samples, laeq: finer(laeq), lamax: value(lamax), l10: value(l10), l50: value(l50), l90: value(l90) };
+      return { samples, laeq: value(laeq), lamax: value(lamax), l10: value(l10), l50: value(l50), l90: value(l90) };
     }
     case "direction": {
       const mean = finer(statistic.mean) % 360; // 359.99 may round to 360, which is north, which is 0
