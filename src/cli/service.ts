@@ -14,7 +14,7 @@ import { openLiveStore } from "../adapters/sqlite/live-store.ts";
 import { openOutbox } from "../adapters/sqlite/outbox.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
-import type { BrokerPlan, NodePlan, StringRef } from "../config/plan.ts";
+import type { NodePlan, StringRef } from "../config/plan.ts";
 import { parseGolden } from "../driver-api/golden.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
@@ -51,13 +51,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const host = createHost();
   const events = options.events(clock);
   const manager = await createServiceManager(process.env, process.pid);
-  const plan = await keepable(options.plan, host, events);
+  const base = dirname(resolve(options.file));
+  const plan = await keepable(withPaths(options.plan, base), host, events);
   await mkdir(plan.storage.directory, { recursive: true, mode: 0o700 });
   const outbox = await openOutbox({ directory: plan.storage.directory, randomBytes: (count) => crypto.randomBytes(count) });
   const livePath = await livePathOf(plan, host, events);
   const live = openLiveStore({ path: livePath, instance: outbox.instance, bootId: clock.bootId, bytesMax: LIVE_BYTES_MAX });
   if (live.discarded !== null) events.emit({ type: "LiveStoreDiscarded", because: live.discarded });
-  const base = dirname(resolve(options.file));
   const world = {
     clock,
     crypto,
@@ -68,7 +68,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     serial: createSerialBus({ clock }),
     gpio: createGpioBus({ clock, path: process.env.PATH ?? "/usr/bin:/bin" }),
     replay: createReplayBus({ clock, readText: (path) => readCaptureFile(resolve(base, path)), parseCapture: parseGolden }),
-    broker: createMqttBroker(brokerOptions(plan)),
+    broker: createMqttBroker(brokerOptions(plan, base)),
     residentBytes: () => host.residentBytes(),
   };
   const node = await Node.start(plan, world, {
@@ -111,34 +111,34 @@ async function livePathOf(plan: NodePlan, host: Host, events: Events): Promise<s
   return null;
 }
 
-function brokerOptions({ node, broker }: NodePlan): Parameters<typeof createMqttBroker>[0] {
+/** Relative paths start at the folder of the file. */
+function withPaths(plan: NodePlan, base: string): NodePlan {
+  const { directory, live, ...rest } = plan.storage;
+  return { ...plan, storage: { ...rest, directory: resolve(base, directory), live: live === null ? null : resolve(base, live) } };
+}
+
+function brokerOptions({ node, broker }: NodePlan, base: string): Parameters<typeof createMqttBroker>[0] {
   const { url, protocol, keepAliveMs, username, password, tls } = broker;
+  const fetch = (reference: StringRef): TextProvider => {
+    const whole = typeof reference !== "string" && "file" in reference ? { file: resolve(base, reference.file) } : reference;
+    return async () => fetchSecret(whole, process.env);
+  };
+  // A certificate is public: plain text is the path of its file, or the certificate itself.
+  const pem = (reference: StringRef): TextProvider =>
+    typeof reference === "string" && !reference.startsWith("-----BEGIN")
+      ? async () => readFileSync(resolve(base, reference), "utf8")
+      : fetch(reference);
   return {
     url,
     protocol,
     clientId: node.id,
     keepAliveMs,
-    ...(username === null ? {} : { username: provider(username) }),
-    ...(password === null ? {} : { password: provider(password) }),
-    tls: tlsOptions(tls),
+    ...(username === null ? {} : { username: fetch(username) }),
+    ...(password === null ? {} : { password: fetch(password) }),
+    tls: {
+      ...(tls.ca === null ? {} : { ca: pem(tls.ca) }),
+      ...(tls.cert === null ? {} : { cert: pem(tls.cert) }),
+      ...(tls.key === null ? {} : { key: fetch(tls.key) }),
+    },
   };
 }
-
-function tlsOptions(tls: BrokerPlan["tls"]): { ca?: TextProvider; cert?: TextProvider; key?: TextProvider } {
-  return {
-    ...(tls.ca === null ? {} : { ca: pem(tls.ca) }),
-    ...(tls.cert === null ? {} : { cert: pem(tls.cert) }),
-    ...(tls.key === null ? {} : { key: provider(tls.key) }),
-  };
-}
-
-const provider =
-  (reference: StringRef): TextProvider =>
-  async () =>
-    fetchSecret(reference, process.env);
-
-/** A certificate is public: a plain string is the path of its file. */
-const pem =
-  (reference: StringRef): TextProvider =>
-  async () =>
-    typeof reference === "string" ? readFileSync(reference, "utf8") : fetchSecret(reference, process.env);

@@ -16,6 +16,7 @@ import { MetaBook } from "./meta-book.ts";
 import { Publisher } from "./publisher.ts";
 import { labelWaiting } from "./relabel.ts";
 import { Sensor } from "./sensor.ts";
+import { SerialClaims } from "./serial-claims.ts";
 import { type LocalStatus, type NodeIdentity, STATUS_EVERY_S, StatusDesk } from "./status.ts";
 import { TimeDesk } from "./time-desk.ts";
 
@@ -98,7 +99,12 @@ export class Node {
     this.#metas = new MetaBook(plan, this.#format, world.crypto, options.identity.version);
     this.#ingest = new Ingest(world);
     this.#time = new TimeDesk(world.clock, world.events, plan.time.source, (offsetMs, how) => this.#anchored(offsetMs, how));
-    const sensorWorld = { ...world, ingest: this.#ingest, onFatal: (code: string) => options.onFatal?.(code) };
+    const sensorWorld = {
+      ...world,
+      serial: new SerialClaims(world.serial),
+      ingest: this.#ingest,
+      onFatal: (code: string) => options.onFatal?.(code),
+    };
     this.#sensors = plan.sensors.map((sensor) => new Sensor(sensorWorld, sensor));
     this.#publisher = this.#makePublisher();
     this.#status = this.#makeStatusDesk();

@@ -8,14 +8,15 @@ import type { SensorState } from "../formats/documents.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import type { FieldPort, GpioBus, GpioPort, PortEvent, PortFault, ReplayBus, SerialBus } from "../ports/field-port.ts";
+import type { FieldPort, GpioBus, GpioPort, PortEvent, PortFault, ReplayBus } from "../ports/field-port.ts";
 import type { Ingest, Intake } from "./ingest.ts";
+import type { SerialClaims } from "./serial-claims.ts";
 
 export interface SensorWorld {
   readonly clock: Clock;
   readonly crypto: Crypto;
   readonly events: Events;
-  readonly serial: SerialBus;
+  readonly serial: SerialClaims;
   readonly gpio: GpioBus;
   readonly replay: ReplayBus;
   readonly ingest: Ingest;
@@ -132,7 +133,7 @@ export class Sensor implements SessionSink {
     const { port } = this.plan;
     switch (port.is) {
       case "serial":
-        this.#port = this.#world.serial.open(port.path, this.#settings ?? port.settings, listener);
+        this.#port = this.#world.serial.open(this.plan.id, port.path, this.#settings ?? port.settings, listener);
         break;
       case "gpio":
         this.#lines = this.#world.gpio.watch(port.lines, listener);
