@@ -14,7 +14,10 @@ const PM1_AT = 10;
 const PM25_AT = 12;
 const PM10_AT = 14;
 
-/** Manual, appendix II: wake, and active mode; `42 4D`, command, two data bytes, sum. They have no effect on a sensor that is awake and active. */
+/**
+ * Manual, appendix II: wake, and active mode: `42 4D`, command, two data bytes, sum. A sensor that is awake and active is not
+ * disturbed by them.
+ */
 const WAKE = Uint8Array.of(0x42, 0x4d, 0xe4, 0x00, 0x01, 0x01, 0x74);
 const ACTIVE_MODE = Uint8Array.of(0x42, 0x4d, 0xe1, 0x00, 0x01, 0x01, 0x71);
 

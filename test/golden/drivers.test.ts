@@ -6,7 +6,7 @@ import { checkDriver, type NamedText } from "../../src/testing/driver-check.ts";
 
 const DRIVERS = join(import.meta.dirname, "../../drivers");
 const SEED = 20_261_123;
-/** A commit tries fewer random events than the default of the checker, which a release runs (`STOEP_RANDOM_INPUTS=100000`). */
+/** Fewer than the default of the checker, for every commit; `STOEP_RANDOM_INPUTS=100000` tries them all. */
 const RANDOM_INPUTS = Number(process.env.STOEP_RANDOM_INPUTS ?? 20_000);
 
 const names = readdirSync(DRIVERS, { withFileTypes: true })

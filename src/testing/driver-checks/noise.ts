@@ -13,7 +13,10 @@ const DATA_ANSWERS_MIN = 20;
 const REPEATS_MAX = 50;
 /** How long after the last event timers may still fire: long enough for a track to end. */
 const AFTERMATH_MS = 20_000;
-/** Pure noise: a format with 16 bits of header and checksum together yields a false answer in 65,536 bytes; one that needs less believes noise. */
+/**
+ * Pure noise: a format with 16 bits of header and checksum together yields one false answer in 65,536 bytes. One that yields far
+ * more believes noise.
+ */
 const NOISE_BYTES = 65_536;
 const FALSE_ANSWERS_MAX = NOISE_BYTES / 4_096;
 

@@ -57,7 +57,14 @@ const SOUND: Driver = {
 const HEADER = "# stoep-golden 1\n";
 const GOLDEN = {
   name: "two-lines.txt",
-  text: `${HEADER}+0ms open\n+1s < "pm 12.5\\npm 3.0\\n"\n> reading pm25 12.5\n> reading pm25 3\n+1s < "what?\\npm 7.5\\n"\n> discard syntax 6\n> reading pm25 7.5\n`,
+  text: `${HEADER}+0ms open
++1s < "pm 12.5\\npm 3.0\\n"
+> reading pm25 12.5
+> reading pm25 3
++1s < "what?\\npm 7.5\\n"
+> discard syntax 6
+> reading pm25 7.5
+`,
 };
 const EVIDENCE: Evidence = { golden: [GOLDEN], captures: [], foreignCaptures: [], seed: 1, randomInputs: 2_000, memoryBytes: 0 };
 const WITH_MEMORY = { memoryBytes: 1_000_000 };
