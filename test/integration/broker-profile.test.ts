@@ -29,7 +29,9 @@ async function say(config: string): Promise<string> {
       if (/mosquitto version \S+ running/.test(said)) broker.kill();
     });
   }
+  const tooLong = setTimeout(() => broker.kill("SIGKILL"), 10_000);
   await ended;
+  clearTimeout(tooLong);
   return said;
 }
 
@@ -43,7 +45,7 @@ it("is a profile that mosquitto starts with, beside Debian's own configuration",
   await writeFile(join(directory, "conf.d/stoep.conf"), profile);
   // As /etc/mosquitto/mosquitto.conf of Debian 12 and 13, but for the paths and the account.
   const debian = `${process.getuid?.() === 0 ? "user root\n" : ""}persistence true\npersistence_location ${directory}/\n`;
-  await writeFile(join(directory, "mosquitto.conf"), `${debian}log_dest stdout\ninclude_dir ${join(directory, "conf.d")}\n`);
+  await writeFile(join(directory, "mosquitto.conf"), `${debian}log_dest stderr\ninclude_dir ${join(directory, "conf.d")}\n`);
 
   const said = await say(join(directory, "mosquitto.conf"));
   expect(said).not.toContain("Error");
