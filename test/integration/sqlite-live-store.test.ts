@@ -98,7 +98,7 @@ describe("a live store that is opened again", () => {
   it.each([
     ["other-instance", { instance: "00000000" }],
     ["other-boot", { bootId: "boot-2" }],
-  ] as const)("is deleted when it belongs to an%s", (reason, options) => {
+  ] as const)("is deleted when it belongs to the %s", (reason, options) => {
     const path = filled();
     const store = open(path, options);
     expect([store.discarded, store.held(), copiesOf(path)]).toEqual([reason, [], 0]);
