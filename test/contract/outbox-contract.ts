@@ -57,8 +57,8 @@ export async function trimAll(outbox: Outbox, limits: Partial<OutboxLimits>): Pr
 
 const seqs = (rows: readonly OutboxRow[]) => rows.map((row) => row.seq);
 
-/** What every outbox promises. `make` opens an empty one. */
-export function outboxContract(make: () => Promise<Outbox>): void {
+/** What every outbox promises. `make` opens an empty one; `runs`: how many random histories it can be put through in a second or two. */
+export function outboxContract(make: () => Promise<Outbox>, runs: number): void {
   describe("as an outbox", () => {
     it("starts empty, with a name and in its first run", async () => {
       const outbox = await make();
@@ -226,7 +226,7 @@ export function outboxContract(make: () => Promise<Outbox>): void {
     it("agrees with a list of rows, whatever is done to it", async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(operation, { maxLength: 25 }), async (operations) => agrees(await make(), operations)),
-        { numRuns: 60 },
+        { numRuns: runs },
       );
     });
   });

@@ -12,9 +12,9 @@ afterAll(() => rmSync(directory, { recursive: true }));
 let stores = 0;
 
 describe("SQLite in a file", () => {
-  outboxContract(() => openOutbox({ directory: join(directory, String(stores++)), randomBytes }));
+  outboxContract(() => openOutbox({ directory: join(directory, String(stores++)), randomBytes }), 10);
 });
 
 describe("SQLite in the memory of the process", () => {
-  outboxContract(() => openOutbox({ directory: null, randomBytes }));
+  outboxContract(() => openOutbox({ directory: null, randomBytes }), 100);
 });

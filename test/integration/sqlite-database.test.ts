@@ -68,13 +68,14 @@ describe("an error of SQLite", () => {
     ["SQLITE_NOTADB", "damaged"],
     ["SQLITE_ERROR", "damaged"],
     ["SQLITE_BUSY", "refused"],
+    ["SQLITE_READONLY", "refused"],
     ["SQLITE_CANTOPEN", "refused"],
     ["SQLITE_READONLY_DBMOVED", "refused"],
   ])("%s means that the store is %s, on a disk with room", (code, fault) => {
-    expect(storeFault(new Database.SqliteError("", code), "/tmp/node.db")).toBe(fault);
+    expect(storeFault(new Database.SqliteError("", code), "/nowhere/node.db")).toBe(fault);
   });
 
   it("is told from a bug of ours", () => {
-    expect(storeFault(new TypeError("x is not a function"), "/tmp/node.db")).toBeNull();
+    expect(storeFault(new TypeError("x is not a function"), "/nowhere/node.db")).toBeNull();
   });
 });

@@ -110,6 +110,24 @@ describe("a store with damage anywhere", () => {
       if (existsSync(file)) copyFileSync(file, targets[index] ?? "");
   }
 
+  it("opens with a flipped bit in any byte of its header", async () => {
+    const sound = await pulledPlug();
+    const bytes = readFileSync(join(sound, "node.db"));
+    let quarantined = 0;
+    for (let byte = 0; byte < 100; byte++) {
+      const directory = freshDirectory();
+      mkdirSync(directory);
+      const damaged = Buffer.from(bytes);
+      damaged[byte] = (damaged[byte] ?? 0) ^ (1 << (byte % 8));
+      writeFileSync(join(directory, "node.db"), damaged);
+      const outbox = await openOutbox({ directory, randomBytes });
+      if (outbox.quarantined !== null) quarantined++;
+      await outbox.commit(batchOf(summaries(outbox.standing().lastSeq + 1, 1)));
+      await outbox.close();
+    }
+    expect(quarantined).toBeGreaterThan(10);
+  });
+
   const damage = fc.record({
     at: fc.double({ min: 0, max: 0.999999, noNaN: true }),
     kind: fc.oneof(fc.record({ bit: fc.integer({ min: 0, max: 7 }) }), fc.record({ sector: fc.integer({ min: 0, max: 255 }) })),

@@ -1,4 +1,4 @@
-import { rmSync, statfsSync } from "node:fs";
+import { accessSync, constants, rmSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "better-sqlite3";
 
@@ -117,7 +117,18 @@ export function storeFault(error: unknown, path: string): StoreFault | null {
   if (error.code === "SQLITE_FULL") return "full";
   // ENOSPC on the -shm file is IOERR_SHMSIZE, not FULL (reliability reference §1.4).
   if (error.code.startsWith("SQLITE_IOERR")) return diskIsFull(path) ? "full" : "io";
+  // One flipped bit of the header makes a file read-only that the system lets us write to (sqlite.org/fileformat2.html §1.3.3).
+  if (error.code === "SQLITE_READONLY" && isWritable(path)) return "damaged";
   return REFUSED.test(error.code) ? "refused" : "damaged";
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function diskIsFull(path: string): boolean {

@@ -8,7 +8,6 @@ import {
   databaseFiles,
   IN_MEMORY,
   openDatabase,
-  removeDatabase,
   StoreError,
 } from "./database.ts";
 import { migrate, schemaVersion } from "./migrate.ts";
@@ -33,11 +32,7 @@ const INSTANCE = /^[0-9a-f]{8}$/;
 
 /** Opens node.db, made anew with `freshInstance` where there is none, and brings it to the newest schema. */
 export function openOutboxFile({ path, connect }: OutboxFile, freshInstance: () => string): Connection {
-  if (path !== IN_MEMORY) {
-    mkdirSync(dirname(path), { recursive: true });
-    // A WAL whose database was moved away belongs to that one.
-    if (!existsSync(path)) removeDatabase(path);
-  }
+  if (path !== IN_MEMORY) mkdirSync(dirname(path), { recursive: true });
   const db = openDatabase(
     path,
     { synchronous: "FULL", exclusive: false, secureDelete: false, checkpointPages: CHECKPOINT_PAGES, walBytesMax: WAL_BYTES_MAX },
@@ -84,8 +79,8 @@ export function endRun(db: Connection): void {
 
 /**
  * Moves a damaged database aside, WAL and all, as `<path>.corrupt-<n>`, and deletes what was put there before. The database goes
- * first: a power cut in between leaves a WAL without a database, which the next start deletes, never the reverse, which would
- * bring an old state back to life.
+ * first: a power cut in between leaves a WAL without a database, which SQLite deletes at the next start, never the reverse, which
+ * would bring an old state back to life.
  */
 export function quarantine(path: string): string {
   const directory = dirname(path);
