@@ -49,7 +49,15 @@ async function deviceBehind(path: string): Promise<string | null> {
   }
 }
 
-/** Serial ports by way of the package `serialport`. ADR 0006 says which of its settings are used and why. */
+/**
+ * Serial ports by way of the package `serialport` 13. What its settings mean here:
+ * - `lock` is on: whoever opens the device second is refused, if it asks for the lock, too (flock). A program that does not ask can
+ *   still steal bytes. And the package sets the line before it asks, so even a refused opener disturbs the first: two sensors on
+ *   one device must be kept apart before they are opened, by `realPath`.
+ * - `hupcl` is on: DTR falls on close, so opening again resets a board that wires it to reset. The package cannot switch it off (it
+ *   only ever sets the flag); `signal("dtr", false)` after opening is what a driver can do.
+ * - A byte with a parity error is dropped by the kernel, without a count: a frame's checksum has to find the gap.
+ */
 export function createSerialBus({ clock }: { readonly clock: Pick<Clock, "after"> }): SerialBus {
   // A file descriptor is closed on another thread: who opens the same path next waits for that, or would find it locked.
   const leaving = new Map<string, Promise<void>>();

@@ -9,13 +9,13 @@ import { recorder, SETTINGS, serialBusContract, until } from "../contract/serial
 import { manualClock, realClock } from "../support/manual-clock.ts";
 import { openPtyPair, type PtyPair } from "../support/pty.ts";
 
-describe("the serial bus on pseudo terminals", () => {
-  describe("keeps the contract", () =>
-    serialBusContract(async () => {
-      const pair = await openPtyPair();
-      return { ...pair, bus: createSerialBus({ clock: realClock() }), missingPath: `${pair.path}-missing` };
-    }));
+describe("the serial bus on pseudo terminals keeps the contract", () =>
+  serialBusContract(async () => {
+    const pair = await openPtyPair();
+    return { ...pair, bus: createSerialBus({ clock: realClock() }), missingPath: `${pair.path}-missing` };
+  }));
 
+describe("the serial bus on pseudo terminals", () => {
   let pair: PtyPair;
   const clock = manualClock();
   const bus = createSerialBus({ clock });

@@ -1,16 +1,16 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createGpioBus } from "../../../src/adapters/gpio/gpio-bus.ts";
-import { createGpioTools } from "../../../src/adapters/gpio/gpio-tools.ts";
-import type { Command } from "../../../src/adapters/gpio/gpiomon-dialect.ts";
-import { gpiomon1 } from "../../../src/adapters/gpio/gpiomon-v1.ts";
-import { gpiomon2 } from "../../../src/adapters/gpio/gpiomon-v2.ts";
-import type { GpioLine } from "../../../src/core/units/port.ts";
-import type { GpioBus } from "../../../src/ports/field-port.ts";
-import { recorder, until } from "../../contract/serial-bus.ts";
-import { type FakeGpioTools, makeFakeGpioTools } from "../../support/fake-gpio-tools.ts";
-import { realClock } from "../../support/manual-clock.ts";
+import { createGpioBus } from "../../src/adapters/gpio/gpio-bus.ts";
+import { createGpioTools } from "../../src/adapters/gpio/gpio-tools.ts";
+import type { Command } from "../../src/adapters/gpio/gpiomon-dialect.ts";
+import { gpiomon1 } from "../../src/adapters/gpio/gpiomon-v1.ts";
+import { gpiomon2 } from "../../src/adapters/gpio/gpiomon-v2.ts";
+import type { GpioLine } from "../../src/core/units/port.ts";
+import type { GpioBus } from "../../src/ports/field-port.ts";
+import { recorder, until } from "../contract/serial-bus.ts";
+import { type FakeGpioTools, makeFakeGpioTools } from "../support/fake-gpio-tools.ts";
+import { realClock } from "../support/manual-clock.ts";
 
 const line = (name: string, more: Partial<GpioLine> = {}): GpioLine => ({
   line: { name },
@@ -124,8 +124,9 @@ describe.each([1, 2] as const)("the GPIO bus with gpiomon %i", (major) => {
   it("kills a gpiomon that does not end when it is asked", async () => {
     tools.script("gpiomon", `${version}\ntrap '' TERM\n${banner}\nwhile :; do sleep 0.05; done`);
     const first = await watch({ a: line("GPIO17") });
+    tools.script("gpiomon", `${version}\n${banner}\nexec sleep 60`);
     first.port.close();
-    // The next watch waits for it.
+    // The next watch waits until the first is gone.
     expect((await watch({ a: line("GPIO17") })).types()).toEqual(["opened"]);
   });
 });
