@@ -1,16 +1,4 @@
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  type Pair,
-  Parser,
-  parseDocument,
-  type YAMLError,
-} from "yaml";
+import { type Document, isAlias, isMap, isScalar, isSeq, type Node, type Pair, Parser, parseDocument, type YAMLError } from "yaml";
 import type { Path, Position } from "./problem.ts";
 
 /** Longest file that is read, in UTF-16 units: a thousand sensors fit with room to spare. */
@@ -49,16 +37,12 @@ export function readYaml(text: string, sourceTextAt: readonly Path[]): YamlFile 
   if (text.length > FILE_CHARS_MAX) return refused(`is longer than ${FILE_CHARS_MAX} characters: this is not a node file`);
   if (nestingOf(text) > NESTING_MAX) return refused(`is nested deeper than ${NESTING_MAX} levels: this is not a node file`);
 
-  const lines = new LineCounter();
   // The version and schema are named although they are defaults today: what a file means must not change with the library.
   const document = parseDocument(text, {
     ...{ version: "1.2", schema: "core", merge: false },
-    ...{ uniqueKeys: true, stringKeys: true, prettyErrors: false, lineCounter: lines },
+    ...{ uniqueKeys: true, stringKeys: true, prettyErrors: false },
   });
-  const positionOf = (offset: number): Position => {
-    const { line, col } = lines.linePos(Math.min(offset, text.length));
-    return { line: Math.max(1, line), column: Math.max(1, col) };
-  };
+  const positionOf = positionsIn(text);
   const faults = document.errors.map((error): DocumentFault => {
     const offset = error.code === "TAB_AS_INDENT" ? indentOf(text, error.pos[0]) : error.pos[0];
     const path = error.code === "MULTIPLE_DOCS" ? [] : pathAt(document, offset);
@@ -75,6 +59,17 @@ export function readYaml(text: string, sourceTextAt: readonly Path[]): YamlFile 
     if (isScalar(node) && typeof node.value === "number" && node.source !== undefined) node.value = node.source;
   }
   return { value: document.toJS(), faults, locate };
+}
+
+/** Offsets to lines and columns. The library's own LineCounter leaves out lines that follow an error. */
+function positionsIn(text: string): (offset: number) => Position {
+  const lineStarts = [0];
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lineStarts.push(at + 1);
+  return (offset) => {
+    const within = Math.min(offset, text.length);
+    const index = lineStarts.findLastIndex((start) => start <= within);
+    return { line: index + 1, column: within - (lineStarts[index] ?? 0) + 1 };
+  };
 }
 
 /** How deep the text is nested, counted on tokens, without recursion. */
@@ -149,7 +144,7 @@ function syntaxMessage(error: YAMLError, document: Parsed, path: Path, positionO
   if (error.code === "NON_STRING_KEY") return "has a key that is not plain text";
   if (error.code === "BAD_ALIAS") return "has an alias (*), which node files do without: write the value again";
   // The library repeats what it stumbled over, which can be half of a password: the place says enough.
-  if (error.code !== "DUPLICATE_KEY") return `is not valid YAML: ${error.message.replace(/: ".*$/su, "")}`;
+  if (error.code !== "DUPLICATE_KEY") return `is not valid YAML: ${error.message.replace(/:.*$/su, "")}`;
   const parent: unknown = path.length > 1 ? document.getIn(path.slice(0, -1), true) : document.contents;
   const first = isMap(parent) ? parent.items.find((pair) => keyText(pair) === path.at(-1)) : undefined;
   return `is written twice, first in line ${positionOf(startOf(first?.key) ?? 0).line}: keep one`;

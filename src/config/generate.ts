@@ -35,31 +35,41 @@ export function referenceMarkdown(): string {
     const required = isRequired(root, key) ? " Required." : "";
     parts.push(section(`\`${key}\``, `${schema.description ?? ""}${required}`, childRows(key, schema)));
   }
-  parts.push(`## Reserved\n\n| Key | What it will be |\n| --- | --- |\n${reservedRows("", root).join("\n")}\n`);
+  parts.push(`## Reserved\n\n${table([["Key", "What it will be"], ...reservedRows("", root)])}`);
   return parts.join("\n");
 }
 
-const isSection = (schema: JsonSchema): boolean => schema.properties !== undefined || schema.additionalProperties instanceof Object;
+type Row = readonly string[];
+
+const isSection = (schema: JsonSchema): boolean => schema.properties !== undefined || typeof schema.additionalProperties === "object";
 const isRequired = (parent: JsonSchema, key: string): boolean => parent.required?.includes(key) === true;
 
-function section(title: string, intro: string, rows: readonly string[]): string {
+function section(title: string, intro: string, rows: readonly Row[]): string {
   const text = intro === "" ? "" : `${intro}\n\n`;
-  return `## ${title}\n\n${text}| Key | Type | Default | Meaning | Example |\n| --- | --- | --- | --- | --- |\n${rows.join("\n")}\n`;
+  return `## ${title}\n\n${text}${table([["Key", "Type", "Default", "Meaning", "Example"], ...rows])}`;
+}
+
+/** A table with columns as wide as their widest cell, which reads as text too. The first row is its head. */
+function table(rows: readonly Row[]): string {
+  const cells = rows.map((row) => row.map((cell) => cell.replaceAll("|", "\\|")));
+  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const line = (row: Row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |\n`;
+  const [head = "", ...body] = cells.map(line);
+  return [head, line(widths.map((width) => "-".repeat(width))), ...body].join("");
 }
 
 /** One row for the key, and one for each key below it. */
-function rowsOf(path: string, schema: JsonSchema, required: boolean): string[] {
+function rowsOf(path: string, schema: JsonSchema, required: boolean): Row[] {
   if (isReserved(schema)) return [];
   const fallback = schema.default === undefined || isEmptyMap(schema.default) ? "" : inCode(schema.default);
   const [example] = schema.examples ?? [];
   const name = required ? `**\`${path}\`**` : `\`${path}\``;
-  const shown = example === undefined ? "" : inCode(example);
-  const row = `| ${[name, typeOf(schema), fallback, schema.description ?? "", shown].map(inCell).join(" | ")} |`;
+  const row = [name, typeOf(schema), fallback, schema.description ?? "", example === undefined ? "" : inCode(example)];
   return [row, ...childRows(path, schema)];
 }
 
 /** Keys of a map that the schema names, of one entry (`NAME`) of a map that the operator names, of one item of a list. */
-function childRows(path: string, schema: JsonSchema): string[] {
+function childRows(path: string, schema: JsonSchema): Row[] {
   const { properties = {}, additionalProperties: entry, items } = schema;
   const rows = Object.entries(properties).flatMap(([key, child]) => rowsOf(`${path}.${key}`, child, isRequired(schema, key)));
   if (typeof entry === "object") rows.push(...childRows(`${path}.NAME`, entry));
@@ -67,19 +77,22 @@ function childRows(path: string, schema: JsonSchema): string[] {
   return rows;
 }
 
-function reservedRows(path: string, schema: JsonSchema): string[] {
+function reservedRows(path: string, schema: JsonSchema): Row[] {
   const { properties = {}, additionalProperties: entry } = schema;
-  const rows = Object.entries(properties).flatMap(([key, child]) => {
+  const rows = Object.entries(properties).flatMap(([key, child]): Row[] => {
     const childPath = path === "" ? key : `${path}.${key}`;
     const meaning = (child.description ?? "").replace(/^\(later\) /, "");
-    return isReserved(child) ? [`| \`${childPath}\` | ${inCell(meaning)} |`] : reservedRows(childPath, child);
+    return isReserved(child) ? [[`\`${childPath}\``, meaning]] : reservedRows(childPath, child);
   });
   return typeof entry === "object" ? [...rows, ...reservedRows(`${path}.NAME`, entry)] : rows;
 }
 
+/** More values than this are a kind of their own, whose title and description say what they are. */
+const VALUES_LISTED_MAX = 5;
+
 function typeOf(schema: JsonSchema): string {
   const values = schema.enum ?? (schema.const === undefined ? undefined : [schema.const]);
-  if (values !== undefined) return values.map(inCode).join(", ");
+  if (values !== undefined && values.length <= VALUES_LISTED_MAX) return values.map(inCode).join(", ");
   if (schema.title !== undefined) return schema.title;
   if (schema.type === "boolean") return "`true`, `false`";
   if (schema.type === "object") return "map";
@@ -88,7 +101,6 @@ function typeOf(schema: JsonSchema): string {
 
 const isEmptyMap = (value: unknown): boolean => typeof value === "object" && value !== null && Object.keys(value).length === 0;
 const inCode = (value: unknown): string => `\`${inYaml(value)}\``;
-const inCell = (text: string): string => text.replaceAll("|", "\\|");
 
 /** A value in YAML's flow form, as it would be written in a file. */
 function inYaml(value: unknown): string {

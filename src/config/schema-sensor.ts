@@ -25,7 +25,11 @@ const serialSchema = z.strictObject({
   }),
   baud: oneOfNumbers(BAUD_RATES)
     .optional()
-    .meta({ title: "baud rate", description: "Bits per second. Absent: what the driver says.", examples: [9_600] }),
+    .meta({
+      title: "baud rate",
+      description: "Bits per second, one of the usual rates from 300 to 921600. Absent: what the driver says.",
+      examples: [9_600],
+    }),
 });
 
 const lineShape = {

@@ -159,11 +159,14 @@ const DECIMAL_PATTERN = /^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$/;
 /** A decimal number above zero, kept as its source text. */
 export function decimal(max: number) {
   const error = saying(`a decimal number above 0, at most ${max}, with at most 6 decimals`);
-  return z
-    .string({ error })
-    .regex(DECIMAL_PATTERN, { error, abort: true })
-    .refine((text) => Number(text) > 0 && Number(text) <= max, { error })
-    .meta({ title: "decimal number" });
+  return (
+    z
+      .string({ error })
+      .regex(DECIMAL_PATTERN, { error, abort: true })
+      .refine((text) => Number(text) > 0 && Number(text) <= max, { error })
+      // An editor reads the file through a float; only here is the source text looked at.
+      .meta({ title: "decimal number", type: ["number", "string"] })
+  );
 }
 
 const credentialRef = z.strictObject({ credential: z.string().regex(/^[A-Za-z0-9_.-]{1,255}$/) });

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { z } from "zod";
 import { estimate } from "../../src/config/estimate.ts";
 import { jsonSchemaText, referenceMarkdown } from "../../src/config/generate.ts";
 import { inputSchemaOf, isReserved, type JsonSchema } from "../../src/config/json-schema.ts";
@@ -24,7 +26,7 @@ function keysOf(schema: JsonSchema, path = ""): { path: string; key: string; sch
 
 const keys = keysOf(inputSchemaOf(nodeFileSchema));
 
-// To write the files anew: vitest run -u test/contract/config-generated.test.ts
+// To write the files anew: vitest run test/contract/config-generated.test.ts -u
 describe("what is generated from the schema", () => {
   it("config/node.schema.json is what the schema says", async () => {
     await expect(jsonSchemaText()).toMatchFileSnapshot(pathOf("node.schema.json"));
@@ -48,6 +50,15 @@ describe("the documentation of the node file", () => {
     const { plan: example, problems } = plan("node.example.yaml", textOf("node.example.yaml"));
     expect(problems).toEqual([]);
     expect(example?.sensors.map(({ id }) => id)).toEqual(["air-1", "rain-1", "gate-1"]);
+  });
+
+  it("node.example.yaml is right by node.schema.json, and a mistake in it is not", () => {
+    const schema = z.fromJSONSchema(JSON.parse(jsonSchemaText()));
+    const example = parse(textOf("node.example.yaml"));
+    expect(schema.safeParse(example).error?.issues).toBeUndefined();
+    for (const wrong of [{ windw: "5m" }, { window: "5min" }, { stoep: 2 }, { extends: "base.yaml" }]) {
+      expect(schema.safeParse({ ...example, ...wrong }).success).toBe(false);
+    }
   });
 
   it("node.example.yaml shows every key", () => {
