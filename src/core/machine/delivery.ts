@@ -75,13 +75,17 @@ export interface DeliveryLimits {
 }
 
 export type DeliveryEvent<Row extends Sendable> =
+  /** Sends nothing yet: what is to be said first follows as `urgent`. */
   | { readonly type: "connected"; readonly receiveMaximum: number; readonly packetBytesMax: number | null }
   /** `pauseMs`: how long to leave the broker alone at least. */
   | { readonly type: "disconnected"; readonly pauseMs: number }
   | { readonly type: "connectDue" }
   /** The next rows of the queue, ascending. */
   | { readonly type: "rows"; readonly rows: readonly Row[] }
-  /** A row that is not of the queue (its position is negative) and goes first; it does not outlive the connection. */
+  /**
+   * A row that is not of the queue and goes first. Its position is negative, and less than that of any before it, whose place it
+   * takes: the broker must be left with the last. It does not outlive the connection.
+   */
   | { readonly type: "urgent"; readonly row: Row }
   | { readonly type: "acknowledged"; readonly position: number; readonly reasonCode: number }
   | { readonly type: "tick" };
@@ -126,6 +130,7 @@ export class Delivery<Row extends Sendable> {
   #waiting: Row[] = [];
   #window = 0;
   #packetBytesMax: number | null = null;
+  #newestUrgent = 0;
   #up = false;
   #upSinceMs = 0;
   #connectAttempts = 0;
@@ -162,7 +167,7 @@ export class Delivery<Row extends Sendable> {
         this.#upSinceMs = nowMs;
         this.#window = Math.max(1, Math.min(this.#limits.inFlightMax, event.receiveMaximum));
         this.#packetBytesMax = event.packetBytesMax;
-        return this.#refill(nowMs);
+        return [];
       case "disconnected":
         return this.#down(event.pauseMs, nowMs);
       case "connectDue":
@@ -171,6 +176,7 @@ export class Delivery<Row extends Sendable> {
         this.#waiting.push(...event.rows);
         return this.#refill(nowMs);
       case "urgent":
+        this.#newestUrgent = event.row.position;
         this.#putBack([event.row]);
         return this.#refill(nowMs);
       case "acknowledged":
@@ -189,6 +195,7 @@ export class Delivery<Row extends Sendable> {
     this.#inFlight.clear();
     this.#putBack(unanswered);
     this.#waiting = this.#waiting.filter(({ position }) => position >= 0);
+    for (const position of this.#attempts.keys()) if (position < 0) this.#attempts.delete(position);
     this.#pausedUntilMs = 0;
     const delayMs = Math.max(pauseMs, backoffMs(CONNECT, this.#connectAttempts, this.#jitter()));
     this.#connectAttempts++;
@@ -208,10 +215,17 @@ export class Delivery<Row extends Sendable> {
     }
     this.#attempts.set(position, attempts + 1);
     this.#putBack([sent.row]);
-    const pauseMs = verdict === "not-authorised" ? NOT_AUTHORISED_MS : backoffMs(RESEND, this.#failures, this.#jitter());
-    this.#failures++;
-    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + pauseMs);
+    this.#pause(verdict === "not-authorised", nowMs);
     return [{ type: "failure", position, reasonCode }];
+  }
+
+  /** A broker that has enough says so to everything in flight: that is one failure, not one for each. */
+  #pause(isNotAuthorised: boolean, nowMs: number): void {
+    const isPaused = nowMs < this.#pausedUntilMs;
+    if (isPaused && !isNotAuthorised) return;
+    const pauseMs = isNotAuthorised ? NOT_AUTHORISED_MS : backoffMs(RESEND, this.#failures, this.#jitter());
+    if (!isPaused) this.#failures++;
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + pauseMs);
   }
 
   #refill(nowMs: number): readonly DeliveryEffect<Row>[] {
@@ -221,6 +235,7 @@ export class Delivery<Row extends Sendable> {
       const row = this.#waiting.shift();
       if (row === undefined) break;
       if (this.#packetBytesMax !== null && row.bytes + PACKET_OVERHEAD_BYTES > this.#packetBytesMax) {
+        this.#attempts.delete(row.position);
         effects.push({ type: "settled", row, refusedWith: TOO_LARGE });
         continue;
       }
@@ -237,6 +252,8 @@ export class Delivery<Row extends Sendable> {
 
   #putBack(rows: readonly Row[]): void {
     if (rows.length === 0) return;
-    this.#waiting = [...rows, ...this.#waiting].sort((a, b) => a.position - b.position);
+    this.#waiting = [...rows, ...this.#waiting]
+      .filter(({ position }) => position >= 0 || position === this.#newestUrgent)
+      .sort((a, b) => a.position - b.position);
   }
 }

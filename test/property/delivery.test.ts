@@ -1,0 +1,189 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { Delivery, type DeliveryEffect, type DeliveryEvent, type Sendable, verdictOf } from "../../src/core/machine/delivery.ts";
+
+const ROWS = 40;
+const ACK_TIMEOUT_MS = 30_000;
+const IN_FLIGHT_MAX = 5;
+/** Shortest pauses that the machine may make: half of the first backoff, and a minute for a broken ACL. */
+const RESEND_MS_MIN = 500;
+const NOT_AUTHORISED_MS = 60_000;
+
+type Action =
+  | { readonly is: "connect"; readonly receiveMaximum: number }
+  | { readonly is: "disconnect" }
+  /** Answers the row in flight at this place, whichever that is. */
+  | { readonly is: "answer"; readonly at: number; readonly reasonCode: number }
+  /** A PUBACK for a row that is not in flight. */
+  | { readonly is: "stray"; readonly position: number }
+  | { readonly is: "feed" }
+  | { readonly is: "say" }
+  | { readonly is: "pass"; readonly ms: number }
+  | { readonly is: "tick" };
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ is: fc.constant("connect" as const), receiveMaximum: fc.integer({ min: 1, max: 8 }) }) },
+  { weight: 1, arbitrary: fc.constant<Action>({ is: "disconnect" }) },
+  {
+    weight: 16,
+    arbitrary: fc.record({
+      is: fc.constant("answer" as const),
+      at: fc.nat({ max: 7 }),
+      reasonCode: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0x80, 0x87, 0x97, 0x99),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ is: fc.constant("stray" as const), position: fc.integer({ min: -3, max: ROWS }) }) },
+  { weight: 5, arbitrary: fc.constant<Action>({ is: "feed" }) },
+  { weight: 1, arbitrary: fc.constant<Action>({ is: "say" }) },
+  { weight: 5, arbitrary: fc.record({ is: fc.constant("pass" as const), ms: fc.constantFrom(1, 400, 1_000, 20_000, 61_000) }) },
+  { weight: 4, arbitrary: fc.constant<Action>({ is: "tick" }) },
+);
+
+/** The world around the machine, and all that must be true of it. */
+class DeliveryModel {
+  readonly delivery = new Delivery<Sendable>({ inFlightMax: IN_FLIGHT_MAX, ackTimeoutMs: ACK_TIMEOUT_MS }, () => 0);
+  readonly inFlight = new Map<number, number>();
+  readonly fed = new Set<number>();
+  readonly settled = new Set<number>();
+  readonly sentOnce: number[] = [];
+  nowMs = 0;
+  up = false;
+  window = 0;
+  pausedUntilMs = 0;
+  says = 0;
+  cuts = 0;
+
+  act(action: Action): void {
+    switch (action.is) {
+      case "connect":
+        if (this.up) return;
+        this.up = true;
+        this.window = Math.min(IN_FLIGHT_MAX, action.receiveMaximum);
+        return this.#handle({ type: "connected", receiveMaximum: action.receiveMaximum, packetBytesMax: null });
+      case "disconnect":
+        return this.#disconnect();
+      case "answer": {
+        const position = [...this.inFlight.keys()][action.at % Math.max(1, this.inFlight.size)];
+        if (position !== undefined) this.#answer(position, action.reasonCode);
+        return;
+      }
+      case "stray":
+        if (!this.inFlight.has(action.position)) this.#handle({ type: "acknowledged", position: action.position, reasonCode: 0 });
+        return;
+      case "feed": {
+        const first = this.fed.size + 1;
+        const count = Math.min(this.delivery.appetite, ROWS - this.fed.size);
+        const rows = Array.from({ length: count }, (_, index) => ({ position: first + index, bytes: 300 }));
+        for (const { position } of rows) this.fed.add(position);
+        return this.#handle({ type: "rows", rows });
+      }
+      case "say":
+        if (!this.up) return;
+        this.says--;
+        return this.#handle({ type: "urgent", row: { position: this.says, bytes: 300 } });
+      case "pass":
+        this.nowMs += action.ms;
+        return;
+      case "tick":
+        return this.#handle({ type: "tick" });
+    }
+  }
+
+  #answer(position: number, reasonCode: number): void {
+    this.inFlight.delete(position);
+    const before = this.settled.size;
+    // The machine may take 0x80 for final after ten failures of one row; it pauses when it does not.
+    const effects = this.#run({ type: "acknowledged", position, reasonCode });
+    const failed = effects.some((effect) => effect.type === "failure" && effect.position === position);
+    const verdict = verdictOf(reasonCode, 0);
+    if (verdict === "settled" || verdict === "refused") {
+      expect(failed).toBe(false);
+      if (position > 0) expect(this.settled.size).toBeGreaterThan(before);
+    }
+    if (failed) this.pausedUntilMs = Math.max(this.pausedUntilMs, this.nowMs + (reasonCode === 0x87 ? NOT_AUTHORISED_MS : RESEND_MS_MIN));
+    // Whatever the answer, nothing may follow a failure in the same breath.
+    if (failed) expect(effects).toHaveLength(1);
+  }
+
+  #disconnect(): void {
+    if (!this.up) return;
+    this.up = false;
+    this.inFlight.clear();
+    this.pausedUntilMs = 0;
+    const effects = this.#run({ type: "disconnected", pauseMs: 0 });
+    expect(effects.map(({ type }) => type)).toEqual(["connectIn"]);
+  }
+
+  #handle(event: DeliveryEvent<Sendable>): void {
+    this.#run(event);
+  }
+
+  #run(event: DeliveryEvent<Sendable>): readonly DeliveryEffect<Sendable>[] {
+    const effects = this.delivery.handle(event, this.nowMs);
+    let isCut = false;
+    for (const effect of effects) {
+      if (effect.type === "publish") this.#published(effect.row.position);
+      if (effect.type === "settled") {
+        expect(this.settled.has(effect.row.position)).toBe(false);
+        this.settled.add(effect.row.position);
+      }
+      if (effect.type === "cut") isCut = true;
+    }
+    expect(this.delivery.inFlight).toBe(this.inFlight.size);
+    if (isCut) {
+      expect(Math.min(...this.inFlight.values()) + ACK_TIMEOUT_MS).toBeLessThanOrEqual(this.nowMs);
+      this.cuts++;
+      this.#disconnect();
+    }
+    return effects;
+  }
+
+  #published(position: number): void {
+    expect(this.up).toBe(true);
+    expect(this.nowMs).toBeGreaterThanOrEqual(this.pausedUntilMs);
+    expect(this.inFlight.has(position)).toBe(false);
+    expect(this.settled.has(position)).toBe(false);
+    if (position > 0) {
+      // Everything before it is settled or on its way: first sends are in order, and what was cut off goes first.
+      const isAhead = [...this.fed].some((earlier) => earlier < position && !this.settled.has(earlier) && !this.inFlight.has(earlier));
+      expect(isAhead).toBe(false);
+      if (!this.sentOnce.includes(position)) this.sentOnce.push(position);
+    } else {
+      expect(position).toBe(this.says);
+    }
+    this.inFlight.set(position, this.nowMs);
+    expect(this.inFlight.size).toBeLessThanOrEqual(this.window);
+  }
+}
+
+it("never sends too much, out of order, twice at once, or while the broker asked for peace", () => {
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 250, size: "max" }), (actions) => {
+      const model = new DeliveryModel();
+      for (const one of actions) model.act(one);
+      expect(model.sentOnce).toEqual([...model.sentOnce].sort((a, b) => a - b));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+it("settles every row exactly once when the faults stop", () => {
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 150, size: "max" }), (actions) => {
+      const model = new DeliveryModel();
+      for (const one of actions) model.act(one);
+      model.act({ is: "connect", receiveMaximum: 8 });
+      for (let round = 0; round < 2 * ROWS && !(model.fed.size === ROWS && model.delivery.isIdle); round++) {
+        model.act({ is: "feed" });
+        while (model.inFlight.size > 0) model.act({ is: "answer", at: 0, reasonCode: 0 });
+        model.act({ is: "pass", ms: 61_000 });
+        model.act({ is: "tick" });
+        if (!model.up) model.act({ is: "connect", receiveMaximum: 8 });
+      }
+      const queue = [...model.settled].filter((position) => position > 0).sort((a, b) => a - b);
+      expect(queue).toEqual(Array.from({ length: ROWS }, (_, index) => index + 1));
+      expect(model.delivery.isIdle).toBe(true);
+    }),
+    { numRuns: 100 },
+  );
+});
