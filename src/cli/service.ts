@@ -46,7 +46,7 @@ export interface Service {
 
 /** Composes the real world and starts the node in it. Rejects when a store cannot be opened or a secret is missing. */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const clock = createSystemClock();
+  const clock = createSystemClock({ bootId: process.env.STOEP_BOOT_ID });
   const crypto = createSystemCrypto();
   const host = createHost();
   const events = options.events(clock);
@@ -123,10 +123,10 @@ function brokerOptions({ node, broker }: NodePlan, base: string): Parameters<typ
     const whole = typeof reference !== "string" && "file" in reference ? { file: resolve(base, reference.file) } : reference;
     return async () => fetchSecret(whole, process.env);
   };
-  // A certificate is public: plain text is the path of its file, or the certificate itself.
+  // A certificate is public: who else can read its file does not matter.
   const pem = (reference: StringRef): TextProvider =>
-    typeof reference === "string" && !reference.startsWith("-----BEGIN")
-      ? async () => readFileSync(resolve(base, reference), "utf8")
+    typeof reference !== "string" && "file" in reference
+      ? async () => readFileSync(resolve(base, reference.file), "utf8")
       : fetch(reference);
   return {
     url,

@@ -75,8 +75,11 @@ function describe({ state, trouble, driver, balanced, counters }: LocalSensor): 
     ...Object.entries(counters.dropped),
     ...Object.entries(counters.discardedBytes).map(([reason, bytes]) => [`${reason} bytes`, bytes] as const),
   ];
-  const shown = lost.filter(([, count]) => count > 0).map(([reason, count]) => `${count} ${reason}`);
-  return `${head}, ${counters.stored} readings${counters.setAside > 0 ? `, ${counters.setAside} set aside` : ""}${shown.length > 0 ? `, not used: ${shown.join(", ")}` : ""}, ${verdict}`;
+  const unused = lost.filter(([, count]) => count > 0).map(([reason, count]) => `${count} ${reason}`);
+  const facts = [`${counters.stored} readings`];
+  if (counters.setAside > 0) facts.push(`${counters.setAside} set aside`);
+  if (unused.length > 0) facts.push(`not used: ${unused.join(", ")}`);
+  return [head, ...facts, verdict].join(", ");
 }
 
 function kilobytes(bytes: number): string {

@@ -20,9 +20,9 @@ interface Filling {
 export type Anchoring = "first" | "adopt" | "step" | "jump";
 
 /**
- * The writer of one class of streams: same sensitivity, same window length, closed at the same time. It gives each record to the window that it belongs
- * to, by an offset between the clocks that only changes where a window begins, so that a reading is in exactly one window. Two
- * windows are open at most: the present one and, for stragglers, the one before.
+ * The writer of one class of streams: same sensitivity, same window length, closed at the same time. It gives each record to the
+ * window that it belongs to, by an offset between the clocks that only changes where a window begins, so that a reading is in
+ * exactly one window. Two windows are open at most: the present one and, for stragglers, the one before.
  */
 export class Lane {
   readonly sensitivity: Sensitivity;

@@ -134,7 +134,11 @@ export async function benchWorld(plan: NodePlan, liveDirectory: string): Promise
     events: { emit: () => {} },
     scheduler: { every: () => () => {} },
     serial: bus,
-    gpio: { probe: () => Promise.resolve({ backend: "none", detail: "", limits: [] }), watch: () => ({ ...none, ignoredEdges: () => 0 }), close: () => {} },
+    gpio: {
+      probe: () => Promise.resolve({ backend: "none", detail: "", limits: [] }),
+      watch: () => ({ ...none, ignoredEdges: () => 0 }),
+      close: () => {},
+    },
     replay: { open: () => none },
     live,
     outbox,

@@ -196,7 +196,7 @@ class SqliteOutbox implements Outbox {
     return outcome;
   }
 
-  /** The store that comes back is the same one or none: a damaged store is moved aside at start only, where everybody learns its new name. */
+  /** The store that comes back is the same one or none: a damaged one is moved aside at start only, where all learn its new name. */
   async reopen(): Promise<void> {
     assert(this.#state !== "closed", "a closed outbox stays closed");
     this.#state = "failed";

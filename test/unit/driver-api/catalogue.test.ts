@@ -43,7 +43,8 @@ describe("renderDriverReadme", () => {
 
   it("keeps what people wrote around the tables, and changes nothing the second time", () => {
     const written =
-      "# meter\n\nAbove.\n\n<!-- generated: channels -->\nold\n<!-- /generated -->\n\nBetween.\n\n<!-- generated: options -->\n<!-- /generated -->\n\nBelow.\n";
+      "# meter\n\nAbove.\n\n<!-- generated: channels -->\nold\n<!-- /generated -->\n\nBetween.\n\n" +
+      "<!-- generated: options -->\n<!-- /generated -->\n\nBelow.\n";
     const once = renderDriverReadme(written, DRIVER);
     expect(once.replace(/<!-- generated[\s\S]*?<!-- \/generated -->/g, "TABLE")).toBe(
       "# meter\n\nAbove.\n\nTABLE\n\nBetween.\n\nTABLE\n\nBelow.\n",
