@@ -121,12 +121,12 @@ describe.each([1, 2] as const)("the GPIO bus with gpiomon %i", (major) => {
     expect(events).toMatchObject([{ type: "closed", code: "settings", detail: expect.stringContaining("several") }]);
   });
 
-  it("kills a gpiomon that does not end when it is asked", async () => {
-    tools.script("gpiomon", `${version}\ntrap '' TERM\n${banner}\nwhile :; do sleep 0.05; done`);
+  it("kills a gpiomon that does not end when it is asked, and starts no other before it is gone", async () => {
+    tools.script("gpiomon", `${version}\ntrap '' TERM\necho $$ >"$state/first"\n${banner}\nwhile :; do sleep 0.05; done`);
     const first = await watch({ a: line("GPIO17") });
-    tools.script("gpiomon", `${version}\n${banner}\nexec sleep 60`);
+    const busy = "kill -0 $(cat $state/first) 2>/dev/null && { echo 'gpiomon: Device or resource busy' >&2; exit 1; }";
+    tools.script("gpiomon", `${version}\n${busy}\n${banner}\nexec sleep 60`);
     first.port.close();
-    // The next watch waits until the first is gone.
     expect((await watch({ a: line("GPIO17") })).types()).toEqual(["opened"]);
   });
 });

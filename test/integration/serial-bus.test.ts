@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { closeSync, constants, mkdtempSync, openSync, readdirSync, readSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { createSerialBus, PATH_CHECK_MS, WRITE_QUEUE_BYTES_MAX } from "../../src/adapters/serial-bus.ts";
 import { recorder, SETTINGS, serialBusContract, until } from "../contract/serial-bus.ts";
 import { manualClock, realClock } from "../support/manual-clock.ts";
@@ -32,6 +32,9 @@ describe("the serial bus on pseudo terminals", () => {
     await until(() => expect(heard.events.length).toBeGreaterThan(0));
     return { port, ...heard };
   };
+
+  /** The check of the one open port is over and waits for its next turn. */
+  const checkRests = (): Promise<void> => until(() => expect(clock.waiting).toBe(1));
 
   it("tells `closed` within a second of the plug being pulled in the middle of a stream", async () => {
     const { closed, bytes } = await open(pair.path);
@@ -89,10 +92,14 @@ describe("the serial bus on pseudo terminals", () => {
 
   it("notices by the path alone that the device behind it is another one", async () => {
     const other = await openPtyPair();
+    onTestFinished(() => other.dispose());
     const link = join(scratch, "by-id");
     symlinkSync(pair.path, link);
     const { closed, types } = await open(link);
-    await clock.advanceSettling(PATH_CHECK_MS * 3);
+    for (let round = 0; round < 3; round++) {
+      clock.advance(PATH_CHECK_MS);
+      await checkRests();
+    }
     expect(types()).toEqual(["opened"]);
     rmSync(link);
     symlinkSync(other.path, link);
@@ -100,7 +107,6 @@ describe("the serial bus on pseudo terminals", () => {
     await until(() => expect(closed()).toMatchObject({ code: "gone", detail: expect.stringContaining("another") }));
     // The old descriptor is closed: its device can be opened.
     expect((await open(pair.path)).types()).toEqual(["opened"]);
-    await other.dispose();
   });
 
   it("notices by the path alone that the device is gone, and checks no more once it is closed", async () => {
