@@ -73,6 +73,8 @@ function namedStreams({ config, channels, path }: StreamsInput, report: PlanRepo
     const streamPath = [...path, "streams", name];
     const channel = stream.channel ?? name;
     if (names.includes(channel)) return [{ name, channel, path: streamPath, config: stream }];
+    // A stream whose channel: was wrong, or that is made from: another, does not take its channel from its name.
+    if (["channel", "from"].some((key) => report.isCut([...streamPath, key]))) return [];
     const known = names.length === 0 ? "it has none" : `it has ${listed(names, "and")}`;
     const hint = stream.channel === undefined ? " (name it with channel:)" : "";
     const where = stream.channel === undefined ? streamPath : [...streamPath, "channel"];

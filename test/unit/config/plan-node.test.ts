@@ -209,6 +209,25 @@ describe("the rest of the plan", () => {
   });
 });
 
+describe("a mistake of form", () => {
+  it("is not told a second time as a mistake of meaning", () => {
+    expect(
+      wrong("sds011", "serial: { path: 3 }", "streams: { a: { channel: 7 }, b: { from: pm25 } }").map((line) => line.split(":")[0]),
+    ).toEqual(["sensors.s.serial.path", "sensors.s.streams.a.channel", "sensors.s.streams.b.from"]);
+    expect(wrong("sds011", "replay: { fle: x }").map((line) => line.split(":")[0])).toEqual([
+      "sensors.s.replay.file",
+      "sensors.s.replay.fle",
+    ]);
+  });
+
+  it("does not hide a mistake of meaning beside it", () => {
+    expect(wrong("ops243", SERIAL, "azimut: 3", "streams: { passages: { policy: open } }").map((line) => line.split(":")[0])).toEqual([
+      "sensors.s.azimut",
+      "sensors.s.streams.passages.policy",
+    ]);
+  });
+});
+
 describe("the lattice of windows", () => {
   it("takes every whole number of seconds that divides a day, and no other", () => {
     for (let seconds = 10; seconds <= 3_600; seconds++) {
