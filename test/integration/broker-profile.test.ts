@@ -17,7 +17,10 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-/** Starts mosquitto, waits until it runs or has given up, ends it; what it said. */
+/**
+ * Starts mosquitto, waits until it runs or has given up, ends it; what it said. SIGKILL, because mosquitto forgets a SIGTERM that
+ * arrives between the line "running" and its main loop.
+ */
 async function say(config: string): Promise<string> {
   const path = `${process.env.PATH ?? ""}${delimiter}/usr/sbin`;
   const broker = spawn("mosquitto", ["-c", config], { env: { ...process.env, PATH: path }, stdio: ["ignore", "pipe", "pipe"] });
@@ -26,7 +29,7 @@ async function say(config: string): Promise<string> {
   for (const stream of [broker.stdout, broker.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
       said += text;
-      if (/mosquitto version \S+ running/.test(said)) broker.kill();
+      if (/mosquitto version \S+ running/.test(said)) broker.kill("SIGKILL");
     });
   }
   const tooLong = setTimeout(() => broker.kill("SIGKILL"), 10_000);
