@@ -100,7 +100,9 @@ class DeliveryModel {
       expect(failed).toBe(false);
       if (position > 0) expect(this.settled.size).toBeGreaterThan(before);
     }
-    if (failed) this.pausedUntilMs = Math.max(this.pausedUntilMs, this.nowMs + (reasonCode === 0x87 ? NOT_AUTHORISED_MS : RESEND_MS_MIN));
+    if (failed && reasonCode === 0x87) this.pausedUntilMs = Math.max(this.pausedUntilMs, this.nowMs + NOT_AUTHORISED_MS);
+    // During a pause, failures are of the flight that led to it.
+    if (failed && this.nowMs >= this.pausedUntilMs) this.pausedUntilMs = this.nowMs + RESEND_MS_MIN;
     // Whatever the answer, nothing may follow a failure in the same breath.
     if (failed) expect(effects).toHaveLength(1);
   }
