@@ -83,7 +83,7 @@ export function reportText(plan: NodePlan): string {
   const head = ["SENSOR", "STREAM", "CHANNEL", "QUANTITY", "WINDOW", "POLICY", "LEAVES"];
   const rows = streams.map((line) => [
     ...[line.sensor, line.stream, line.channel, line.quantity, line.window, line.policy],
-    line.leaves ? "as statistics" : "no",
+    line.leaves ? (line.policy.startsWith("minimum-count") ? "as counts, small ones withheld" : "as statistics") : "no",
   ]);
   const lines = [`Node ${node} publishes to ${broker} and to nothing else.`, ""];
   lines.push(...(rows.length === 0 ? ["It has no streams."] : table([head, ...rows])));
