@@ -6,7 +6,7 @@ import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
-import type { LiveStore } from "../ports/live-store.ts";
+import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import type { NewRow, Outbox } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
 import { Closer, type MadeSummary } from "./closer.ts";
@@ -77,6 +77,8 @@ export class Node {
   readonly #problems = new Set<string>();
   readonly #cancels = new Map<string, Cancel>();
   readonly #startedMs: number;
+  /** With which offset readings that waited for the clock are to be labelled; null when none wait. */
+  #labelWith: number | null = null;
   #statusSaid = "";
   #statusSaidMs = Number.NEGATIVE_INFINITY;
   #busy: Promise<void> = Promise.resolve();
@@ -188,8 +190,8 @@ export class Node {
 
   async #slowTick(): Promise<void> {
     await this.#time.tick();
-    if (this.#time.now() === null) this.#world.live.shedUnlabelled(WAITING_CHUNKS_MAX);
-    const isClosed = await this.#closer.run();
+    if (this.#time.now() === null) this.#ingest.shedWaiting(WAITING_CHUNKS_MAX);
+    const isClosed = (await this.#labelWaiting()) && (await this.#closer.run());
     this.#mark("OUTBOX_FAILED", !isClosed);
     this.#mark("LIVE_FULL", this.#ingest.isFull);
     this.#publisher.wake();
@@ -218,7 +220,21 @@ export class Node {
 
   #anchored(offsetMs: number, how: Anchoring): void {
     this.#ingest.anchor(offsetMs, this.#world.clock.monotonicMs(), how);
-    if (how === "first") labelWaiting(this.#world.live, offsetMs);
+    if (how === "first") this.#labelWith = offsetMs;
+  }
+
+  /** Windows are closed only when all their readings are in them; false when that failed and is to be tried again. */
+  async #labelWaiting(): Promise<boolean> {
+    if (this.#labelWith === null) return true;
+    try {
+      await labelWaiting(this.#world.live, this.#labelWith, () => this.#world.clock.breathe());
+      this.#labelWith = null;
+      return true;
+    } catch (error) {
+      if (!(error instanceof LiveStoreError)) throw error;
+      this.#world.events.emit({ type: "CloseFailed", detail: error.message });
+      return false;
+    }
   }
 
   /** Metas that differ from what was last queued go through the outbox, before any summary that uses them. */
