@@ -36,7 +36,8 @@ export interface LocalStatus {
   readonly status: OnlineStatus;
   readonly connection: ConnectionReport;
   readonly outbox: { readonly rows: number; readonly bytes: number; readonly capacityHours: number };
-  readonly live: { readonly bytes: number };
+  /** Null where there are sensors of people: every passage makes it grow. */
+  readonly live: { readonly bytes: number | null };
   readonly memory: { readonly residentBytes: number };
   readonly uptimeSeconds: number;
   readonly sensors: Readonly<Record<string, LocalSensor>>;
@@ -113,7 +114,7 @@ export class StatusDesk {
       status: this.online("online", connection.conn),
       connection,
       outbox: { rows: standing.pendingRows, bytes: standing.pendingBytes, capacityHours: capacityHours(plan) },
-      live,
+      live: { bytes: sensors.some(isOfPeople) ? null : live.bytes },
       memory: { residentBytes },
       uptimeSeconds,
       sensors: Object.fromEntries(sensors.map((sensor) => [sensor.plan.id, localSensor(sensor)])),
@@ -153,8 +154,11 @@ function healthOf(problems: readonly Problem[]): Health {
 
 function localSensor(sensor: Sensor): LocalSensor {
   const { state, trouble, plan, counters } = sensor;
-  const isOfPeople = plan.channels.some(({ sensitivity }) => sensitivity !== "environmental");
-  return { state, trouble, driver: plan.driver.name, balanced: counters.balanced, counters: isOfPeople ? null : counters };
+  return { state, trouble, driver: plan.driver.name, balanced: counters.balanced, counters: isOfPeople(sensor) ? null : counters };
+}
+
+function isOfPeople({ plan }: Sensor): boolean {
+  return [...plan.channels, ...plan.streams].some(({ sensitivity }) => sensitivity !== "environmental");
 }
 
 /** How many hours of summaries the outbox takes before the oldest go. */
