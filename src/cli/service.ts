@@ -14,6 +14,7 @@ import { openLiveStore } from "../adapters/sqlite/live-store.ts";
 import { openOutbox } from "../adapters/sqlite/outbox.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
+import { estimate } from "../config/estimate.ts";
 import type { NodePlan, StringRef } from "../config/plan.ts";
 import { parseGolden } from "../driver-api/golden.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -72,7 +73,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     residentBytes: () => host.residentBytes(),
   };
   const node = await Node.start(plan, world, {
-    identity: { version: softwareVersion(), configRev: options.rev, bootId: clock.bootId.slice(0, 8) },
+    identity: {
+      version: softwareVersion(),
+      configRev: options.rev,
+      bootId: clock.bootId.slice(0, 8),
+      outboxHours: estimate(plan).outboxHours,
+    },
     heartbeat: () => manager.watchdog(),
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),

@@ -47,11 +47,8 @@ function text({ status: node, connection, outbox, live, memory, uptimeSeconds, s
     ["health", node.health],
     ["clock", node.time.state],
     ["broker", broker],
-    [
-      "outbox",
-      `${outbox.rows} waiting (${kilobytes(outbox.bytes)}), room for about ${outbox.capacityHours} h, last seq ${node.outbox.lastSeq}`,
-    ],
-    ["memory", `${kilobytes(memory.residentBytes)} resident, ${kilobytes(live.bytes)} live store`],
+    ["outbox", `${outbox.rows} waiting (${kilobytes(outbox.bytes)}), ${room(node.outbox.hours)}, last seq ${node.outbox.lastSeq}`],
+    ["memory", `${kilobytes(memory.residentBytes)} resident${live.bytes === null ? "" : `, ${kilobytes(live.bytes)} live store`}`],
   ];
   const problems = node.problems.map(({ code, sensor, since }): [string, string] => [
     sensor ?? "node",
@@ -65,6 +62,10 @@ function text({ status: node, connection, outbox, live, memory, uptimeSeconds, s
     ...(problems.length === 0 ? [] : ["", "Problems", ...table(problems)]),
     "",
   ].join("\n");
+}
+
+function room(hours: number | null): string {
+  return hours === null ? "nothing to keep" : `room for about ${hours} h`;
 }
 
 function describe({ state, trouble, driver, balanced, counters }: LocalSensor): string {

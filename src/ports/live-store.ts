@@ -38,7 +38,8 @@ export class LiveStoreError extends Error {
 
 /**
  * The only state of an open window: readings in memory, never on flash unless they are environmental and the operator wants it.
- * Synchronous, because memory does not stall. Methods throw `LiveStoreError`.
+ * Synchronous, because memory does not stall. Methods throw `LiveStoreError`. Between two chunks of a walk (`read`, `unlabelled`)
+ * the store may be written to, and each chunk that comes out is the caller's own copy: it is zeroed after use.
  */
 export interface LiveStore {
   /** A number for a stream that stays the same for the life of the store, over restarts too. */

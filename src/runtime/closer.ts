@@ -176,7 +176,7 @@ export class Closer {
     for (const sensitivity of sensitivitiesOf(streams)) {
       live.purge(sensitivity, windowMs, this.#closedByAll(sensitivity, windowMs));
     }
-    for (const { lane } of streams) lane.appended.delete(window);
+    for (const { lane } of streams) lane.forget(window);
   }
 
   async #read(windowMs: DurationMs, window: EpochMs): Promise<WindowTable> {
@@ -195,7 +195,7 @@ export class Closer {
   /** At least as many records must come out as this run put in. */
   #checkBalance(table: WindowTable, streams: readonly Closing[], window: EpochMs): void {
     let appended = 0;
-    for (const lane of new Set(streams.map((stream) => stream.lane))) appended += lane.appended.get(window) ?? 0;
+    for (const lane of new Set(streams.map((stream) => stream.lane))) appended += lane.appendedTo(window);
     if (table.total < appended) this.#world.events.emit({ type: "BalanceBroken", what: `readings of the window ${isoUtc(window)}` });
   }
 

@@ -162,6 +162,7 @@ export class Intake {
 
   #standsFor(slot: Slot, atMs: number, deviceMs: number | undefined): number {
     const sinceMs = atMs - slot.coveredToMs;
+    if (sinceMs <= 0) return 0; // stamped before one that was told earlier
     slot.coveredToMs = atMs;
     if (deviceMs !== undefined) return Math.min(deviceMs, sinceMs);
     return sinceMs <= (this.#withinMs as number) ? sinceMs : 0;
@@ -206,6 +207,9 @@ export class Ingest {
   #pending = 0;
   #coveredAtMs = Number.NEGATIVE_INFINITY;
   #isFull = false;
+  /** Chunks of this run that wait for the clock, and the time of the first. */
+  #waitingChunks = 0;
+  #waitingFromMs = 0;
 
   constructor(world: IngestWorld) {
     this.#world = world;
@@ -276,6 +280,20 @@ export class Ingest {
   /** Time became trusted, or was stepped: lanes label what comes from now on with this offset. */
   anchor(offsetMs: number, nowMs: MonotonicMs, how: Anchoring): void {
     for (const lane of this.#lanes.values()) lane.anchor(offsetMs, nowMs, how);
+    this.#waitingChunks = 0;
+  }
+
+  /** While time is not trusted: drops the oldest readings beyond `chunksMax` chunks, and counts those of this run. */
+  shedWaiting(chunksMax: number): void {
+    let surplus = this.#waitingChunks - chunksMax;
+    if (surplus <= 0) return;
+    for (const { fromMs, data } of this.#world.live.unlabelled()) {
+      if (fromMs < this.#waitingFromMs) continue; // of an earlier run
+      if (surplus-- === 0) break;
+      this.#countShed(data, "clock-untrusted");
+    }
+    this.#world.live.shedUnlabelled(chunksMax);
+    this.#waitingChunks = chunksMax;
   }
 
   #slot(plan: StreamPlan, counters: SensorCounters): Slot {
@@ -295,18 +313,19 @@ export class Ingest {
     try {
       this.#world.live.append(chunk);
       this.#isFull = false;
+      if (chunk.window === null && this.#waitingChunks++ === 0) this.#waitingFromMs = chunk.fromMs;
       return true;
     } catch (error) {
       if (!(error instanceof LiveStoreError)) throw error;
       if (!this.#isFull) this.#world.events.emit({ type: "LiveStoreFull" });
       this.#isFull = true;
-      this.#countShed(chunk.data);
+      this.#countShed(chunk.data, "store-full");
       return false;
     }
   }
 
-  /** The readings of a chunk that could not be stored are dropped, and moved to that column of the books. */
-  #countShed(data: Uint8Array): void {
+  /** The readings of a chunk that is not kept are dropped, and moved to that column of the books. */
+  #countShed(data: Uint8Array, reason: DropReason): void {
     const reader = new ChunkReader(data);
     for (let index = 0; index < reader.count; index++) {
       const marks = reader.marks(index);
@@ -314,7 +333,7 @@ export class Ingest {
       if (counters === undefined || (marks & MARK.sample) === 0) continue;
       if ((marks & (MARK.warming | MARK.suspect)) !== 0) counters.setAside--;
       else counters.stored--;
-      counters.drop("store-full");
+      counters.drop(reason);
     }
   }
 }

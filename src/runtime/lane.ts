@@ -1,3 +1,4 @@
+import { unreachable } from "../core/assert.ts";
 import type { DropReason } from "../core/events/counters.ts";
 import type { Sensitivity } from "../core/reading/quantity.ts";
 import { ChunkWriter, MARK } from "../core/reading/record.ts";
@@ -5,7 +6,7 @@ import type { DurationMs, EpochMs, MonotonicMs } from "../core/units/time.ts";
 import { windowStart } from "../core/window/lattice.ts";
 import type { LiveChunk } from "../ports/live-store.ts";
 
-/** One window that is being filled: its place in UTC, and its place on the monotonic clock. */
+/** One window that is being filled: its place in UTC, and its place on the monotonic clock, `[startMs, endMs)`. */
 interface Filling {
   window: EpochMs | null;
   startMs: number;
@@ -13,16 +14,26 @@ interface Filling {
   readonly writer: ChunkWriter;
 }
 
+/** What a lane remembers of a window until it is forgotten. */
+interface Begun {
+  readonly startMs: number;
+  /** Records given to the live store. */
+  appended: number;
+}
+
 /**
  * How an offset between the clocks is taken over. `first`: time was just trusted. `adopt`: NTP moved it a little; it counts from
- * the next window on. `step`: the same, and the window being filled is marked. `jump`: a new window begins now.
+ * the next window on. `step`: the same, and two windows are marked: the one being filled, whose label was wrong, and the next,
+ * which is longer or shorter than its label. `jump`: forward, a new window begins now, and those in between are skipped; back,
+ * what comes waits for the first window that was not entered before, and is late until then.
  */
 export type Anchoring = "first" | "adopt" | "step" | "jump";
 
 /**
  * The writer of one class of streams: same sensitivity, same window length, closed at the same time. It gives each record to the
  * window that it belongs to, by an offset between the clocks that only changes where a window begins, so that a reading is in
- * exactly one window. Two windows are open at most: the present one and, for stragglers, the one before.
+ * exactly one window, and a window that was left is not entered again. Two windows are open at most: the present one and, for
+ * stragglers, the one before.
  */
 export class Lane {
   readonly sensitivity: Sensitivity;
@@ -32,13 +43,14 @@ export class Lane {
   readonly #append: (chunk: LiveChunk) => boolean;
   readonly #recordAdded: () => void;
   #offsetMs: number | null = null;
-  /** The offset to take over where the next window begins, after a step of the clock. */
+  /** The offset to take over where the next window begins. */
   #nextOffsetMs: number | null = null;
+  /** What records of the window being filled are marked with after a step of the clock, and whether the next window gets it too. */
   #stepMark = 0;
+  #isStepPending = false;
   #present: Filling;
   #before: Filling;
-  /** Records given to the live store, per window: the closer must find as many. */
-  readonly appended = new Map<EpochMs, number>();
+  readonly #begun = new Map<EpochMs, Begun>();
 
   constructor(
     sensitivity: Sensitivity,
@@ -60,9 +72,21 @@ export class Lane {
     return this.#present.window;
   }
 
-  /** Monotonic time at which `window` starts, by the offset in force; null while time is not trusted. */
+  /** Monotonic time at which `window` started; null while time is not trusted. */
   monotonicOf(window: EpochMs): MonotonicMs | null {
+    const begun = this.#begun.get(window);
+    if (begun !== undefined) return begun.startMs as MonotonicMs;
     return this.#offsetMs === null ? null : ((window - this.#offsetMs) as MonotonicMs);
+  }
+
+  /** How many records of `window` this lane gave to the live store: the closer must find as many. */
+  appendedTo(window: EpochMs): number {
+    return this.#begun.get(window)?.appended ?? 0;
+  }
+
+  /** `window` and all before it are closed: nobody will ask for them again. */
+  forget(window: EpochMs): void {
+    for (const begun of this.#begun.keys()) if (begun <= window) this.#begun.delete(begun);
   }
 
   /** Stores one record; says why when it cannot. `coversMs` that reaches into the window before is split off. */
@@ -72,10 +96,9 @@ export class Lane {
     if (atMs < present.startMs) return this.#putBefore(stream, atMs, value, coversMs, cell, marks);
     if (present.window !== null && present.window < this.closedTo) return "late";
     let standsForMs = coversMs;
-    const overhangMs = present.startMs - (atMs - coversMs);
-    if (overhangMs > 0) {
+    if (atMs - coversMs < present.startMs) {
       standsForMs = atMs - present.startMs;
-      this.#putBefore(stream, present.startMs, value, overhangMs, 0, 0);
+      this.#coverBefore(stream, atMs - coversMs, present.startMs, value);
     }
     this.#add(present, stream, atMs, value, standsForMs, cell, marks | this.#stepMark);
     return null;
@@ -84,37 +107,64 @@ export class Lane {
   /** Moves on to the window that `nowMs` lies in. */
   advance(nowMs: MonotonicMs): void {
     if (this.#offsetMs === null || nowMs < this.#present.endMs) return;
-    const passed = this.#present.window as EpochMs;
-    if (this.#nextOffsetMs !== null) {
-      this.#offsetMs = this.#nextOffsetMs;
-      this.#nextOffsetMs = null;
-      this.#stepMark = 0;
-    }
+    const neighbour = ((this.#present.window as EpochMs) + this.windowMs) as EpochMs;
+    if (this.#nextOffsetMs !== null) this.#offsetMs = this.#nextOffsetMs;
+    this.#nextOffsetMs = null;
+    this.#stepMark = this.#isStepPending ? MARK.stepped : 0;
+    this.#isStepPending = false;
     // After a step back the lattice is not entered twice: the next window is always a later one.
-    const next = Math.max(passed + this.windowMs, windowStart((nowMs + this.#offsetMs) as EpochMs, this.windowMs)) as EpochMs;
-    this.#begin(next, this.#offsetMs);
-    // Neighbours in the lattice meet, also when the offset was moved between them.
-    if (next === passed + this.windowMs) this.#present.startMs = this.#before.endMs;
+    const next = Math.max(neighbour, windowStart((nowMs + this.#offsetMs) as EpochMs, this.windowMs)) as EpochMs;
+    // When nothing moved for longer than a window, stragglers are of the one right before this one, not of the one long ago.
+    const isLeap = next > neighbour && next - this.#offsetMs > this.#present.endMs;
+    if (isLeap) this.#enter((next - this.windowMs) as EpochMs, this.#offsetMs);
+    this.#enter(next, this.#offsetMs);
   }
 
   /** Takes over the offset between the clocks. */
   anchor(offsetMs: number, nowMs: MonotonicMs, how: Anchoring): void {
-    if (how === "adopt" || how === "step") {
-      this.#nextOffsetMs = offsetMs;
-      if (how === "step") this.#stepMark = MARK.stepped;
-      return;
+    switch (how) {
+      case "adopt":
+        this.#nextOffsetMs = offsetMs;
+        return;
+      case "step":
+        this.#nextOffsetMs = offsetMs;
+        this.#stepMark = MARK.stepped;
+        this.#isStepPending = true;
+        return;
+      case "first":
+        return this.#first(offsetMs, nowMs);
+      case "jump":
+        return this.#jump(offsetMs, nowMs);
+      default:
+        return unreachable(how);
     }
+  }
+
+  #first(offsetMs: number, nowMs: MonotonicMs): void {
+    const window = windowStart((nowMs + offsetMs) as EpochMs, this.windowMs);
+    this.#offsetMs = offsetMs;
+    this.#begin(window, offsetMs);
+    this.#place(this.#before, (window - this.windowMs) as EpochMs, offsetMs);
+  }
+
+  #jump(offsetMs: number, nowMs: MonotonicMs): void {
+    const present = this.#present;
+    const left = present.window as EpochMs;
     const window = windowStart((nowMs + offsetMs) as EpochMs, this.windowMs);
     this.#offsetMs = offsetMs;
     this.#nextOffsetMs = null;
-    this.#stepMark = 0;
-    if (how === "jump" && window === this.#present.window) {
-      this.#present.endMs = window - offsetMs + this.windowMs;
-      return;
+    this.#stepMark = MARK.stepped;
+    this.#isStepPending = false;
+    if (nowMs < present.startMs) {
+      // Still waiting after a jump back: that window has not been entered.
+      this.#place(present, Math.max(window, left) as EpochMs, offsetMs);
+      this.#startAt(present, Math.max(present.startMs, nowMs));
+    } else if (window === left) {
+      present.endMs = window - offsetMs + this.windowMs;
+    } else {
+      present.endMs = nowMs;
+      this.#begin(Math.max(window, left + this.windowMs) as EpochMs, offsetMs);
     }
-    this.#begin(window, offsetMs);
-    if (how === "first") this.#place(this.#before, (window - this.windowMs) as EpochMs, offsetMs);
-    else this.#present.startMs = this.#before.endMs = nowMs;
   }
 
   /** Gives what waits to the live store. */
@@ -124,10 +174,19 @@ export class Lane {
   }
 
   #putBefore(stream: number, atMs: number, value: number, coversMs: number, cell: number, marks: number): DropReason | null {
-    const { window, startMs } = this.#before;
-    if (window === null || atMs < startMs || window < this.closedTo) return "late";
+    const { window, startMs, endMs } = this.#before;
+    if (window === null || atMs < startMs || atMs >= endMs || window < this.closedTo) return "late";
     this.#add(this.#before, stream, atMs, value, Math.min(coversMs, atMs - startMs), cell, marks);
     return null;
+  }
+
+  /** The part of `[fromMs, toMs)` that lies in the window before is covered there. */
+  #coverBefore(stream: number, fromMs: number, toMs: number, value: number): void {
+    const { window, startMs, endMs } = this.#before;
+    const atMs = Math.min(toMs, endMs);
+    const coversMs = atMs - Math.max(fromMs, startMs);
+    if (window === null || window < this.closedTo || coversMs <= 0) return;
+    this.#add(this.#before, stream, atMs, value, coversMs, 0, 0);
   }
 
   #add(filling: Filling, stream: number, atMs: number, value: number, coversMs: number, cell: number, marks: number): void {
@@ -136,18 +195,31 @@ export class Lane {
     this.#recordAdded();
   }
 
+  #enter(window: EpochMs, offsetMs: number): void {
+    const left = this.#present;
+    this.#begin(window, offsetMs);
+    // Neighbours in the lattice meet, also when the offset was moved between them.
+    if (window === (left.window as EpochMs) + this.windowMs) this.#startAt(this.#present, left.endMs);
+  }
+
   #begin(window: EpochMs, offsetMs: number): void {
     this.flush();
-    const spare = this.#before;
-    this.#before = this.#present;
-    this.#present = spare;
-    this.#place(spare, window, offsetMs);
+    const left = this.#present;
+    this.#present = this.#before;
+    this.#before = left;
+    this.#place(this.#present, window, offsetMs);
+    if (left.window !== null) this.#startAt(this.#present, Math.max(this.#present.startMs, left.endMs));
   }
 
   #place(filling: Filling, window: EpochMs, offsetMs: number): void {
     filling.window = window;
-    filling.startMs = window - offsetMs;
-    filling.endMs = filling.startMs + this.windowMs;
+    filling.endMs = window - offsetMs + this.windowMs;
+    this.#startAt(filling, window - offsetMs);
+  }
+
+  #startAt(filling: Filling, startMs: number): void {
+    filling.startMs = startMs;
+    this.#begun.set(filling.window as EpochMs, { startMs, appended: 0 });
   }
 
   #flushOne(filling: Filling): void {
@@ -162,7 +234,8 @@ export class Lane {
       toMs: writer.toMs as MonotonicMs,
       data: writer.bytes(),
     });
-    if (stored && window !== null) this.appended.set(window, (this.appended.get(window) ?? 0) + writer.count);
+    const begun = window === null ? undefined : this.#begun.get(window);
+    if (stored && begun !== undefined) begun.appended += writer.count;
     writer.clear();
   }
 }

@@ -6,7 +6,7 @@ import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
-import type { LiveStore } from "../ports/live-store.ts";
+import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import type { NewRow, Outbox } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
 import { Closer, type MadeSummary } from "./closer.ts";
@@ -78,10 +78,15 @@ export class Node {
   readonly #problems = new Set<string>();
   readonly #cancels = new Map<string, Cancel>();
   readonly #startedMs: number;
+  /** With which offset readings that waited for the clock are to be labelled; null when none wait. */
+  #labelWith: number | null = null;
   #statusSaid = "";
   #statusSaidMs = Number.NEGATIVE_INFINITY;
   #busy: Promise<void> = Promise.resolve();
   #stopped = false;
+  #metasQueued = false;
+  /** Lost summaries up to this number were said, by this run or an earlier one. */
+  #lostToSeq: number;
 
   /** Sets everything up and starts it. Resolves when sensors are being opened and the broker is being connected to. */
   static async start(plan: NodePlan, world: World, options: NodeOptions): Promise<Node> {
@@ -95,6 +100,7 @@ export class Node {
     this.#world = world;
     this.#options = options;
     this.#startedMs = world.clock.monotonicMs();
+    this.#lostToSeq = Math.max(0, ...world.outbox.standing().lost.map(({ toSeq }) => toSeq));
     this.#format = new NativeFormat(plan.broker.prefix, plan.node.id);
     this.#metas = new MetaBook(plan, this.#format, world.crypto, options.identity.version);
     this.#ingest = new Ingest(world);
@@ -154,7 +160,7 @@ export class Node {
       const { backend, detail } = await gpio.probe();
       events.emit({ type: "GpioBackend", backend, detail });
     }
-    await this.#time.tick();
+    this.#time.tick();
     await this.#queueMetas();
     for (const sensor of this.#sensors) sensor.start();
     this.#publisher.start();
@@ -193,13 +199,15 @@ export class Node {
   }
 
   async #slowTick(): Promise<void> {
-    await this.#time.tick();
-    if (this.#time.now() === null) this.#world.live.shedUnlabelled(WAITING_CHUNKS_MAX);
-    const isClosed = await this.#closer.run();
+    this.#time.tick();
+    if (this.#time.now() === null) this.#ingest.shedWaiting(WAITING_CHUNKS_MAX);
+    if (!this.#metasQueued) await this.#queueMetas();
+    const isClosed = this.#metasQueued && (await this.#labelWaiting()) && (await this.#closer.run());
     this.#mark("OUTBOX_FAILED", !isClosed);
     this.#mark("LIVE_FULL", this.#ingest.isFull);
     this.#publisher.wake();
     await this.#publisher.tick();
+    this.#tellLost();
     this.#tellStatus();
     if (this.#world.outbox.standing().pendingBytes > this.#plan.storage.outbox.maxBytes) await this.#trim();
     if (isClosed) this.#options.heartbeat?.();
@@ -224,20 +232,49 @@ export class Node {
 
   #anchored(offsetMs: number, how: Anchoring): void {
     this.#ingest.anchor(offsetMs, this.#world.clock.monotonicMs(), how);
-    if (how === "first") labelWaiting(this.#world.live, offsetMs);
+    if (how === "first") this.#labelWith = offsetMs;
+  }
+
+  /** Windows are closed only when all their readings are in them; false when that failed and is to be tried again. */
+  async #labelWaiting(): Promise<boolean> {
+    if (this.#labelWith === null) return true;
+    try {
+      await labelWaiting(this.#world.live, this.#labelWith, () => this.#world.clock.breathe());
+      this.#labelWith = null;
+      return true;
+    } catch (error) {
+      if (!(error instanceof LiveStoreError)) throw error;
+      this.#world.events.emit({ type: "CloseFailed", detail: error.message });
+      return false;
+    }
   }
 
   /** Metas that differ from what was last queued go through the outbox, before any summary that uses them. */
   async #queueMetas(): Promise<void> {
-    const { outbox } = this.#world;
+    const { outbox, events } = this.#world;
     const rows: NewRow[] = [];
     const facts = new Map<string, string>();
-    for (const { topic, rev, message } of this.#metas.entries) {
-      if ((await outbox.recall(`meta:${topic}`)) === rev) continue;
-      rows.push({ message, seq: null });
-      facts.set(`meta:${topic}`, rev);
+    try {
+      for (const { topic, rev, message } of this.#metas.entries) {
+        if ((await outbox.recall(`meta:${topic}`)) === rev) continue;
+        rows.push({ message, seq: null });
+        facts.set(`meta:${topic}`, rev);
+      }
+      if (rows.length > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt: this.#time.best() });
+      this.#metasQueued = true;
+    } catch (error) {
+      // A card that is full does not stop a start: sensors are read, and this is tried again before the first window is closed.
+      events.emit({ type: "OutboxFailed", code: "meta", detail: error instanceof Error ? error.message : String(error) });
     }
-    if (rows.length > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt: this.#time.best() });
+  }
+
+  /** Says once what will never arrive. */
+  #tellLost(): void {
+    for (const { fromSeq, toSeq, reason } of this.#world.outbox.standing().lost) {
+      if (toSeq <= this.#lostToSeq) continue;
+      this.#lostToSeq = toSeq;
+      this.#world.events.emit({ type: "SummariesLost", fromSeq, toSeq, reason });
+    }
   }
 
   async #trim(): Promise<void> {

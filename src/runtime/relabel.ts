@@ -3,12 +3,20 @@ import type { EpochMs, MonotonicMs } from "../core/units/time.ts";
 import { windowStart } from "../core/window/lattice.ts";
 import type { LiveChunk, LiveStore, StoredChunk } from "../ports/live-store.ts";
 
+/** Chunks that are cut between two breaths. */
+const SLICE_CHUNKS = 25;
+
 /**
  * Readings that came while the wall clock was not trusted get their windows: each waiting chunk is cut along the lattice, with the
- * offset of this boot.
+ * offset of this boot. Chunk by chunk: hours of them may wait.
  */
-export function labelWaiting(live: LiveStore, offsetMs: number): void {
-  for (const stored of [...live.unlabelled()]) live.relabel(stored.id, cut(stored, offsetMs));
+export async function labelWaiting(live: LiveStore, offsetMs: number, breathe: () => Promise<void>): Promise<void> {
+  let chunks = 0;
+  for (const stored of live.unlabelled()) {
+    live.relabel(stored.id, cut(stored, offsetMs));
+    chunks++;
+    if (chunks % SLICE_CHUNKS === 0) await breathe();
+  }
 }
 
 function cut(stored: StoredChunk, offsetMs: number): readonly LiveChunk[] {

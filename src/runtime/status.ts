@@ -1,6 +1,6 @@
 import type { NodePlan } from "../config/plan.ts";
 import type { SensorCounters } from "../core/events/counters.ts";
-import { HOUR_MS, isoUtc } from "../core/units/time.ts";
+import { isoUtc } from "../core/units/time.ts";
 import type { Health, LostStatus, OnlineStatus, Problem, SensorState } from "../formats/documents.ts";
 import type { Outbox } from "../ports/outbox.ts";
 import type { ConnectionReport } from "./publisher.ts";
@@ -9,8 +9,6 @@ import type { TimeDesk } from "./time-desk.ts";
 
 /** How often the status is renewed on the broker, seconds. */
 export const STATUS_EVERY_S = 300;
-// A summary of six numbers with its envelope and its row; only used to say how long the outbox would last.
-const SUMMARY_BYTES_TYPICAL = 800;
 
 /** Who the node is in this run. */
 export interface NodeIdentity {
@@ -18,6 +16,8 @@ export interface NodeIdentity {
   /** First 8 hex digits of the SHA-256 of the config file. */
   readonly configRev: string;
   readonly bootId: string;
+  /** How many hours of summaries the outbox takes before the oldest go; null when nothing is published. */
+  readonly outboxHours: number | null;
 }
 
 /** One sensor as `stoep status` shows it. */
@@ -35,8 +35,9 @@ export interface LocalSensor {
 export interface LocalStatus {
   readonly status: OnlineStatus;
   readonly connection: ConnectionReport;
-  readonly outbox: { readonly rows: number; readonly bytes: number; readonly capacityHours: number };
-  readonly live: { readonly bytes: number };
+  readonly outbox: { readonly rows: number; readonly bytes: number };
+  /** Null where there are sensors of people: every passage makes it grow. */
+  readonly live: { readonly bytes: number | null };
   readonly memory: { readonly residentBytes: number };
   readonly uptimeSeconds: number;
   readonly sensors: Readonly<Record<string, LocalSensor>>;
@@ -86,7 +87,7 @@ export class StatusDesk {
         pending: standing.pendingRows,
         firstUnacked: standing.firstUnackedSeq,
         lastSeq: standing.lastSeq,
-        hours: capacityHours(plan),
+        hours: identity.outboxHours,
         lost: standing.lost,
       },
       sensors: Object.fromEntries(sensors.map((sensor) => [sensor.plan.id, sensor.state])),
@@ -106,14 +107,14 @@ export class StatusDesk {
   }
 
   local(live: { readonly bytes: number }, residentBytes: number, uptimeSeconds: number): LocalStatus {
-    const { outbox, plan, sensors } = this.#world;
+    const { outbox, sensors } = this.#world;
     const standing = outbox.standing();
     const connection = this.#world.connection();
     return {
       status: this.online("online", connection.conn),
       connection,
-      outbox: { rows: standing.pendingRows, bytes: standing.pendingBytes, capacityHours: capacityHours(plan) },
-      live,
+      outbox: { rows: standing.pendingRows, bytes: standing.pendingBytes },
+      live: { bytes: sensors.some(isOfPeople) ? null : live.bytes },
       memory: { residentBytes },
       uptimeSeconds,
       sensors: Object.fromEntries(sensors.map((sensor) => [sensor.plan.id, localSensor(sensor)])),
@@ -125,7 +126,8 @@ export class StatusDesk {
     if (this.#world.time.state() === null) found.push({ code: "TIME_UNTRUSTED", sensor: null });
     if (!this.#world.connection().isUp) found.push({ code: "BROKER_AWAY", sensor: null });
     for (const sensor of this.#world.sensors) {
-      const { trouble, plan } = sensor;
+      const { trouble, plan, counters } = sensor;
+      if (!counters.balanced) found.push({ code: "COUNTERS_UNBALANCED", sensor: plan.id });
       if (trouble !== null) found.push({ code: `SENSOR_${trouble.toUpperCase().replaceAll("-", "_")}`, sensor: plan.id });
     }
     const keys = new Set(found.map(({ code, sensor }) => `${code} ${sensor}`));
@@ -153,16 +155,9 @@ function healthOf(problems: readonly Problem[]): Health {
 
 function localSensor(sensor: Sensor): LocalSensor {
   const { state, trouble, plan, counters } = sensor;
-  const isOfPeople = plan.channels.some(({ sensitivity }) => sensitivity !== "environmental");
-  return { state, trouble, driver: plan.driver.name, balanced: counters.balanced, counters: isOfPeople ? null : counters };
+  return { state, trouble, driver: plan.driver.name, balanced: counters.balanced, counters: isOfPeople(sensor) ? null : counters };
 }
 
-/** How many hours of summaries the outbox takes before the oldest go. */
-function capacityHours(plan: NodePlan): number {
-  let perHour = 0;
-  for (const sensor of plan.sensors) {
-    for (const stream of sensor.streams) if (stream.policy.is !== "withheld") perHour += HOUR_MS / stream.windowMs;
-  }
-  const byBytes = perHour === 0 ? Number.POSITIVE_INFINITY : plan.storage.outbox.maxBytes / (perHour * SUMMARY_BYTES_TYPICAL);
-  return Math.floor(Math.min(byBytes, plan.storage.outbox.maxAgeMs / HOUR_MS));
+function isOfPeople({ plan }: Sensor): boolean {
+  return [...plan.channels, ...plan.streams].some(({ sensitivity }) => sensitivity !== "environmental");
 }

@@ -44,16 +44,17 @@ export class TimeDesk {
     return this.now() ?? epochMs(this.#clock.wallMs());
   }
 
-  /** Looks at the clocks. Called at least once a second. */
-  async tick(): Promise<void> {
+  /** Looks at the clocks. Called at least once a second; never waits for whoever is asked about the wall clock. */
+  tick(): void {
     const nowMs = this.#clock.monotonicMs();
     if (this.#source === "system" && nowMs - this.#askedAtMs >= ASK_EVERY_MS) {
       this.#askedAtMs = nowMs;
-      this.#trust = await this.#clock.wallTrust();
+      void this.#clock.wallTrust().then((trust) => {
+        this.#trust = trust;
+      });
     }
     const before = this.#keeping;
-    const sample = { monoMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs(), trust: this.#trust };
-    this.#keeping = keepTime(before, this.#source, sample);
+    this.#keeping = keepTime(before, this.#source, { monoMs: nowMs, wallMs: this.#clock.wallMs(), trust: this.#trust });
     this.#tell(before, this.#keeping);
   }
 

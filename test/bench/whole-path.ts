@@ -35,7 +35,7 @@ export async function wholePath(options: WholePathOptions): Promise<WholePathRes
     const sensors = options.streams / 2;
     const plan = await benchPlan({ sensors, windowMs: WINDOW_MS, url: mosquitto.url, directory, inFlightMax: options.inFlightMax });
     const { world, clock, bus } = await benchWorld(plan, liveDirectory);
-    const node = await Node.start(plan, world, { identity: { version: "bench", configRev: "bench", bootId: "bench" } });
+    const node = await Node.start(plan, world, { identity: { version: "bench", configRev: "bench", bootId: "bench", outboxHours: null } });
     await clock.advance(1);
     while (!node.status().connection.isUp) await clock.breathe();
     await clock.advance(WINDOW_MS - ((clock.wallMs() + 1_000) % WINDOW_MS)); // begin where a window begins
