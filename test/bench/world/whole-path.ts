@@ -1,0 +1,122 @@
+import { createMqttBroker } from "../../../src/adapters/mqtt/mqtt-broker.ts";
+import type { MadeSummary } from "../../../src/runtime/closer.ts";
+import { Node } from "../../../src/runtime/node.ts";
+import { benchPlan } from "./bench-plan.ts";
+import { type BenchWorld, benchWorld, diskFolder } from "./bench-world.ts";
+import { frameEvents, READINGS_PER_FRAME } from "./frames.ts";
+
+export interface WholePathOptions {
+  readonly sensors: number;
+  readonly streamsPerSensor: 1 | 2;
+  readonly readingsPerSummary: number;
+  readonly framesPerEvent: number;
+  readonly url: string;
+  readonly inFlightMax: number;
+}
+
+/**
+ * Length of a window on the clock of the bench, which passes as fast as readings are taken in. A node's ticks are 250 ms and 1 s of
+ * that clock, so that there is a flush every 1,000 readings, and one closing and one batch of acknowledgements a window.
+ */
+export const WINDOW_MS = 1_000;
+/** Summaries that may wait for the broker before the bench holds its breath: memory must not hide a slow broker. */
+const PENDING_MAX = 500;
+const VARIANTS = 16;
+
+/** A whole node, bytes in to summary acknowledged by a real broker, in one process. The clock is the bench's; the rest is real. */
+export class WholePath {
+  readonly #options: WholePathOptions;
+  readonly #bench: BenchWorld;
+  readonly #node: Node;
+  readonly #events: readonly Uint8Array[];
+  readonly #samples: { made: number };
+  #fed = 0;
+
+  static async start(options: WholePathOptions): Promise<WholePath> {
+    const { sensors, streamsPerSensor, url, inFlightMax } = options;
+    const directory = diskFolder();
+    const plan = benchPlan({ sensors, streamsPerSensor, windowMs: WINDOW_MS, latenessMs: 0, url, directory, inFlightMax });
+    const broker = createMqttBroker({ url, protocol: 5, clientId: "bench", keepAliveMs: 30_000, tls: {} });
+    const bench = await benchWorld(plan, broker);
+    const samples = { made: 0 };
+    const node = await Node.start(plan, bench.world, {
+      identity: { version: "bench", configRev: "bench", bootId: "bench", outboxHours: null },
+      onMade: (made) => {
+        samples.made += samplesIn(made);
+      },
+    });
+    const path = new WholePath(options, bench, node, samples);
+    await path.#settle();
+    return path;
+  }
+
+  private constructor(options: WholePathOptions, bench: BenchWorld, node: Node, samples: { made: number }) {
+    this.#options = options;
+    this.#bench = bench;
+    this.#node = node;
+    this.#samples = samples;
+    this.#events = frameEvents(options.framesPerEvent, VARIANTS);
+  }
+
+  /** Readings of one window of all streams. */
+  get readingsPerWindow(): number {
+    const { sensors, streamsPerSensor, readingsPerSummary } = this.#options;
+    return sensors * streamsPerSensor * readingsPerSummary;
+  }
+
+  /** Takes in so many windows of readings, and returns when every summary of them is acknowledged. */
+  async run(windows: number): Promise<void> {
+    const { clock, bus, world } = this.#bench;
+    const eventsPerWindow = this.#options.readingsPerSummary / this.#options.framesPerEvent;
+    const stepMs = WINDOW_MS / eventsPerWindow;
+    for (let step = 0; step < eventsPerWindow * windows; step++) {
+      const data = this.#events[step % VARIANTS] as Uint8Array;
+      bus.feed(data);
+      clock.advance(stepMs);
+      await clock.breathe();
+      while (world.outbox.standing().pendingRows > PENDING_MAX) await clock.breathe();
+    }
+    this.#fed += windows * this.readingsPerWindow;
+    await this.#settle();
+    if (this.#samples.made !== this.#fed) throw new Error(`${this.#fed} readings fed, ${this.#samples.made} in summaries`);
+  }
+
+  /** Ends the node and removes its files. */
+  async stop(): Promise<void> {
+    const { clock } = this.#bench;
+    let isStopped = false;
+    const stopped = this.#node.stop("done").finally(() => {
+      isStopped = true;
+    });
+    while (!isStopped) {
+      clock.advance(10);
+      await clock.breathe();
+    }
+    await stopped;
+    this.#bench.dispose();
+  }
+
+  /** Lets time pass until every reading is in a summary and the broker has them all, then goes to where the next window begins. */
+  async #settle(): Promise<void> {
+    const { clock, world } = this.#bench;
+    while (this.#samples.made < this.#fed || !this.#node.status().connection.isUp) await this.#tick();
+    const last = world.outbox.standing().lastPosition;
+    while (world.outbox.standing().acknowledgedPosition < last) await this.#tick();
+    clock.advance(WINDOW_MS - (clock.wallMs() % WINDOW_MS));
+  }
+
+  async #tick(): Promise<void> {
+    const { clock } = this.#bench;
+    clock.advance(TICK_MS);
+    for (let breath = 0; breath < BREATHS_PER_TICK; breath++) await clock.breathe();
+  }
+}
+
+const TICK_MS = 250;
+const BREATHS_PER_TICK = 20;
+
+function samplesIn({ summary }: MadeSummary): number {
+  return summary.body.is === "stats" ? Number(summary.body.stats.samples) : 0;
+}
+
+export const readingsPerEvent = (framesPerEvent: number): number => framesPerEvent * READINGS_PER_FRAME;
