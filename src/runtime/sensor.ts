@@ -9,7 +9,8 @@ import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { FieldPort, GpioBus, PortEvent, PortFault, ReplayBus, SerialBus } from "../ports/field-port.ts";
-import type { Ingest, Intake } from "./ingest.ts";
+import type { Ingest } from "./ingest.ts";
+import type { Intake } from "./intake.ts";
 
 export interface SensorWorld {
   readonly clock: Clock;
