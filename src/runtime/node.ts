@@ -10,6 +10,7 @@ import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import type { NewRow, Outbox } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
 import { Closer, type MadeSummary } from "./closer.ts";
+import { TRIM_CRON, trimOutbox } from "./housekeeping.ts";
 import { FLUSH_EVERY_MS, Ingest } from "./ingest.ts";
 import type { Anchoring } from "./lane.ts";
 import { MetaBook } from "./meta-book.ts";
@@ -21,11 +22,8 @@ import { type LocalStatus, type NodeIdentity, STATUS_EVERY_S, StatusDesk } from 
 import { TimeDesk } from "./time-desk.ts";
 
 const SLOW_TICK_MS = 1_000;
-/** A PUBACK is not durability: acknowledged rows stay replayable this long (promise P3). */
-const REPLAY_MS = 72 * 3_600_000;
 /** While time is not trusted readings wait; beyond this many chunks the oldest go, and are counted. */
 const WAITING_CHUNKS_MAX = 200_000;
-const TRIM_CRON = "17 * * * *";
 /** How long a clean stop waits for PUBACKs. */
 export const STOP_MS_MAX = 5_000;
 
@@ -166,7 +164,7 @@ export class Node {
     this.#publisher.start();
     this.#cancels.set(
       "trim",
-      scheduler.every(TRIM_CRON, () => this.#trim()),
+      scheduler.every(TRIM_CRON, () => trimOutbox(this.#plan.storage, this.#world, this.#time)),
     );
     this.#every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
     this.#everySlow();
@@ -209,7 +207,8 @@ export class Node {
     await this.#publisher.tick();
     this.#tellLost();
     this.#tellStatus();
-    if (this.#world.outbox.standing().pendingBytes > this.#plan.storage.outbox.maxBytes) await this.#trim();
+    const { storage } = this.#plan;
+    if (this.#world.outbox.standing().pendingBytes > storage.outbox.maxBytes) await trimOutbox(storage, this.#world, this.#time);
     if (isClosed) this.#options.heartbeat?.();
   }
 
@@ -275,31 +274,6 @@ export class Node {
       this.#lostToSeq = toSeq;
       this.#world.events.emit({ type: "SummariesLost", fromSeq, toSeq, reason });
     }
-  }
-
-  async #trim(): Promise<void> {
-    const { outbox, storage } = { outbox: this.#world.outbox, storage: this.#plan.storage };
-    const now = this.#time.now();
-    const before = (ageMs: number): EpochMs | null => (now === null ? null : ((now - ageMs) as EpochMs));
-    const limits = {
-      pendingBytesMax: storage.outbox.maxBytes,
-      acknowledgedBefore: before(REPLAY_MS),
-      pendingBefore: before(storage.outbox.maxAgeMs),
-      egressBefore: before(storage.egress.keepMs),
-      egressBytesMax: storage.egress.maxBytes,
-    };
-    let rows = 0;
-    try {
-      for (;;) {
-        const step = await outbox.trim(limits);
-        rows += step.rows;
-        if (!step.more) break;
-        await this.#world.clock.breathe();
-      }
-    } catch (error) {
-      this.#world.events.emit({ type: "OutboxFailed", code: "trim", detail: error instanceof Error ? error.message : String(error) });
-    }
-    if (rows > 0) this.#world.events.emit({ type: "OutboxTrimmed", rows });
   }
 
   #makePublisher(): Publisher {

@@ -37,8 +37,10 @@ const parsed = (...parts: Parameters<typeof messageOf>): Record<string, unknown>
 
 /** The first example of CONTRACT §3, without its line breaks. */
 const EXAMPLE = [
-  '{"v":1,"id":"n0042/air-1.pm25/PT15M/2026-11-23T10:00:00Z","node":"n0042","instance":"9f3a01c2","seq":40213,"prev":"2026-11-23T09:45:00Z","rev":"5be1c0aa",',
-  '"sensor":"air-1","stream":"pm25","quantity":"pm25","kind":"gauge","unit":"ug/m3","window":{"start":"2026-11-23T10:00:00Z","end":"2026-11-23T10:15:00Z","seconds":900},',
+  '{"v":1,"id":"n0042/air-1.pm25/PT15M/2026-11-23T10:00:00Z","node":"n0042","instance":"9f3a01c2","seq":40213,',
+  '"prev":"2026-11-23T09:45:00Z","rev":"5be1c0aa",',
+  '"sensor":"air-1","stream":"pm25","quantity":"pm25","kind":"gauge","unit":"ug/m3",',
+  '"window":{"start":"2026-11-23T10:00:00Z","end":"2026-11-23T10:15:00Z","seconds":900},',
   '"made":"2026-11-23T10:15:31Z","stats":{"samples":900,"mean":12.4,"min":9.1,"max":17.9,"stddev":1.8,"p50":12.1,"p95":16.6},',
   '"privacy":{"policy":"open"},"coverage":1,"quality":"ok","flags":[],"time":"synced"}',
 ].join("");
@@ -106,7 +108,7 @@ describe("the body of each kind", () => {
       "level",
       of("level"),
       { kind: "level", samples: 900, laeq: 61.234, lamax: 78.9, l10: 64.5, l50: 59, l90: 55.1 },
-      '{"stats":{"samples":900,"laeq":61.23,"lamax":78.9,"l10":64.5,"l50":59,"l90":55.1}}',
+      '{"stats":{"samples":900,"laeq":61.2,"lamax":78.9,"l10":64.5,"l50":59,"l90":55.1}}',
     ],
     [
       "direction",

@@ -125,7 +125,7 @@ export class VirtualNode {
 
   async start(plan: NodePlan, options: Partial<NodeOptions> = {}): Promise<Node> {
     this.#node = await Node.start(plan, this.world, {
-      identity: { version: "0.1.0", configRev: "c0ffee00", bootId: this.clock.bootId, outboxHours: null },
+      identity: { version: "0.1.0", configRev: "c0ffee00", bootId: this.clock.bootId, outboxHours: 720 },
       heartbeat: () => {
         this.heartbeats++;
       },

@@ -1,0 +1,207 @@
+import type { DropReason, SensorCounters } from "../core/events/counters.ts";
+import { cellIndex } from "../core/reading/direction.ts";
+import { MARK } from "../core/reading/record.ts";
+import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
+import type { MonotonicMs } from "../core/units/time.ts";
+import type { Passage, ReadingDetail } from "../driver-api/driver.ts";
+import type { Lane } from "./lane.ts";
+
+/** One stream at ingest. */
+export interface Slot {
+  readonly plan: StreamPlan;
+  readonly lane: Lane;
+  readonly index: number;
+  readonly counters: SensorCounters;
+  /** Up to when coverage is known; what is before it is never covered twice. */
+  coveredToMs: number;
+  /** For kind `state`: which state is held, or -1 when nobody knows. */
+  held: number;
+}
+
+/** One channel at ingest, with every stream that is made of it. */
+export interface Channel {
+  readonly plan: ChannelPlan;
+  readonly slots: readonly Slot[];
+  /** Its own readings carry the coverage: a value stands for the time since the one before, as long as the rhythm is kept. */
+  readonly isSampled: boolean;
+  /** By which a value is corrected: `value * scale + offset`. */
+  readonly scale: number;
+  readonly offset: number;
+  readonly min: number;
+  readonly max: number;
+  readonly isState: boolean;
+  lastTotal: number | null;
+}
+
+/**
+ * The way of one sensor's readings into the live store: calibrate, check the range, say how long each stands for, count what is
+ * dropped. Holds nothing of a window but what has not been flushed.
+ */
+export class Intake {
+  readonly counters: SensorCounters;
+  /** Life was shown by something other than readings of people. */
+  lastLifeMs = 0;
+  readonly #channels = new Map<string, Channel>();
+  readonly #speed: Channel | null;
+  #openedMs: number | null = null;
+  #withinMs: number | null = null;
+
+  constructor(channels: readonly Channel[], counters: SensorCounters) {
+    this.counters = counters;
+    for (const channel of channels) this.#channels.set(channel.plan.name, channel);
+    this.#speed = channels.find((channel) => channel.plan.kind === "speed") ?? null;
+  }
+
+  get withinMs(): number | null {
+    return this.#withinMs;
+  }
+
+  opened(atMs: MonotonicMs): void {
+    this.#openedMs = atMs;
+    this.lastLifeMs = atMs;
+    for (const channel of this.#channels.values()) {
+      for (const slot of channel.slots) {
+        slot.coveredToMs = atMs;
+        slot.held = -1;
+      }
+    }
+  }
+
+  /** The link is gone: until it is back, nothing is covered. */
+  closed(atMs: MonotonicMs): void {
+    this.coverByLink(atMs);
+    this.#openedMs = null;
+  }
+
+  expect(withinMs: number | null): void {
+    this.#withinMs = withinMs;
+  }
+
+  reading(name: string, value: number | null, detail: ReadingDetail | undefined, atMs: MonotonicMs): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return this.#drop(null, "unknown-channel");
+    if (channel.plan.sensitivity === "environmental") this.lastLifeMs = atMs;
+    if (value === null) return this.#drop(channel, "null");
+    if (!Number.isFinite(value)) return this.#drop(channel, "not-finite");
+    const corrected = value * channel.scale + channel.offset;
+    if (corrected < channel.min || corrected > channel.max) return this.#drop(channel, "out-of-range");
+    if (channel.isState && !Number.isInteger(corrected)) return this.#drop(channel, "out-of-range");
+    this.#store(channel, corrected, 0, detail, atMs);
+  }
+
+  passage(name: string, passage: Passage, atMs: MonotonicMs): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return this.#drop(null, "unknown-channel");
+    const cell = cellIndex(channel.plan.cells, passage.direction, passage.class);
+    if (cell < 0) this.#drop(channel, "outside-cells");
+    else this.#store(channel, 1, cell, undefined, atMs);
+    if (passage.speedKmh !== undefined && this.#speed !== null) this.reading(this.#speed.plan.name, passage.speedKmh, undefined, atMs);
+  }
+
+  /** A running total becomes increments: the first one is a base, a fall is a roll-over (with `modulus`) or a reset. */
+  total(name: string, value: number, modulus: number | undefined, atMs: MonotonicMs): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return this.#drop(null, "unknown-channel");
+    if (channel.plan.sensitivity === "environmental") this.lastLifeMs = atMs;
+    if (!Number.isFinite(value)) return this.#drop(channel, "not-finite");
+    const last = channel.lastTotal;
+    channel.lastTotal = value;
+    if (last === null) return;
+    const wrapped = value < last && modulus !== undefined ? value + modulus - last : value - last;
+    // A roll-over by more than half of the range is more likely a device that began again.
+    if (wrapped < 0 || (modulus !== undefined && value < last && wrapped > modulus / 2)) return this.#drop(channel, "reset");
+    this.reading(name, wrapped, undefined, atMs);
+  }
+
+  /** Identifiers are published as a noised distinct count or not at all; until that is built they are zeroed and forgotten. */
+  identity(name: string, bytes: Uint8Array): void {
+    bytes.fill(0);
+    const channel = this.#channels.get(name);
+    this.#drop(channel ?? null, channel === undefined ? "unknown-channel" : "not-published");
+  }
+
+  /** Vouches for the time since the last call, for every stream whose own readings do not. */
+  coverByLink(nowMs: MonotonicMs): void {
+    if (this.#openedMs === null) return;
+    if (this.#withinMs !== null && nowMs - this.lastLifeMs > this.#withinMs) return;
+    for (const channel of this.#channels.values()) {
+      if (this.#isSampled(channel)) continue;
+      for (const slot of channel.slots) coverTo(slot, nowMs);
+    }
+  }
+
+  #isSampled(channel: Channel): boolean {
+    return channel.isSampled && this.#withinMs !== null;
+  }
+
+  #store(channel: Channel, value: number, cell: number, detail: ReadingDetail | undefined, atMs: MonotonicMs): void {
+    const { slots } = channel;
+    if (slots.length === 0) return this.#drop(channel, "not-published");
+    const quality = detail?.quality;
+    const deviceMs = detail?.coversMs;
+    let marks: number = MARK.sample;
+    if (quality === "warming") marks |= MARK.warming;
+    else if (quality === "suspect") marks |= MARK.suspect;
+    if (deviceMs !== undefined) marks |= MARK.deviceInterval;
+    const isSetAside = quality !== undefined && quality !== "ok";
+    for (let index = 0; index < slots.length; index++) {
+      const slot = slots[index] as Slot;
+      let coversMs = 0;
+      if (!isSetAside) coversMs = this.#isSampled(channel) ? this.#standsFor(slot, atMs, deviceMs) : this.#beforeChange(slot, atMs, value);
+      this.counters.emitted++;
+      const problem = slot.lane.put(slot.index, atMs, value, coversMs, cell, marks);
+      if (problem !== null) this.counters.drop(problem);
+      else if (isSetAside) this.counters.setAside++;
+      else this.counters.stored++;
+    }
+  }
+
+  #standsFor(slot: Slot, atMs: number, deviceMs: number | undefined): number {
+    const sinceMs = atMs - slot.coveredToMs;
+    if (sinceMs <= 0) return 0; // stamped before one that was told earlier
+    slot.coveredToMs = atMs;
+    if (deviceMs !== undefined) return Math.min(deviceMs, sinceMs);
+    return sinceMs <= (this.#withinMs as number) ? sinceMs : 0;
+  }
+
+  /** A state was held until it changed: that time belongs to the old one. */
+  #beforeChange(slot: Slot, atMs: number, value: number): number {
+    if (slot.plan.channel.kind !== "state") return 0;
+    if (slot.held >= 0) coverTo(slot, atMs);
+    slot.coveredToMs = atMs;
+    slot.held = value;
+    return 0;
+  }
+
+  #drop(channel: Channel | null, reason: DropReason): void {
+    const count = Math.max(1, channel?.slots.length ?? 1);
+    this.counters.emitted += count;
+    this.counters.drop(reason, count);
+  }
+}
+
+function coverTo(slot: Slot, nowMs: number): void {
+  const coversMs = nowMs - slot.coveredToMs;
+  const isState = slot.plan.channel.kind === "state";
+  if (coversMs <= 0 || (isState && slot.held < 0)) return;
+  slot.coveredToMs = nowMs;
+  slot.lane.put(slot.index, nowMs as MonotonicMs, isState ? slot.held : 0, coversMs, 0, 0);
+}
+
+/** How ingest treats the readings of a channel. */
+export function channelOf(plan: ChannelPlan, slots: readonly Slot[]): Channel {
+  const { kind, sensitivity, range, states, calibration } = plan;
+  const isState = kind === "state";
+  return {
+    plan,
+    slots,
+    isSampled: sensitivity === "environmental" && (kind === "gauge" || kind === "level" || kind === "direction"),
+    scale: calibration?.scale ?? 1,
+    // A counter's values are increments: an offset cancels out between two totals.
+    offset: kind === "counter" ? 0 : (calibration?.offset ?? 0),
+    min: isState ? Math.max(0, range[0]) : range[0],
+    max: isState ? Math.min(states.length - 1, range[1]) : range[1],
+    isState,
+    lastTotal: null,
+  };
+}
