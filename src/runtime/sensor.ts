@@ -8,15 +8,10 @@ import type { SensorState } from "../formats/documents.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-<<<<<<< HEAD
 import type { FieldPort, GpioBus, GpioPort, PortEvent, PortFault, ReplayBus } from "../ports/field-port.ts";
-import type { Ingest, Intake } from "./ingest.ts";
-import type { SerialClaims } from "./serial-claims.ts";
-=======
-import type { FieldPort, GpioBus, PortEvent, PortFault, ReplayBus, SerialBus } from "../ports/field-port.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Intake } from "./intake.ts";
->>>>>>> h-coretests
+import type { SerialClaims } from "./serial-claims.ts";
 
 export interface SensorWorld {
   readonly clock: Clock;
