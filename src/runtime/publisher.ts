@@ -113,6 +113,8 @@ export class Publisher {
       this.#fetch();
       await pause(clock, DRAIN_POLL_MS);
     }
+    // Written down first, so that the goodbye does not call waiting what the broker has.
+    await this.#acknowledge(1);
     this.#stopping = true;
     this.say(goodbye());
     while (this.#delivery.isUp && this.#delivery.inFlight > 0 && clock.monotonicMs() < deadlineMs + GOODBYE_MS)

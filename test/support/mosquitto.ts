@@ -43,6 +43,8 @@ export interface Mosquitto {
   log(): string;
   /** SIGTERM, and removes the folder if it was made here. */
   stop(): Promise<void>;
+  /** SIGTERM, and nothing is removed: `restart` may follow. */
+  shutDown(): Promise<void>;
   /** SIGKILL: what it did not write is lost. `restart` may follow. */
   kill9(): Promise<void>;
   /** SIGSTOP: sockets stay open, nobody answers. */
@@ -71,6 +73,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
       await run.end("SIGTERM");
       if (options.dir === undefined) await rm(dir, { recursive: true });
     },
+    shutDown: () => run.end("SIGTERM"),
     kill9: () => run.end("SIGKILL"),
     freeze: () => run.signal("SIGSTOP"),
     thaw: () => run.signal("SIGCONT"),

@@ -1,4 +1,5 @@
-import { connectAsync, type IClientOptions, type IPublishPacket, type MqttClient } from "mqtt";
+import { once } from "node:events";
+import { connect, type IClientOptions, type IPublishPacket, type MqttClient } from "mqtt";
 
 const WAIT_MS = 5_000;
 
@@ -28,8 +29,10 @@ export class Subscriber {
 
   /** Resolves when the subscription holds. */
   static async start(url: string, topic = "#", options: IClientOptions = {}): Promise<Subscriber> {
-    const client = await connectAsync(url, { protocolVersion: 5, reconnectPeriod: 0, ...options });
+    const client = connect(url, { protocolVersion: 5, reconnectPeriod: 0, ...options });
+    // It listens before it is connected: a session that was kept hands out at once what waited in it.
     const subscriber = new Subscriber(client);
+    await once(client, "connect");
     client.on("error", () => {});
     // Retain as published: otherwise the flag only tells old messages from new ones.
     await client.subscribeAsync(topic, { qos: 1, rap: true });
