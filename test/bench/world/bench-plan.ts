@@ -1,3 +1,4 @@
+import createSds011 from "../../../drivers/sds011/driver.ts";
 import type { NodePlan, SensorPlan } from "../../../src/config/plan.ts";
 import { findQuantity } from "../../../src/core/reading/quantity.ts";
 import type { ChannelPlan, StreamPlan } from "../../../src/core/reading/stream.ts";
@@ -5,7 +6,6 @@ import { nodeId, sensorId, streamId } from "../../../src/core/units/ids.ts";
 import { DAY_MS, durationMs } from "../../../src/core/units/time.ts";
 import { driverApi } from "../../../src/driver-api/api.ts";
 import type { ChannelSpec } from "../../../src/driver-api/driver.ts";
-import createSds011 from "../../../drivers/sds011/driver.ts";
 
 export interface BenchPlan {
   readonly sensors: number;

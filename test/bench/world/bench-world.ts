@@ -14,7 +14,13 @@ import { BenchClock } from "./bench-clock.ts";
 const LIVE_BYTES_MAX = 256 * 1024 * 1024;
 
 /** What must not happen in a bench: its figure would be of something else. */
-const TROUBLE: ReadonlySet<NodeEvent["type"]> = new Set(["BalanceBroken", "CloseFailed", "LiveStoreFull", "OutboxFailed", "WindowsSkipped"]);
+const TROUBLE: ReadonlySet<NodeEvent["type"]> = new Set([
+  "BalanceBroken",
+  "CloseFailed",
+  "LiveStoreFull",
+  "OutboxFailed",
+  "WindowsSkipped",
+]);
 
 /** Serial ports that take bytes from the bench at once. */
 export class BenchBus implements SerialBus {
