@@ -1,4 +1,5 @@
 import { createMqttBroker } from "../../../src/adapters/mqtt/mqtt-broker.ts";
+import type { Broker } from "../../../src/ports/broker.ts";
 import type { MadeSummary } from "../../../src/runtime/closer.ts";
 import { Node } from "../../../src/runtime/node.ts";
 import { benchPlan } from "./bench-plan.ts";
@@ -29,7 +30,7 @@ export class WholePath {
   readonly #bench: BenchWorld;
   readonly #node: Node;
   readonly #events: readonly Uint8Array[];
-  readonly #samples: { made: number };
+  readonly #seen: Seen;
   #fed = 0;
 
   static async start(options: WholePathOptions): Promise<WholePath> {
@@ -37,24 +38,25 @@ export class WholePath {
     const directory = diskFolder();
     const plan = benchPlan({ sensors, streamsPerSensor, windowMs: WINDOW_MS, latenessMs: 0, url, directory, inFlightMax });
     const broker = createMqttBroker({ url, protocol: 5, clientId: "bench", keepAliveMs: 30_000, tls: {} });
-    const bench = await benchWorld(plan, broker);
-    const samples = { made: 0 };
+    const seen = { samples: 0, acknowledged: 0 };
+    const bench = await benchWorld(plan, counting(broker, seen));
     const node = await Node.start(plan, bench.world, {
       identity: { version: "bench", configRev: "bench", bootId: "bench", outboxHours: null },
       onMade: (made) => {
-        samples.made += samplesIn(made);
+        seen.samples += samplesIn(made);
       },
     });
-    const path = new WholePath(options, bench, node, samples);
+    const path = new WholePath(options, bench, node, seen);
+    while (!node.status().connection.isUp) await bench.clock.breathe();
     await path.#settle();
     return path;
   }
 
-  private constructor(options: WholePathOptions, bench: BenchWorld, node: Node, samples: { made: number }) {
+  private constructor(options: WholePathOptions, bench: BenchWorld, node: Node, seen: Seen) {
     this.#options = options;
     this.#bench = bench;
     this.#node = node;
-    this.#samples = samples;
+    this.#seen = seen;
     this.#events = frameEvents(options.framesPerEvent, VARIANTS);
   }
 
@@ -74,11 +76,11 @@ export class WholePath {
       bus.feed(data);
       clock.advance(stepMs);
       await clock.breathe();
-      while (world.outbox.standing().pendingRows > PENDING_MAX) await clock.breathe();
+      while (world.outbox.standing().lastPosition - this.#seen.acknowledged > PENDING_MAX) await clock.breathe();
     }
     this.#fed += windows * this.readingsPerWindow;
     await this.#settle();
-    if (this.#samples.made !== this.#fed) throw new Error(`${this.#fed} readings fed, ${this.#samples.made} in summaries`);
+    if (this.#seen.samples !== this.#fed) throw new Error(`${this.#fed} readings fed, ${this.#seen.samples} in summaries`);
   }
 
   /** Ends the node and removes its files. */
@@ -96,24 +98,39 @@ export class WholePath {
     this.#bench.dispose();
   }
 
-  /** Lets time pass until every reading is in a summary and the broker has them all, then goes to where the next window begins. */
+  /** Lets time pass until every reading is in a summary, waits until the broker has them all, and goes to where a window begins. */
   async #settle(): Promise<void> {
     const { clock, world } = this.#bench;
-    while (this.#samples.made < this.#fed || !this.#node.status().connection.isUp) await this.#tick();
-    const last = world.outbox.standing().lastPosition;
-    while (world.outbox.standing().acknowledgedPosition < last) await this.#tick();
+    while (this.#seen.samples < this.#fed) {
+      clock.advance(TICK_MS);
+      for (let breath = 0; breath < BREATHS_PER_TICK; breath++) await clock.breathe();
+    }
+    // Time stands still meanwhile, or the sensors would count as silent.
+    while (this.#seen.acknowledged < world.outbox.standing().lastPosition) await clock.breathe();
     clock.advance(WINDOW_MS - (clock.wallMs() % WINDOW_MS));
-  }
-
-  async #tick(): Promise<void> {
-    const { clock } = this.#bench;
-    clock.advance(TICK_MS);
-    for (let breath = 0; breath < BREATHS_PER_TICK; breath++) await clock.breathe();
   }
 }
 
 const TICK_MS = 250;
-const BREATHS_PER_TICK = 20;
+/** Enough to close a window of a thousand streams. */
+const BREATHS_PER_TICK = 100;
+
+/** What has come out so far: samples in summaries, and PUBACKs. */
+interface Seen {
+  samples: number;
+  acknowledged: number;
+}
+
+/** The same broker, with its PUBACKs of the outbox counted. */
+function counting(broker: Broker, seen: Seen): Broker {
+  return {
+    connect: (request, listener) =>
+      broker.connect(request, (event) => {
+        if (event.type === "acknowledged" && event.token > 0) seen.acknowledged++;
+        listener(event);
+      }),
+  };
+}
 
 function samplesIn({ summary }: MadeSummary): number {
   return summary.body.is === "stats" ? Number(summary.body.stats.samples) : 0;
