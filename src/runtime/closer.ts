@@ -5,16 +5,16 @@ import type { StreamPlan } from "../core/reading/stream.ts";
 import type { NodeId, SensorId, StreamId } from "../core/units/ids.ts";
 import { type DurationMs, type EpochMs, isoUtc } from "../core/units/time.ts";
 import { coverageOf } from "../core/window/coverage.ts";
-import { windowAt, windowStart } from "../core/window/lattice.ts";
+import { windowAt } from "../core/window/lattice.ts";
 import { type WindowReadings, WindowTable } from "../core/window/readings.ts";
 import { exactStatistic } from "../core/window/statistics.ts";
 import type { NativeFormat } from "../formats/native.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
-import type { LiveStore } from "../ports/live-store.ts";
+import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import type { CloseBatch, Mark, NewRow, Outbox } from "../ports/outbox.ts";
+import { CloseSchedule, type Closing } from "./close-schedule.ts";
 import type { Ingest } from "./ingest.ts";
-import type { Lane } from "./lane.ts";
 import type { MetaBook } from "./meta-book.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
@@ -22,9 +22,6 @@ import type { TimeDesk } from "./time-desk.ts";
 const GROUP_PAIRS = 50;
 /** Chunks that are sorted between two breaths. */
 const SLICE_CHUNKS = 25;
-/** Windows from before the start that are published as missing, per stream; a longer absence shows in `prev` only. */
-export const CATCH_UP_WINDOWS_MAX = 96;
-
 /** One summary that just became durable; for a terminal that wants to show it. */
 export interface MadeSummary {
   readonly summary: Summary;
@@ -46,16 +43,6 @@ export interface CloserWorld {
   onMade(made: MadeSummary): void;
 }
 
-/** A stream as the closer knows it. */
-interface Closing {
-  readonly plan: StreamPlan;
-  readonly index: number;
-  readonly lane: Lane;
-  mark: Mark;
-  /** Whether `mark` is where this stream really stands, which is known when time is trusted. */
-  isPlaced: boolean;
-}
-
 interface Pair {
   readonly closing: Closing;
   readonly summary: Summary | null;
@@ -68,7 +55,7 @@ interface Pair {
  */
 export class Closer {
   readonly #world: CloserWorld;
-  readonly #streams: Closing[];
+  readonly #schedule: CloseSchedule;
   #nextSeq: number;
   #running: Promise<boolean> | null = null;
 
@@ -76,7 +63,7 @@ export class Closer {
   constructor(world: CloserWorld, streams: readonly StreamPlan[], marks: ReadonlyMap<StreamId, Mark>) {
     this.#world = world;
     this.#nextSeq = world.outbox.standing().lastSeq + 1;
-    this.#streams = streams
+    const closings = streams
       .filter((plan) => plan.policy.is !== "withheld")
       .map((plan) => ({
         plan,
@@ -85,6 +72,7 @@ export class Closer {
         mark: marks.get(plan.id) ?? { closedTo: 0 as EpochMs, lastStart: null },
         isPlaced: false,
       }));
+    this.#schedule = new CloseSchedule(closings, world.live, world.events);
   }
 
   /** Closes everything that is due; false when that failed and is to be tried again. A call during a run waits for that run. */
@@ -95,92 +83,69 @@ export class Closer {
     return this.#running;
   }
 
+  /** Whether windows were closed that are not over yet by the clock of now: nothing can be made until it is past them. */
+  isAhead(now: EpochMs): boolean {
+    return this.#schedule.isAhead(now);
+  }
+
+  /** Reads anew where the outbox stands, after a call of which the outcome is not known. False: it cannot be opened. */
+  async recover(): Promise<boolean> {
+    try {
+      await this.#world.outbox.reopen();
+      this.#schedule.restore(await this.#world.outbox.marks());
+      this.#nextSeq = this.#world.outbox.standing().lastSeq + 1;
+      return true;
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      this.#world.events.emit({ type: "OutboxFailed", code: "reopen", detail });
+      return false;
+    }
+  }
+
   async #run(): Promise<boolean> {
     const now = this.#world.time.now();
     if (now === null) return true;
-    this.#place(now);
     try {
+      this.#schedule.place(now);
+      this.#schedule.tidy();
       for (;;) {
-        const due = this.#nextDue(now);
+        const due = this.#schedule.next(now);
         if (due === null) return true;
         await this.#closeWindow(due.windowMs, due.window, due.streams);
       }
     } catch (error) {
       // The rows are not there, the readings are: the next run does it again, after the outbox was read anew.
       this.#world.events.emit({ type: "CloseFailed", detail: error instanceof Error ? error.message : String(error) });
-      await this.#recover();
+      if (!(error instanceof LiveStoreError)) await this.recover();
       return false;
     }
-  }
-
-  /** Where a stream begins that has no mark: at the window that its oldest held readings are in, or at the present one. */
-  #place(now: EpochMs): void {
-    if (this.#streams.every((stream) => stream.isPlaced)) return;
-    const oldest = this.#oldestHeld();
-    for (const stream of this.#streams) {
-      if (stream.isPlaced) continue;
-      const { windowMs, sensitivity } = stream.plan;
-      const present = windowStart(now, windowMs);
-      const isNew = stream.mark.closedTo === 0;
-      const held = oldest.get(`${sensitivity}/${windowMs}`) ?? present;
-      const earliest = (present - CATCH_UP_WINDOWS_MAX * windowMs) as EpochMs;
-      const from = isNew ? Math.max(held, earliest) : Math.max(stream.mark.closedTo, Math.min(earliest, held));
-      if (!isNew && from > stream.mark.closedTo) {
-        const range = { from: isoUtc(stream.mark.closedTo), to: isoUtc(from as EpochMs) };
-        this.#world.events.emit({ type: "WindowsSkipped", stream: stream.plan.id, ...range });
-      }
-      stream.mark = { ...stream.mark, closedTo: from as EpochMs };
-      stream.isPlaced = true;
-    }
-  }
-
-  #oldestHeld(): ReadonlyMap<string, EpochMs> {
-    const oldest = new Map<string, EpochMs>();
-    for (const { sensitivity, windowMs, window } of this.#world.live.held()) {
-      if (window === null) continue;
-      const key = `${sensitivity}/${windowMs}`;
-      oldest.set(key, Math.min(oldest.get(key) ?? window, window) as EpochMs);
-    }
-    return oldest;
-  }
-
-  /** The oldest window that is over, with every stream that closes it now. */
-  #nextDue(now: EpochMs): { windowMs: DurationMs; window: EpochMs; streams: readonly Closing[] } | null {
-    let first: Closing | null = null;
-    const due: Closing[] = [];
-    for (const stream of this.#streams) {
-      if (!isDue(stream, now)) continue;
-      due.push(stream);
-      if (first === null || stream.mark.closedTo + stream.plan.windowMs < first.mark.closedTo + first.plan.windowMs) first = stream;
-    }
-    if (first === null) return null;
-    const { windowMs } = first.plan;
-    const window = first.mark.closedTo;
-    return { windowMs, window, streams: due.filter((stream) => stream.plan.windowMs === windowMs && stream.mark.closedTo === window) };
   }
 
   async #closeWindow(windowMs: DurationMs, window: EpochMs, streams: readonly Closing[]): Promise<void> {
     const { ingest, live } = this.#world;
     const end = (window + windowMs) as EpochMs;
     // From here on, what comes for this window is late: nothing is added to what is about to be read.
-    for (const { lane } of streams) lane.closedTo = end;
+    for (const { lane } of streams) lane.closedTo = Math.max(lane.closedTo, end) as EpochMs;
     ingest.flush();
-    const table = await this.#read(windowMs, window);
-    this.#checkBalance(table, streams, window);
-    for (let from = 0; from < streams.length; from += GROUP_PAIRS) {
-      const group = streams.slice(from, from + GROUP_PAIRS).map((closing) => this.#pair(closing, table, window));
-      await this.#commit(group);
-      await this.#world.clock.breathe();
+    const table = new WindowTable(ingest.streams);
+    try {
+      await this.#read(table, windowMs, window);
+      this.#checkBalance(table, streams, window);
+      for (let from = 0; from < streams.length; from += GROUP_PAIRS) {
+        const group = streams.slice(from, from + GROUP_PAIRS).map((closing) => this.#pair(closing, table, window));
+        await this.#commit(group);
+        await this.#world.clock.breathe();
+      }
+    } finally {
+      table.wipe();
     }
-    table.wipe();
     for (const sensitivity of sensitivitiesOf(streams)) {
-      live.purge(sensitivity, windowMs, this.#closedByAll(sensitivity, windowMs));
+      live.purge(sensitivity, windowMs, this.#schedule.closedByAll(sensitivity, windowMs));
     }
     for (const { lane } of streams) lane.forget(window);
   }
 
-  async #read(windowMs: DurationMs, window: EpochMs): Promise<WindowTable> {
-    const table = new WindowTable(this.#world.ingest.streams);
+  async #read(table: WindowTable, windowMs: DurationMs, window: EpochMs): Promise<void> {
     for (const chunk of this.#world.live.read(windowMs, window)) {
       table.take(chunk.data);
       if (table.chunks % SLICE_CHUNKS === 0) await this.#world.clock.breathe();
@@ -189,7 +154,6 @@ export class Closer {
       table.scatter(index);
       if (index % SLICE_CHUNKS === SLICE_CHUNKS - 1) await this.#world.clock.breathe();
     }
-    return table;
   }
 
   /** At least as many records must come out as this run put in. */
@@ -260,34 +224,6 @@ export class Closer {
       onMade(one);
     }
   }
-
-  #closedByAll(sensitivity: Sensitivity, windowMs: DurationMs): EpochMs {
-    let closedTo = Number.POSITIVE_INFINITY;
-    for (const { plan, mark } of this.#streams) {
-      if (plan.sensitivity === sensitivity && plan.windowMs === windowMs) closedTo = Math.min(closedTo, mark.closedTo);
-    }
-    return closedTo as EpochMs;
-  }
-
-  async #recover(): Promise<void> {
-    try {
-      await this.#world.outbox.reopen();
-      const marks = await this.#world.outbox.marks();
-      for (const stream of this.#streams) {
-        const mark = marks.get(stream.plan.id);
-        if (mark !== undefined && mark.closedTo > stream.mark.closedTo) stream.mark = mark;
-      }
-      this.#nextSeq = this.#world.outbox.standing().lastSeq + 1;
-    } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
-      this.#world.events.emit({ type: "OutboxFailed", code: "reopen", detail });
-    }
-  }
-}
-
-function isDue({ plan, mark, lane, isPlaced }: Closing, now: EpochMs): boolean {
-  const end = mark.closedTo + plan.windowMs;
-  return isPlaced && end + plan.latenessMs <= now && lane.window !== null && end <= lane.window;
 }
 
 function sensitivitiesOf(streams: readonly Closing[]): ReadonlySet<Sensitivity> {

@@ -1,0 +1,153 @@
+import type { Sensitivity } from "../core/reading/quantity.ts";
+import type { StreamPlan } from "../core/reading/stream.ts";
+import type { StreamId } from "../core/units/ids.ts";
+import { type DurationMs, type EpochMs, isoUtc } from "../core/units/time.ts";
+import { windowStart } from "../core/window/lattice.ts";
+import type { Events } from "../ports/events.ts";
+import type { LiveStore } from "../ports/live-store.ts";
+import type { Mark } from "../ports/outbox.ts";
+import type { Lane } from "./lane.ts";
+
+/** Windows without readings that are published as missing after an absence or a jump, per stream; a longer one shows in `prev` only. */
+export const CATCH_UP_WINDOWS_MAX = 96;
+
+/** A stream as the closer knows it. */
+export interface Closing {
+  readonly plan: StreamPlan;
+  readonly index: number;
+  readonly lane: Lane;
+  mark: Mark;
+  /** Whether `mark` is where this stream really stands, which is known when time is trusted. */
+  isPlaced: boolean;
+}
+
+/** The oldest window that is over, with every stream that closes it now. */
+export interface DueWindow {
+  readonly windowMs: DurationMs;
+  readonly window: EpochMs;
+  readonly streams: readonly Closing[];
+}
+
+/** Knows up to where each stream is closed, and which window is next. */
+export class CloseSchedule {
+  readonly #streams: readonly Closing[];
+  readonly #live: LiveStore;
+  readonly #events: Events;
+  #isTidied = false;
+
+  constructor(streams: readonly Closing[], live: LiveStore, events: Events) {
+    this.#streams = streams;
+    this.#live = live;
+    this.#events = events;
+  }
+
+  /** Whether windows were closed that are not over yet by the clock of now: nothing can be made until it is past them. */
+  isAhead(now: EpochMs): boolean {
+    return this.#streams.some(({ mark, plan, isPlaced }) => isPlaced && mark.closedTo > now + plan.windowMs);
+  }
+
+  /** Takes over marks that are further than those at hand. */
+  restore(marks: ReadonlyMap<StreamId, Mark>): void {
+    for (const stream of this.#streams) {
+      const mark = marks.get(stream.plan.id);
+      if (mark !== undefined && mark.closedTo > stream.mark.closedTo) stream.mark = mark;
+    }
+  }
+
+  /** The oldest window that is over, with every stream that closes it now. */
+  next(now: EpochMs): DueWindow | null {
+    this.#skip(now);
+    let first: Closing | null = null;
+    const due: Closing[] = [];
+    for (const stream of this.#streams) {
+      if (!isDue(stream, now)) continue;
+      due.push(stream);
+      if (first === null || stream.mark.closedTo + stream.plan.windowMs < first.mark.closedTo + first.plan.windowMs) first = stream;
+    }
+    if (first === null) return null;
+    const { windowMs } = first.plan;
+    const window = first.mark.closedTo;
+    return { windowMs, window, streams: due.filter((stream) => stream.plan.windowMs === windowMs && stream.mark.closedTo === window) };
+  }
+
+  /**
+   * Where a stream begins: at its mark, or without one at the window that its oldest held readings are in, or at the present one.
+   * A mark of another window length may lie within a window: that one was published in part, so it is passed over.
+   */
+  place(now: EpochMs): void {
+    if (this.#streams.every((stream) => stream.isPlaced)) return;
+    const oldest = this.#oldestHeld();
+    for (const stream of this.#streams) {
+      const { windowMs, sensitivity } = stream.plan;
+      const held = oldest.get(`${sensitivity}/${windowMs}`) ?? windowStart(now, windowMs);
+      if (stream.mark.closedTo === 0) stream.mark = { ...stream.mark, closedTo: held };
+      else this.#skipTo(stream, (Math.ceil(stream.mark.closedTo / windowMs) * windowMs) as EpochMs);
+      stream.isPlaced = true;
+    }
+    for (const { lane } of this.#streams) {
+      const marks = this.#streams.filter((stream) => stream.lane === lane).map(({ mark }) => mark.closedTo);
+      lane.closedTo = Math.max(lane.closedTo, Math.min(...marks)) as EpochMs;
+    }
+  }
+
+  /** Nobody will close these any more: windows closed by an earlier run that died before its purge, classes of an earlier config. */
+  tidy(): void {
+    if (this.#isTidied) return;
+    for (const { sensitivity, windowMs } of this.#live.held()) {
+      this.#live.purge(sensitivity, windowMs, this.closedByAll(sensitivity, windowMs));
+    }
+    this.#isTidied = true;
+  }
+
+  /** After an absence, or a jump of the clock, only so many windows are caught up with; those with readings always. */
+  #skip(now: EpochMs): void {
+    const isBehind = ({ mark, plan: { windowMs } }: Closing): boolean => mark.closedTo < earliestOf(now, windowMs);
+    if (!this.#streams.some(isBehind)) return;
+    const held = this.#live.held();
+    for (const stream of this.#streams.filter(isBehind)) {
+      const { windowMs, sensitivity } = stream.plan;
+      let next = earliestOf(now, windowMs);
+      for (const one of held) {
+        const isOurs = one.sensitivity === sensitivity && one.windowMs === windowMs && one.window !== null;
+        if (isOurs && one.window >= stream.mark.closedTo && one.window < next) next = one.window;
+      }
+      this.#skipTo(stream, next);
+    }
+  }
+
+  #skipTo(stream: Closing, to: EpochMs): void {
+    const from = stream.mark.closedTo;
+    if (to <= from) return;
+    stream.mark = { ...stream.mark, closedTo: to };
+    this.#events.emit({ type: "WindowsSkipped", stream: stream.plan.id, from: isoUtc(from), to: isoUtc(to) });
+  }
+
+  #oldestHeld(): ReadonlyMap<string, EpochMs> {
+    const oldest = new Map<string, EpochMs>();
+    for (const { sensitivity, windowMs, window } of this.#live.held()) {
+      if (window === null) continue;
+      const key = `${sensitivity}/${windowMs}`;
+      oldest.set(key, Math.min(oldest.get(key) ?? window, window) as EpochMs);
+    }
+    return oldest;
+  }
+
+  /** Up to where every stream of a class is closed: what lies before is not needed any more. */
+  closedByAll(sensitivity: Sensitivity, windowMs: DurationMs): EpochMs {
+    let closedTo = Number.MAX_SAFE_INTEGER;
+    for (const { plan, mark } of this.#streams) {
+      if (plan.sensitivity === sensitivity && plan.windowMs === windowMs) closedTo = Math.min(closedTo, mark.closedTo);
+    }
+    return closedTo as EpochMs;
+  }
+}
+
+function isDue({ plan, mark, lane, isPlaced }: Closing, now: EpochMs): boolean {
+  const end = mark.closedTo + plan.windowMs;
+  return isPlaced && end + plan.latenessMs <= now && lane.window !== null && end <= lane.window;
+}
+
+/** Start of the oldest window that is published as missing. */
+function earliestOf(now: EpochMs, windowMs: DurationMs): EpochMs {
+  return (windowStart(now, windowMs) - CATCH_UP_WINDOWS_MAX * windowMs) as EpochMs;
+}
