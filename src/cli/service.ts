@@ -10,6 +10,7 @@ import { createReplayBus, readCaptureFile } from "../adapters/replay-bus.ts";
 import { fetchSecret } from "../adapters/secrets.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
+import { lockDirectory } from "../adapters/sqlite/directory-lock.ts";
 import { openLiveStore } from "../adapters/sqlite/live-store.ts";
 import { openOutbox } from "../adapters/sqlite/outbox.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
@@ -53,10 +54,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const events = options.events(clock);
   const manager = await createServiceManager(process.env, process.pid);
   const base = dirname(resolve(options.file));
-  const plan = await keepable(withPaths(options.plan, base), host, events);
+  const standing = new Set<string>();
+  const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await mkdir(plan.storage.directory, { recursive: true, mode: 0o700 });
+  const lock = lockDirectory(plan.storage.directory);
   const outbox = await openOutbox({ directory: plan.storage.directory, randomBytes: (count) => crypto.randomBytes(count) });
-  const livePath = await livePathOf(plan, host, events);
+  const livePath = await livePathOf(plan, host, events, standing);
   const live = openLiveStore({ path: livePath, instance: outbox.instance, bootId: clock.bootId, bytesMax: LIVE_BYTES_MAX });
   if (live.discarded !== null) events.emit({ type: "LiveStoreDiscarded", because: live.discarded });
   const world = {
@@ -79,6 +82,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       bootId: clock.bootId.slice(0, 8),
       outboxHours: estimate(plan).outboxHours,
     },
+    standing,
     heartbeat: () => manager.watchdog(),
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
@@ -92,6 +96,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       manager.stopping();
       const report = await node.stop(why);
       await control?.close();
+      lock.release();
       manager.close();
       return report;
     },
@@ -99,21 +104,23 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 }
 
 /** Streams of people are withheld where this machine cannot keep their readings in memory. */
-async function keepable(plan: NodePlan, host: Host, events: Events): Promise<NodePlan> {
+async function keepable(plan: NodePlan, host: Host, events: Events, standing: Set<string>): Promise<NodePlan> {
   if (!hasPeople(plan)) return plan;
   const problem = await peopleProblem(host);
   if (problem === null) return plan;
   events.emit({ type: "PrivacyWithheld", ...problem });
+  standing.add(problem.code);
   return withoutPeople(plan);
 }
 
 /** The file of the live store; null, the memory of this process, where the folder is not memory. */
-async function livePathOf(plan: NodePlan, host: Host, events: Events): Promise<string | null> {
+async function livePathOf(plan: NodePlan, host: Host, events: Events, standing: Set<string>): Promise<string | null> {
   const { live } = plan.storage;
   if (live === null) return null;
   await mkdir(live, { recursive: true, mode: 0o700 });
   if ((await host.folder(live))?.on === "memory") return join(live, "live.db");
   events.emit({ type: "LiveStoreOnDisk", path: live });
+  standing.add("LIVE_NOT_TMPFS");
   return null;
 }
 

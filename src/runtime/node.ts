@@ -45,6 +45,8 @@ export interface World {
 
 export interface NodeOptions {
   readonly identity: NodeIdentity;
+  /** Codes of what is wrong with this machine for as long as the node runs: `SWAP_ON_DISK`. */
+  readonly standing?: ReadonlySet<string>;
   /** Called once a second when loop, closer and stores are well: it feeds the watchdog. Never for sensor or broker data. */
   readonly heartbeat?: () => void;
   readonly onMade?: (made: MadeSummary) => void;
@@ -98,6 +100,7 @@ export class Node {
     this.#world = world;
     this.#options = options;
     this.#startedMs = world.clock.monotonicMs();
+    for (const code of options.standing ?? []) this.#problems.add(code);
     this.#lostToSeq = Math.max(0, ...world.outbox.standing().lost.map(({ toSeq }) => toSeq));
     this.#format = new NativeFormat(plan.broker.prefix, plan.node.id);
     this.#metas = new MetaBook(plan, this.#format, world.crypto, options.identity.version);

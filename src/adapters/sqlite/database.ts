@@ -19,13 +19,14 @@ const CACHE_KIB_MAX = 2_000;
 /** With less than this free a failed write is taken for a full disk: SQLite extends its -shm file by 32 KiB at a time. */
 const FREE_BYTES_MIN = 64 * 1024;
 
-export type StoreErrorCode = "STORE_ENGINE_OLD" | "STORE_SCHEMA_NEWER" | "STORE_SETTING" | "STORE_DAMAGED";
+export type StoreErrorCode = "STORE_ENGINE_OLD" | "STORE_SCHEMA_NEWER" | "STORE_SETTING" | "STORE_DAMAGED" | "STORE_IN_USE";
 
 const REMEDIES: Readonly<Record<StoreErrorCode, string>> = {
   STORE_ENGINE_OLD: `install better-sqlite3 with SQLite ${ENGINE_MIN} or later: older engines can lose committed data`,
   STORE_SCHEMA_NEWER: "a later release of Stoep wrote this file: install that release again, or move the file away",
   STORE_SETTING: "put the store on a local file system (ext4, f2fs, tmpfs): network file systems cannot keep a WAL",
   STORE_DAMAGED: "restart the service: at start a damaged store is moved aside and a fresh one is made",
+  STORE_IN_USE: "stop the other one (systemctl stop stoep), or give this one its own storage.directory",
 };
 
 /** A store that cannot be used as it is. `remedy` is for the operator. */
