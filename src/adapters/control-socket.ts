@@ -36,9 +36,8 @@ export function serveControl(path: string, routes: Routes): Promise<ControlServe
     return Promise.reject(new ControlError("SOCKET_PATH", `${path} is too long for a Unix socket`, "shorten storage.live"));
   }
   const server = createServer((incoming, answer) => {
-    const route = incoming.method === "GET" ? routes[incoming.url ?? ""] : undefined;
-    const body = route === undefined ? { error: "not found", paths: Object.keys(routes) } : route();
-    answer.writeHead(route === undefined ? 404 : 200, { "content-type": "application/json" });
+    const { status, body } = answerTo(routes, incoming.method, incoming.url ?? "");
+    answer.writeHead(status, { "content-type": "application/json" });
     answer.end(`${JSON.stringify(body)}\n`);
   });
   rmSync(path, { force: true });
@@ -54,22 +53,46 @@ export function serveControl(path: string, routes: Routes): Promise<ControlServe
   });
 }
 
+/** A question must not bring the node down, whatever its answer runs into. */
+function answerTo(routes: Routes, method: string | undefined, url: string): { readonly status: number; readonly body: object } {
+  const route = method === "GET" && Object.hasOwn(routes, url) ? routes[url] : undefined;
+  if (route === undefined) return { status: 404, body: { error: "not found", paths: Object.keys(routes) } };
+  try {
+    return { status: 200, body: route() };
+  } catch (error) {
+    return { status: 500, body: { error: error instanceof Error ? error.message : String(error) } };
+  }
+}
+
 /** Asks the running node. Rejects with `ControlError`. */
 export function askControl(path: string, route: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath: path, path: route, timeout: ANSWER_MS_MAX }, (answer) => {
+    const fail = (cause: NodeJS.ErrnoException): void => reject(askFailure(path, cause));
+    const call = request({ socketPath: path, path: route, timeout: ANSWER_MS_MAX, agent: false }, (answer) => {
       const parts: Buffer[] = [];
       answer.on("data", (part: Buffer) => parts.push(part));
-      answer.on("end", () => resolve(JSON.parse(Buffer.concat(parts).toString("utf8"))));
+      answer.on("error", fail);
+      answer.on("end", () => {
+        const text = Buffer.concat(parts).toString("utf8");
+        try {
+          const document: unknown = JSON.parse(text);
+          if (answer.statusCode === 200) resolve(document);
+          else fail(new Error(`${route}: ${text.trim()}`));
+        } catch (cause) {
+          fail(new Error(`${path} does not speak JSON`, { cause }));
+        }
+      });
     });
     call.on("timeout", () => call.destroy(new Error("no answer within 5 s")));
-    call.on("error", (cause: NodeJS.ErrnoException) => {
-      const isAway = cause.code === "ENOENT" || cause.code === "ECONNREFUSED";
-      const remedy = isAway ? "start it: systemctl start stoep, or stoep run FILE" : "look at its log: journalctl -u stoep";
-      reject(
-        new ControlError(isAway ? "NOT_RUNNING" : "NO_ANSWER", isAway ? `no node listens on ${path}` : cause.message, remedy, { cause }),
-      );
-    });
+    call.on("error", fail);
     call.end();
   });
+}
+
+function askFailure(path: string, cause: NodeJS.ErrnoException): ControlError {
+  if (cause.code === "ENOENT" || cause.code === "ECONNREFUSED") {
+    const remedy = "start it: systemctl start stoep, or stoep run FILE";
+    return new ControlError("NOT_RUNNING", `no node listens on ${path}`, remedy, { cause });
+  }
+  return new ControlError("NO_ANSWER", cause.message, "look at its log: journalctl -u stoep", { cause });
 }

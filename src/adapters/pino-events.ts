@@ -17,6 +17,9 @@ const NEVER_FOLDED: ReadonlySet<NodeEvent["type"]> = new Set([
   "SummariesLost",
 ]);
 
+// Two events that differ in one of these are two events; in others (a detail, a number) they are the same again.
+const TELLING = ["sensor", "stream", "code", "cause", "reason", "because", "what", "size", "backend"] as const;
+
 interface Fold {
   readonly saidAtMs: number;
   folded: number;
@@ -43,7 +46,8 @@ export function createPinoEvents(clock: Clock, level: EventLevel, destination?: 
 /** How many events like this one were left out since the last that was written; null when this one is left out too. */
 function foldedSince(folds: Map<string, Fold>, event: NodeEvent, nowMs: number): number | null {
   if (NEVER_FOLDED.has(event.type)) return 0;
-  const key = JSON.stringify([event.type, "sensor" in event ? event.sensor : "", "code" in event ? event.code : ""]);
+  const { type, ...fields } = event;
+  const key = JSON.stringify([type, TELLING.map((name) => (fields as Readonly<Record<string, unknown>>)[name])]);
   const known = folds.get(key);
   if (known !== undefined && nowMs - known.saidAtMs < FOLD_MS) {
     known.folded++;

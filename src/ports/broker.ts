@@ -48,7 +48,10 @@ export interface BrokerLink {
   destroy(): void;
 }
 
-/** The one place that the node talks to. Each attempt is a new client: nothing of an old connection can leak into a new one. */
+/**
+ * The one place that the node talks to. Each attempt is a new client: nothing of an old connection can leak into a new one. No
+ * event is told from within a call.
+ */
 export interface Broker {
   connect(request: ConnectRequest, listener: BrokerListener): BrokerLink;
 }

@@ -1,9 +1,11 @@
 import type { NodePlan, SensorPlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
 import type { SensorId } from "../core/units/ids.ts";
+import type { EpochMs } from "../core/units/time.ts";
 import type { MetaDocument } from "../formats/documents.ts";
 import type { NativeFormat } from "../formats/native.ts";
 import type { Crypto } from "../ports/crypto.ts";
+import type { NewRow, Outbox } from "../ports/outbox.ts";
 
 /** A meta with its name and where it goes. */
 export interface MetaEntry {
@@ -30,6 +32,18 @@ export class MetaBook {
       entries.push(entry(document, format));
     }
     this.entries = entries;
+  }
+
+  /** Puts the metas that differ from what was last queued into the outbox, with a note that they are there, or none of them. */
+  async queue(outbox: Outbox, madeAt: EpochMs): Promise<void> {
+    const rows: NewRow[] = [];
+    const facts = new Map<string, string>();
+    for (const { topic, rev, message } of this.entries) {
+      if ((await outbox.recall(`meta:${topic}`)) === rev) continue;
+      rows.push({ message, seq: null });
+      facts.set(`meta:${topic}`, rev);
+    }
+    if (rows.length > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt });
   }
 
   /** The rev of the meta that explains a sensor's summaries. */

@@ -7,7 +7,7 @@ import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
 import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
-import type { NewRow, Outbox } from "../ports/outbox.ts";
+import { type Outbox, OutboxError } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
 import { Closer, type MadeSummary } from "./closer.ts";
 import { TRIM_CRON, trimOutbox } from "./housekeeping.ts";
@@ -80,11 +80,13 @@ export class Node {
   readonly #startedMs: number;
   /** With which offset readings that waited for the clock are to be labelled; null when none wait. */
   #labelWith: number | null = null;
+  #areMetasQueued = false;
   #statusSaid = "";
   #statusSaidMs = Number.NEGATIVE_INFINITY;
   #busy: Promise<void> = Promise.resolve();
+  #trimming: Promise<void> = Promise.resolve();
+  #stopping: Promise<StopReport> | null = null;
   #stopped = false;
-  #metasQueued = false;
   /** Lost summaries up to this number were said, by this run or an earlier one. */
   #lostToSeq: number;
 
@@ -129,8 +131,13 @@ export class Node {
     return this.#format.everything;
   }
 
-  /** Flushes, closes what is due, publishes what it can within a few seconds, says `offline`, closes the stores. */
-  async stop(reason: string): Promise<StopReport> {
+  /** Flushes, closes what is due, publishes what it can within a few seconds, says `offline`, closes the stores. Once. */
+  stop(reason: string): Promise<StopReport> {
+    this.#stopping ??= this.#stop(reason);
+    return this.#stopping;
+  }
+
+  async #stop(reason: string): Promise<StopReport> {
     const { clock, events, live, outbox, gpio } = this.#world;
     events.emit({ type: "NodeStopping", reason });
     this.#stopped = true;
@@ -139,6 +146,7 @@ export class Node {
     for (const sensor of this.#sensors) sensor.stop();
     this.#ingest.tick(clock.monotonicMs());
     await this.#busy;
+    await this.#trimming;
     await this.#closer.run();
     await this.#publisher.stop(() => this.#format.status(this.#status.online("offline", this.#publisher.report.conn)), STOP_MS_MAX);
     const pending = outbox.standing().pendingRows;
@@ -167,7 +175,10 @@ export class Node {
     this.#publisher.start();
     this.#cancels.set(
       "trim",
-      scheduler.every(TRIM_CRON, () => trimOutbox(this.#plan.storage, this.#world, this.#time)),
+      scheduler.every(TRIM_CRON, () => {
+        this.#trimming = trimOutbox(this.#plan.storage, this.#world, this.#time);
+        return this.#trimming;
+      }),
     );
     this.#every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
     this.#everySlow();
@@ -202,12 +213,13 @@ export class Node {
   async #slowTick(): Promise<void> {
     this.#time.tick();
     if (this.#time.now() === null) this.#ingest.shedWaiting(WAITING_CHUNKS_MAX);
-    if (!this.#metasQueued) await this.#queueMetas();
-    const isClosed = this.#metasQueued && (await this.#labelWaiting()) && (await this.#closer.run());
-    this.#mark("OUTBOX_FAILED", !isClosed);
-    this.#mark("LIVE_FULL", this.#ingest.isFull);
+    const isClosed = (await this.#labelWaiting()) && (await this.#queueMetas()) && (await this.#closer.run());
     this.#publisher.wake();
-    await this.#publisher.tick();
+    const isPublisherWell = (await this.#publisher.tick()) || (await this.#closer.recover());
+    const now = this.#time.now();
+    this.#mark("OUTBOX_FAILED", !isClosed || !isPublisherWell);
+    this.#mark("LIVE_FULL", this.#ingest.isFull);
+    this.#mark("CLOCK_WENT_BACK", now !== null && this.#closer.isAhead(now));
     this.#tellLost();
     this.#tellStatus();
     const { storage } = this.#plan;
@@ -251,22 +263,18 @@ export class Node {
     }
   }
 
-  /** Metas that differ from what was last queued go through the outbox, before any summary that uses them. */
-  async #queueMetas(): Promise<void> {
-    const { outbox, events } = this.#world;
-    const rows: NewRow[] = [];
-    const facts = new Map<string, string>();
+  /** Metas go through the outbox before any summary that uses them; false when that failed and is to be tried again. */
+  async #queueMetas(): Promise<boolean> {
+    if (this.#areMetasQueued) return true;
     try {
-      for (const { topic, rev, message } of this.#metas.entries) {
-        if ((await outbox.recall(`meta:${topic}`)) === rev) continue;
-        rows.push({ message, seq: null });
-        facts.set(`meta:${topic}`, rev);
-      }
-      if (rows.length > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt: this.#time.best() });
-      this.#metasQueued = true;
+      await this.#metas.queue(this.#world.outbox, this.#time.best());
+      this.#areMetasQueued = true;
+      return true;
     } catch (error) {
-      // A card that is full does not stop a start: sensors are read, and this is tried again before the first window is closed.
-      events.emit({ type: "OutboxFailed", code: "meta", detail: error instanceof Error ? error.message : String(error) });
+      if (!(error instanceof OutboxError)) throw error;
+      this.#world.events.emit({ type: "OutboxFailed", code: "meta", detail: error.message });
+      await this.#closer.recover();
+      return false;
     }
   }
 

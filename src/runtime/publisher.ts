@@ -69,6 +69,8 @@ export class Publisher {
   readonly #settled = new Map<number, Settled>();
   #settledTo: number;
   #acknowledging: Promise<void> | null = null;
+  /** Whether a call to the outbox failed since the last tick. */
+  #isOutboxFailed = false;
   #stopping = false;
 
   constructor(world: PublisherWorld, limits: DeliveryLimits) {
@@ -98,11 +100,14 @@ export class Publisher {
     this.#handle({ type: "urgent", row: { position: this.#urgent, bytes: message.payload.length, message, seq: null } });
   }
 
-  /** Called once a second: overdue PUBACKs, acknowledgements to be written. */
-  async tick(): Promise<void> {
+  /** Called once a second: overdue PUBACKs, acknowledgements to be written. False: the outbox failed and must be opened again. */
+  async tick(): Promise<boolean> {
     this.#handle({ type: "tick" });
     await this.#acknowledge(1);
     this.#fetch();
+    const isWell = !this.#isOutboxFailed;
+    this.#isOutboxFailed = false;
+    return isWell;
   }
 
   /** Waits until everything made so far is acknowledged, at most `forMs`; then says `goodbye` and disconnects. */
@@ -119,6 +124,7 @@ export class Publisher {
     this.say(goodbye());
     while (this.#delivery.isUp && this.#delivery.inFlight > 0 && clock.monotonicMs() < deadlineMs + GOODBYE_MS)
       await pause(clock, DRAIN_POLL_MS);
+    await this.#acknowledging; // it began before the last PUBACK came
     await this.#acknowledge(1);
     this.#link?.end();
     while (this.#link !== null && clock.monotonicMs() < deadlineMs + 2 * GOODBYE_MS) await pause(clock, DRAIN_POLL_MS);
@@ -176,6 +182,7 @@ export class Publisher {
         return this.#handle({ type: "acknowledged", position: event.token, reasonCode: event.reasonCode });
       case "closed": {
         this.#link = null;
+        void this.#acknowledge(1); // what arrived there is written down with the address of there
         if (event.cause.is === "asked") return this.#handle({ type: "disconnected", pauseMs: 0 });
         const { cause, detail } = describe(event.cause);
         this.#trouble = detail === "" ? cause : `${cause}: ${detail}`;
@@ -228,12 +235,13 @@ export class Publisher {
       this.#settledTo = upTo;
     } catch (error) {
       // The rows stay settled in memory and are written with the next ones; after a crash they are sent again, byte for byte.
-      this.#world.events.emit({
-        type: "OutboxFailed",
-        code: "acknowledge",
-        detail: error instanceof Error ? error.message : String(error),
-      });
+      this.#outboxFailed("acknowledge", error);
     }
+  }
+
+  #outboxFailed(code: "acknowledge" | "read", error: unknown): void {
+    this.#isOutboxFailed = true;
+    this.#world.events.emit({ type: "OutboxFailed", code, detail: error instanceof Error ? error.message : String(error) });
   }
 
   #fetch(): void {
@@ -252,7 +260,7 @@ export class Publisher {
       this.#skipAbsent(before, rows, last);
       this.#handle({ type: "rows", rows: rows.map(sendable) });
     } catch (error) {
-      this.#world.events.emit({ type: "OutboxFailed", code: "read", detail: error instanceof Error ? error.message : String(error) });
+      this.#outboxFailed("read", error);
     } finally {
       this.#reading = false;
     }

@@ -26,7 +26,7 @@ export interface SensorWorld {
 }
 
 // These do not pass by waiting: they are tried again slowly, in case somebody mends them.
-const LASTING_FAULTS: readonly PortFault[] = ["permission", "settings", "unsupported", "ended"];
+const LASTING_FAULTS: readonly PortFault[] = ["permission", "settings", "unsupported"];
 
 // An older kernel stamps edges with another clock: a stamp that is not of the last seconds is not used.
 const STAMP_AGE_MS_MAX = 10_000;
@@ -39,7 +39,7 @@ export class Sensor implements SessionSink {
   readonly plan: SensorPlan;
   readonly counters = new SensorCounters();
   readonly #world: SensorWorld;
-  readonly #session: Session;
+  #session: Session | null = null;
   readonly #intake: Intake;
   readonly #timers = new Map<string, Cancel>();
   #link: Link = { is: "closed" };
@@ -59,7 +59,6 @@ export class Sensor implements SessionSink {
   constructor(world: SensorWorld, plan: SensorPlan) {
     this.plan = plan;
     this.#world = world;
-    this.#session = plan.driver.start(plan.options);
     this.#intake = world.ingest.addSensor(plan.channels, plan.streams, this.counters);
     if (plan.port.is === "serial") this.#settings = plan.port.settings;
   }
@@ -78,7 +77,13 @@ export class Sensor implements SessionSink {
   }
 
   start(): void {
-    if (this.plan.enabled) this.#step({ type: "start" });
+    if (!this.plan.enabled) return;
+    try {
+      this.#session = this.plan.driver.start(this.plan.options);
+    } catch (error) {
+      return this.#stillborn(error);
+    }
+    this.#step({ type: "start" });
   }
 
   /** Called every flush: finds silence. */
@@ -86,8 +91,7 @@ export class Sensor implements SessionSink {
     if (this.#link.is !== "open") return;
     this.#countIgnoredEdges();
     const { withinMs, lastLifeMs } = this.#intake;
-    if (withinMs === null) return;
-    if (nowMs - lastLifeMs > withinMs) {
+    if (withinMs !== null && nowMs - lastLifeMs > withinMs) {
       if (this.#link.alive) this.#world.events.emit({ type: "SensorSilent", sensor: this.plan.id });
       this.#step({ type: "silence" });
     } else if (!this.#link.alive && lastLifeMs > this.#openedAtMs) {
@@ -97,7 +101,24 @@ export class Sensor implements SessionSink {
   }
 
   stop(): void {
+    this.#cancelRetry?.();
     this.#step({ type: "stop" });
+  }
+
+  /** A driver that cannot even begin: the others do not notice. */
+  #stillborn(error: unknown): void {
+    const code = "driver-threw";
+    this.#driverThrew(error);
+    this.#link = { is: "given-up", code };
+    this.#world.events.emit({ type: "SensorGivenUp", sensor: this.plan.id, code });
+    if (this.plan.onStartFailure === "fail") this.#world.onFatal(`${this.plan.id}: ${code}`);
+  }
+
+  /** What a driver says may quote what it read ("42 is not valid JSON"): of a sensor of people only the name of the error is told. */
+  #driverThrew(error: unknown): void {
+    const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
+    const isOfPeople = this.plan.channels.some(({ sensitivity }) => sensitivity !== "environmental");
+    this.#world.events.emit({ type: "DriverThrew", sensor: this.plan.id, detail: isOfPeople ? name : message });
   }
 
   #step(event: LinkEvent): void {
@@ -198,7 +219,7 @@ export class Sensor implements SessionSink {
         const { code, detail, remedy } = event;
         if (this.#link.is === "open" || !this.#isRepeated(code))
           this.#world.events.emit({ type: "SensorClosed", sensor: this.plan.id, code, detail, remedy });
-        return this.#step({ type: "closed", code, lasting: LASTING_FAULTS.includes(code) });
+        return this.#step(code === "ended" ? { type: "ended", code } : { type: "closed", code, lasting: LASTING_FAULTS.includes(code) });
       }
     }
   }
@@ -222,10 +243,9 @@ export class Sensor implements SessionSink {
   #tell(event: BusEvent, happenedMs: MonotonicMs = event.atMs): void {
     this.#nowMs = happenedMs;
     try {
-      this.#session.handle(event, this);
+      this.#session?.handle(event, this);
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
-      this.#world.events.emit({ type: "DriverThrew", sensor: this.plan.id, detail });
+      this.#driverThrew(error);
       if (event.type !== "closed") this.fault("driver-threw", "reopen");
     }
   }

@@ -146,7 +146,7 @@ export class StatusDesk {
 }
 
 // Nothing leaves, or nothing may leave.
-const FAILING: readonly string[] = ["TIME_UNTRUSTED", "OUTBOX_FAILED", "LIVE_FULL"];
+const FAILING: readonly string[] = ["TIME_UNTRUSTED", "CLOCK_WENT_BACK", "OUTBOX_FAILED", "LIVE_FULL"];
 
 function healthOf(problems: readonly Problem[]): Health {
   if (problems.some(({ code }) => FAILING.includes(code))) return "failing";

@@ -11,6 +11,7 @@ const event: fc.Arbitrary<LinkEvent> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ type: fc.constant("fault" as const), code, retry: fc.constantFrom("reopen" as const, "never" as const) }),
   },
+  { weight: 1, arbitrary: fc.constant<LinkEvent>({ type: "ended", code: "ended" }) },
   { weight: 1, arbitrary: fc.constant<LinkEvent>({ type: "reopen" }) },
   { weight: 2, arbitrary: fc.constant<LinkEvent>({ type: "silence" }) },
   { weight: 1, arbitrary: fc.constant<LinkEvent>({ type: "life" }) },
@@ -30,9 +31,10 @@ class PortModel {
 
   step(event: LinkEvent, settings: { onStartFailure: "retry" | "skip" | "fail"; jitter: number }): readonly string[] {
     // A port that is not held can neither open nor die: those events are of an older one and never reach the machine.
-    if ((event.type === "opened" || event.type === "closed") && !this.isOpen) return [];
+    const isDeath = event.type === "closed" || event.type === "ended";
+    if ((event.type === "opened" || isDeath) && !this.isOpen) return [];
     if (event.type === "opened") this.everOpen = true;
-    if (event.type === "closed") this.isOpen = false;
+    if (isDeath) this.isOpen = false;
     const { link, effects } = stepLink(this.link, event, { ...settings, everOpen: this.everOpen });
     this.link = link;
     for (const effect of effects) {

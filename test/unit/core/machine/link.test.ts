@@ -84,6 +84,15 @@ describe("a link", () => {
     expect(run(OPEN, [closed("gone")], { ...CONTEXT, onStartFailure }).link).toEqual({ is: "waiting", attempt: 1, code: "gone" });
   });
 
+  it("is given up when there is nothing more to come", () => {
+    for (const from of [OPEN, opening(0)]) {
+      expect(run(from, [{ type: "ended", code: "ended" }, { type: "retryDue" }, { type: "opened" }])).toEqual({
+        link: { is: "given-up", code: "ended" },
+        effects: [],
+      });
+    }
+  });
+
   it("never fails the node for a silence", () => {
     const context: LinkContext = { onStartFailure: "fail", everOpen: false, jitter: 0 };
     expect(run(OPEN, [{ type: "silence" }], context).link.is).toBe("waiting");

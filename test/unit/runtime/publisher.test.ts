@@ -1,0 +1,375 @@
+import { describe, expect, it } from "vitest";
+import { sealMessage } from "../../../src/core/anonymise/message.ts";
+import { epochMs } from "../../../src/core/units/time.ts";
+import { Publisher } from "../../../src/runtime/publisher.ts";
+import { TimeDesk } from "../../../src/runtime/time-desk.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
+import { FakeOutbox } from "../../support/fake-outbox.ts";
+import { RecordingEvents } from "../../support/recording-events.ts";
+import { ScriptedBroker } from "../../support/scripted-broker.ts";
+import { fixedCrypto } from "../../support/virtual-node.ts";
+
+const message = (text: string, topic = "p/n/s/summary") =>
+  sealMessage({ topic, payload: new TextEncoder().encode(text), retain: false, expirySeconds: null });
+
+/** A publisher over a broker that a test works by hand. */
+class PublisherBench {
+  readonly clock = new VirtualClock();
+  readonly broker = new ScriptedBroker(this.clock);
+  readonly outbox = new FakeOutbox();
+  readonly events = new RecordingEvents();
+  readonly publisher: Publisher;
+  #rows = 0;
+
+  constructor({ inFlightMax = 3 } = {}) {
+    const { clock, broker, outbox, events } = this;
+    const time = new TimeDesk(clock, events, "operator", () => undefined);
+    const world = {
+      clock,
+      crypto: fixedCrypto,
+      broker,
+      outbox,
+      events,
+      time,
+      will: (conn: number) => message(`lost ${conn}`, "p/n/status"),
+      greeting: (conn: number) => message(`online ${conn} ${this.publisher.report.isUp}`, "p/n/status"),
+    };
+    this.publisher = new Publisher(world, { inFlightMax, ackTimeoutMs: 30_000 });
+  }
+
+  async add(count: number): Promise<void> {
+    const rows = Array.from({ length: count }, (_, index) => ({
+      message: message(`row ${this.#rows + index + 1}`),
+      seq: this.#rows + index + 1,
+    }));
+    this.#rows += count;
+    await this.outbox.commit({ rows, marks: new Map(), facts: new Map(), madeAt: epochMs(0) });
+    this.publisher.wake();
+    await this.settle();
+  }
+
+  /** A second of the node, tick included. */
+  async second(): Promise<boolean> {
+    await this.clock.advance(1_000);
+    const isWell = await this.publisher.tick();
+    await this.settle();
+    return isWell;
+  }
+
+  async settle(): Promise<void> {
+    await this.clock.advance(0);
+  }
+
+  /** Connected, and its greeting acknowledged. */
+  async connect(): Promise<void> {
+    this.publisher.start();
+    this.broker.accept();
+    await this.settle();
+    this.broker.acknowledge(-1);
+    await this.settle();
+  }
+
+  async acknowledge(...tokens: readonly number[]): Promise<void> {
+    for (const token of tokens) this.broker.acknowledge(token);
+    await this.settle();
+  }
+
+  texts(conn = this.broker.requests.length): readonly string[] {
+    return this.broker.published.filter((one) => one.conn === conn).map(({ text }) => text);
+  }
+}
+
+async function connected(options: { inFlightMax?: number } = {}): Promise<PublisherBench> {
+  const bench = new PublisherBench(options);
+  await bench.connect();
+  return bench;
+}
+
+describe("a connection", () => {
+  it("is opened with a will of its own number, and greeted before any row", async () => {
+    const bench = new PublisherBench({ inFlightMax: 1 });
+    await bench.add(2);
+    bench.publisher.start();
+    expect(new TextDecoder().decode(bench.broker.requests[0]?.will.payload)).toBe("lost 1");
+    expect(bench.publisher.report).toEqual({ isUp: false, conn: 1, address: null, trouble: null });
+    bench.broker.accept();
+    await bench.settle();
+    expect(bench.texts()).toEqual(["online 1 true"]);
+    await bench.acknowledge(-1);
+    expect(bench.texts()).toEqual(["online 1 true", "row 1"]);
+    expect(bench.events.of("BrokerConnected")).toEqual([{ type: "BrokerConnected", address: "192.0.2.1:8883" }]);
+  });
+
+  it("that is lost is tried again with backoff, and greeted first, before rows that were in flight", async () => {
+    const bench = await connected({ inFlightMax: 2 });
+    await bench.add(4);
+    await bench.acknowledge(1);
+    bench.broker.close();
+    await bench.clock.advance(749);
+    expect(bench.broker.requests).toHaveLength(1);
+    await bench.clock.advance(1);
+    expect(bench.broker.requests).toHaveLength(2);
+    bench.broker.accept();
+    await bench.settle();
+    expect(bench.texts(2)).toEqual(["online 2 true", "row 2"]);
+    await bench.acknowledge(-2);
+    expect(bench.texts(2)).toEqual(["online 2 true", "row 2", "row 3"]);
+    expect(bench.events.of("BrokerDisconnected")).toEqual([{ type: "BrokerDisconnected", cause: "network", detail: "ECONNRESET" }]);
+  });
+
+  it("of which something is heard after it ended changes nothing", async () => {
+    const bench = await connected();
+    await bench.add(1);
+    const old = bench.broker.listener;
+    bench.broker.close();
+    await bench.clock.advance(1_000);
+    old({ type: "acknowledged", token: 1, reasonCode: 0 });
+    old({ type: "closed", cause: { is: "timeout" } });
+    await bench.second();
+    expect(bench.outbox.settledTo).toBe(0);
+    expect(bench.broker.requests).toHaveLength(2);
+  });
+
+  it("that another client took over is left alone for three minutes", async () => {
+    const bench = await connected();
+    bench.broker.close({ is: "disconnected", reasonCode: 0x8e });
+    await bench.clock.advance(179_999);
+    expect(bench.broker.requests).toHaveLength(1);
+    expect(bench.publisher.report).toMatchObject({ isUp: false, trouble: "disconnected: session-taken-over" });
+    await bench.clock.advance(1);
+    expect(bench.broker.requests).toHaveLength(2);
+  });
+
+  it.each([
+    [{ is: "refused", reasonCode: 0x86 } as const, "refused: bad-user-name-or-password"],
+    [{ is: "network", code: "CERT_HAS_EXPIRED" } as const, "network: CERT_HAS_EXPIRED"],
+    [{ is: "protocol", detail: "not MQTT" } as const, "protocol: not MQTT"],
+    [{ is: "timeout" } as const, "timeout"],
+  ])("that ends says why: %j", async (cause, trouble) => {
+    const bench = new PublisherBench();
+    bench.publisher.start();
+    bench.broker.close(cause);
+    expect(bench.publisher.report.trouble).toBe(trouble);
+  });
+
+  it("that owes a PUBACK for 30 s is cut", async () => {
+    const bench = await connected();
+    await bench.add(1);
+    for (let second = 0; second < 29; second++) await bench.second();
+    expect(bench.broker.cuts).toEqual([]);
+    await bench.second();
+    expect(bench.broker.cuts).toEqual([1]);
+    await bench.clock.advance(1_000);
+    expect(bench.broker.requests).toHaveLength(2);
+  });
+});
+
+describe("rows", () => {
+  it("are sent one for one, in order, and no more than may be in flight", async () => {
+    const bench = await connected();
+    await bench.add(10);
+    expect(bench.broker.tokens()).toEqual([1, 2, 3]);
+    await bench.acknowledge(2);
+    expect(bench.broker.tokens()).toEqual([1, 2, 3, 4]);
+    await bench.acknowledge(1, 3, 4);
+    expect(bench.broker.tokens()).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  });
+
+  it("obey a Receive Maximum below our own", async () => {
+    const bench = new PublisherBench({ inFlightMax: 20 });
+    bench.broker.receiveMaximum = 2;
+    await bench.connect();
+    await bench.add(10);
+    expect(bench.broker.tokens()).toEqual([1, 2]);
+  });
+
+  it("are acknowledged up to the first that is not, in batches, with where they went", async () => {
+    const bench = await connected();
+    await bench.add(5);
+    await bench.acknowledge(1, 3);
+    await bench.second();
+    expect(bench.outbox.acknowledgements).toEqual([
+      { upTo: 1, refused: [], egress: { at: bench.clock.wallMs(), address: "192.0.2.1:8883", rows: 1, bytes: 5 } },
+    ]);
+    await bench.acknowledge(2, 4, 5);
+    await bench.second();
+    expect(bench.outbox.acknowledgements.at(-1)).toMatchObject({ upTo: 5, egress: { rows: 4, bytes: 20 } });
+  });
+
+  it("are acknowledged at the latest after a hundred", async () => {
+    const bench = await connected({ inFlightMax: 50 });
+    bench.broker.friendly = true;
+    await bench.add(250);
+    await bench.clock.advance(900);
+    expect(bench.outbox.settledTo).toBeGreaterThanOrEqual(200);
+    await bench.second();
+    expect(bench.outbox.settledTo).toBe(250);
+    expect(bench.broker.tokens()).toEqual(Array.from({ length: 250 }, (_, index) => index + 1));
+  });
+
+  it("that went to one address are written down with it, also when the next connection has another", async () => {
+    const bench = await connected();
+    await bench.add(2);
+    await bench.acknowledge(1, 2);
+    bench.broker.close();
+    await bench.clock.advance(800);
+    bench.broker.accept("198.51.100.9:8883");
+    await bench.second();
+    expect(bench.outbox.acknowledgements).toMatchObject([{ upTo: 2, egress: { address: "192.0.2.1:8883" } }]);
+  });
+
+  it("that the broker will never take are kept as refused, and do not hold up the others", async () => {
+    const bench = await connected();
+    await bench.add(3);
+    bench.broker.acknowledge(2, 0x99);
+    await bench.acknowledge(1, 3);
+    await bench.second();
+    expect(bench.outbox.acknowledgements).toMatchObject([
+      { upTo: 3, refused: [{ position: 2, seq: 2, reason: "payload-format-invalid" }], egress: { rows: 2 } },
+    ]);
+    expect(bench.events.of("PublishRefused")).toEqual([{ type: "PublishRefused", seq: 2, reason: "payload-format-invalid" }]);
+  });
+
+  it("that the broker does not take now are sent again after a pause", async () => {
+    const bench = await connected();
+    await bench.add(1);
+    bench.broker.acknowledge(1, 0x97);
+    await bench.settle();
+    expect(bench.publisher.report.trouble).toBe("quota-exceeded");
+    expect(bench.broker.tokens()).toEqual([1]);
+    await bench.second();
+    expect(bench.broker.tokens()).toEqual([1, 1]);
+    expect(bench.events.of("PublishDelayed")).toHaveLength(1);
+  });
+
+  it("that the outbox cannot give any more do not hold up the others", async () => {
+    const bench = await connected();
+    await bench.outbox.commit({
+      rows: [1, 2, 3, 4].map((seq) => ({ message: message(`row ${seq}`), seq })),
+      marks: new Map(),
+      facts: new Map(),
+      madeAt: epochMs(0),
+    });
+    bench.outbox.rows = bench.outbox.rows.filter(({ position }) => position !== 1 && position !== 3);
+    bench.publisher.wake();
+    await bench.settle();
+    expect(bench.broker.tokens()).toEqual([2, 4]);
+    await bench.acknowledge(2, 4);
+    await bench.second();
+    expect(bench.outbox.acknowledgements.at(-1)).toMatchObject({ upTo: 4, egress: { rows: 2 } });
+  });
+
+  it("continue where an earlier run stopped", async () => {
+    const first = await connected();
+    await first.add(3);
+    await first.acknowledge(1);
+    await first.second();
+    const second = new PublisherBench();
+    second.outbox.rows = first.outbox.rows;
+    second.outbox.settledTo = first.outbox.settledTo;
+    const { clock, broker, outbox, events } = second;
+    const time = new TimeDesk(clock, events, "operator", () => undefined);
+    const will = () => message("lost", "p/n/status");
+    const again = new Publisher(
+      { clock, crypto: fixedCrypto, broker, outbox, events, time, will, greeting: will },
+      { inFlightMax: 5, ackTimeoutMs: 30_000 },
+    );
+    again.start();
+    broker.accept();
+    await second.settle();
+    expect(broker.tokens()).toEqual([2, 3]);
+    expect(broker.published.filter(({ token }) => token > 0).map(({ text }) => text)).toEqual(["row 2", "row 3"]);
+  });
+});
+
+describe("an outbox that fails", () => {
+  it("to read is said, asked for to be opened again, and read again", async () => {
+    const bench = await connected();
+    bench.outbox.failsToRead = true;
+    await bench.add(1);
+    expect(await bench.second()).toBe(false);
+    expect(bench.events.of("OutboxFailed")[0]).toMatchObject({ code: "read" });
+    bench.outbox.failsToRead = false;
+    await bench.outbox.reopen();
+    await bench.second();
+    expect(await bench.second()).toBe(true);
+    expect(bench.broker.tokens()).toEqual([1]);
+  });
+
+  it("to write an acknowledgement keeps it for the next time", async () => {
+    const bench = await connected();
+    await bench.add(2);
+    bench.outbox.failsToAcknowledge = true;
+    await bench.acknowledge(1, 2);
+    expect(await bench.second()).toBe(false);
+    bench.outbox.failsToAcknowledge = false;
+    await bench.outbox.reopen();
+    expect(await bench.second()).toBe(true);
+    expect(bench.outbox.acknowledgements).toMatchObject([{ upTo: 2, egress: { rows: 2 } }]);
+    expect(bench.broker.tokens()).toEqual([1, 2]);
+  });
+});
+
+describe("a status", () => {
+  it("goes before rows that wait, and is not written to the outbox", async () => {
+    const bench = await connected({ inFlightMax: 1 });
+    await bench.add(3);
+    bench.publisher.say(message("older", "p/n/status"));
+    bench.publisher.say(message("newer", "p/n/status"));
+    await bench.acknowledge(1);
+    await bench.acknowledge(-3);
+    expect(bench.texts()).toEqual(["online 1 true", "row 1", "newer", "row 2"]);
+    await bench.second();
+    expect(bench.outbox.settledTo).toBe(1);
+  });
+
+  it("is not kept for a connection that is not there", async () => {
+    const bench = new PublisherBench();
+    bench.publisher.say(message("too early", "p/n/status"));
+    await bench.connect();
+    expect(bench.texts()).toEqual(["online 1 true"]);
+  });
+});
+
+describe("stopping", () => {
+  const stop = async (bench: PublisherBench, forMs = 5_000) => {
+    const startedMs = bench.clock.monotonicMs();
+    let stoppedMs: number | null = null;
+    void bench.publisher
+      .stop(() => message("offline", "p/n/status"), forMs)
+      .then(() => {
+        stoppedMs = bench.clock.monotonicMs();
+      });
+    for (let step = 0; step < 1_000 && stoppedMs === null; step++) await bench.clock.advance(10);
+    return (stoppedMs ?? Number.POSITIVE_INFINITY) - startedMs;
+  };
+
+  it("publishes what there is, says goodbye last, writes down what arrived and disconnects", async () => {
+    const bench = await connected({ inFlightMax: 2 });
+    await bench.add(5);
+    bench.broker.friendly = true;
+    await bench.acknowledge(1, 2);
+    expect(await stop(bench)).toBeLessThan(1_000);
+    expect(bench.texts()).toEqual(["online 1 true", "row 1", "row 2", "row 3", "row 4", "row 5", "offline"]);
+    expect(bench.outbox.settledTo).toBe(5);
+    expect(bench.broker.ends).toEqual([1]);
+    await bench.clock.advance(600_000);
+    expect(bench.broker.requests).toHaveLength(1);
+  });
+
+  it("does not wait for a broker that does not answer longer than it was told", async () => {
+    const bench = await connected({ inFlightMax: 2 });
+    await bench.add(5);
+    expect(await stop(bench)).toBeLessThan(8_000);
+    expect(bench.broker.ends).toEqual([1]);
+    expect(bench.outbox.settledTo).toBe(0);
+  });
+
+  it("does not wait at all without a connection, and does not connect afterwards", async () => {
+    const bench = await connected();
+    bench.broker.close();
+    expect(await stop(bench)).toBeLessThan(100);
+    await bench.clock.advance(600_000);
+    expect(bench.broker.requests).toHaveLength(1);
+  });
+});
