@@ -1,20 +1,19 @@
-import { readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { serveControl } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
 import { createGpioBus } from "../adapters/gpio/gpio-bus.ts";
 import { createHost } from "../adapters/host.ts";
-import { createMqttBroker, type TextProvider } from "../adapters/mqtt/mqtt-broker.ts";
+import { createMqttBroker, type MqttBrokerOptions, type TextProvider } from "../adapters/mqtt/mqtt-broker.ts";
 import { createReplayBus, readCaptureFile } from "../adapters/replay-bus.ts";
-import { fetchSecret } from "../adapters/secrets.ts";
+import { fetchPublic, fetchSecret } from "../adapters/secrets.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
 import { openLiveStore } from "../adapters/sqlite/live-store.ts";
 import { openOutbox } from "../adapters/sqlite/outbox.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
-import type { BrokerPlan, NodePlan, StringRef } from "../config/plan.ts";
+import type { NodePlan, StringRef } from "../config/plan.ts";
 import { parseGolden } from "../driver-api/golden.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
@@ -46,7 +45,9 @@ export interface Service {
 
 /** Composes the real world and starts the node in it. Rejects when a store cannot be opened or a secret is missing. */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const clock = createSystemClock();
+  const brokerSettings = brokerOptions(options.plan);
+  await assertReadable(brokerSettings);
+  const clock = createSystemClock({ bootId: process.env.STOEP_BOOT_ID });
   const crypto = createSystemCrypto();
   const host = createHost();
   const events = options.events(clock);
@@ -68,7 +69,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     serial: createSerialBus({ clock }),
     gpio: createGpioBus({ clock, path: process.env.PATH ?? "/usr/bin:/bin" }),
     replay: createReplayBus({ clock, readText: (path) => readCaptureFile(resolve(base, path)), parseCapture: parseGolden }),
-    broker: createMqttBroker(brokerOptions(plan)),
+    broker: createMqttBroker(brokerSettings),
     residentBytes: () => host.residentBytes(),
   };
   const node = await Node.start(plan, world, {
@@ -111,34 +112,34 @@ async function livePathOf(plan: NodePlan, host: Host, events: Events): Promise<s
   return null;
 }
 
-function brokerOptions({ node, broker }: NodePlan): Parameters<typeof createMqttBroker>[0] {
+function brokerOptions({ node, broker }: NodePlan): MqttBrokerOptions {
   const { url, protocol, keepAliveMs, username, password, tls } = broker;
   return {
     url,
     protocol,
     clientId: node.id,
     keepAliveMs,
-    ...(username === null ? {} : { username: provider(username) }),
-    ...(password === null ? {} : { password: provider(password) }),
-    tls: tlsOptions(tls),
+    ...(username === null ? {} : { username: secret(username) }),
+    ...(password === null ? {} : { password: secret(password) }),
+    tls: {
+      ...(tls.ca === null ? {} : { ca: certificate(tls.ca) }),
+      ...(tls.cert === null ? {} : { cert: certificate(tls.cert) }),
+      ...(tls.key === null ? {} : { key: secret(tls.key) }),
+    },
   };
 }
 
-function tlsOptions(tls: BrokerPlan["tls"]): { ca?: TextProvider; cert?: TextProvider; key?: TextProvider } {
-  return {
-    ...(tls.ca === null ? {} : { ca: pem(tls.ca) }),
-    ...(tls.cert === null ? {} : { cert: pem(tls.cert) }),
-    ...(tls.key === null ? {} : { key: provider(tls.key) }),
-  };
+/** What is missing at the start is a mistake of the operator, and is said at once. What goes missing later is an outage. */
+async function assertReadable({ username, password, tls }: MqttBrokerOptions): Promise<void> {
+  for (const provider of [username, password, tls?.ca, tls?.cert, tls?.key]) await provider?.();
 }
 
-const provider =
+const secret =
   (reference: StringRef): TextProvider =>
   async () =>
     fetchSecret(reference, process.env);
 
-/** A certificate is public: a plain string is the path of its file. */
-const pem =
+const certificate =
   (reference: StringRef): TextProvider =>
   async () =>
-    typeof reference === "string" ? readFileSync(reference, "utf8") : fetchSecret(reference, process.env);
+    fetchPublic(reference, process.env);
