@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { stringify } from "yaml";
+import { askControl } from "../../src/adapters/control-socket.ts";
 import type { LocalStatus } from "../../src/runtime/status.ts";
 
 const MAIN = resolve(import.meta.dirname, "../../dist/src/cli/main.js");
@@ -12,6 +13,7 @@ const NODE_FLAGS = ["--max-semi-space-size=1"];
 /** For a start or an event on a machine that has a lot else to do. */
 const WAIT_MS = 20_000;
 const POLL_MS = 5;
+const STATUS_POLL_MS = 50;
 /** How much of a log a failure shows. */
 const LOG_TAIL = 20;
 /** A tmpfs on every Linux. */
@@ -191,11 +193,9 @@ export class NodeSite {
     return process;
   }
 
-  /** `stoep status --json`. */
+  /** What `stoep status --json` prints, without a process for it. */
   async status(): Promise<LocalStatus> {
-    const { code, stdout, stderr } = await stoep(["status", this.file, "--json"]);
-    if (code !== 0) throw new Error(`stoep status ended with ${code}: ${stderr}`);
-    return JSON.parse(stdout) as LocalStatus;
+    return (await askControl(join(this.live, "stoep.sock"), "/status")) as LocalStatus;
   }
 
   /** Asks for the status until it is as wanted. */
@@ -205,6 +205,7 @@ export class NodeSite {
       const status = await this.status();
       if (isWanted(status)) return status;
       if (performance.now() > untilMs) throw new Error(`the status is not as wanted: ${JSON.stringify(status)}`);
+      await wait(STATUS_POLL_MS);
     }
   }
 

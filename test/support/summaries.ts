@@ -78,8 +78,7 @@ export function expectWholeHistory(messages: readonly Received[], prefix: string
 }
 
 /** Where the summaries of a stream are published. */
-export const topicOf = (prefix: string, node: string, stream: string): string =>
-  `${prefix}/${node}/${stream.replace(".", "/")}/summary`;
+export const topicOf = (prefix: string, node: string, stream: string): string => `${prefix}/${node}/${stream.replace(".", "/")}/summary`;
 
 /** Windows follow each other without a hole in time, stream by stream. */
 export function expectEveryWindow(summaries: readonly SummaryDocument[]): void {
