@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { serveControl } from "../adapters/control-socket.ts";
+import { type ControlServer, serveControl } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
 import { createGpioBus } from "../adapters/gpio/gpio-bus.ts";
 import { createHost } from "../adapters/host.ts";
@@ -53,7 +53,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const events = options.events(clock);
   const manager = await createServiceManager(process.env, process.pid);
   const plan = await keepable(options.plan, host, events);
-  await mkdir(plan.storage.directory, { recursive: true, mode: 0o700 });
+  await makeFolder(plan.storage.directory, "storage.directory");
   const outbox = await openOutbox({ directory: plan.storage.directory, randomBytes: (count) => crypto.randomBytes(count) });
   const livePath = await livePathOf(plan, host, events);
   const live = openLiveStore({ path: livePath, instance: outbox.instance, bootId: clock.bootId, bytesMax: LIVE_BYTES_MAX });
@@ -78,8 +78,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
-  const socket = controlPath(plan.storage.live);
-  const control = socket === null ? null : await serveControl(socket, { "/status": () => node.status() });
+  const control = await openControl(plan, node);
   manager.ready();
   return {
     node,
@@ -91,6 +90,37 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       return report;
     },
   };
+}
+
+async function openControl(plan: NodePlan, node: Node): Promise<ControlServer | null> {
+  const socket = controlPath(plan.storage.live);
+  if (socket === null) return null;
+  try {
+    return await serveControl(socket, { "/status": () => node.status() });
+  } catch (error) {
+    // A node that nobody can ask must not go on unseen.
+    await node.stop("no control socket");
+    throw error;
+  }
+}
+
+/** A folder that the node needs cannot be made. */
+class FolderError extends Error {
+  readonly remedy: string;
+
+  constructor(path: string, key: string, cause: unknown) {
+    super(`cannot make ${path} (${(cause as NodeJS.ErrnoException).code})`, { cause });
+    this.name = "FolderError";
+    this.remedy = `check ${key} in the node file, and that the user of the service may write there`;
+  }
+}
+
+async function makeFolder(path: string, key: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new FolderError(path, key, cause);
+  }
 }
 
 /** Streams of people are withheld where this machine cannot keep their readings in memory. */
@@ -106,7 +136,7 @@ async function keepable(plan: NodePlan, host: Host, events: Events): Promise<Nod
 async function livePathOf(plan: NodePlan, host: Host, events: Events): Promise<string | null> {
   const { live } = plan.storage;
   if (live === null) return null;
-  await mkdir(live, { recursive: true, mode: 0o700 });
+  await makeFolder(live, "storage.live");
   if ((await host.folder(live))?.on === "memory") return join(live, "live.db");
   events.emit({ type: "LiveStoreOnDisk", path: live });
   return null;
