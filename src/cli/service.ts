@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { type ControlServer, serveControl } from "../adapters/control-socket.ts";
+import { askControl, type ControlServer, serveControl } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
 import { createGpioBus } from "../adapters/gpio/gpio-bus.ts";
 import { createHost } from "../adapters/host.ts";
@@ -47,6 +47,7 @@ export interface Service {
 export async function startService(options: ServiceOptions): Promise<Service> {
   const brokerSettings = brokerOptions(options.plan);
   await assertReadable(brokerSettings);
+  await assertAlone(options.plan);
   const clock = createSystemClock({ bootId: process.env.STOEP_BOOT_ID });
   const crypto = createSystemCrypto();
   const host = createHost();
@@ -104,22 +105,34 @@ async function openControl(plan: NodePlan, node: Node): Promise<ControlServer | 
   }
 }
 
-/** A folder that the node needs cannot be made. */
-class FolderError extends Error {
+/** Why the node cannot be started here and now, and what the operator can do. */
+class StartError extends Error {
   readonly remedy: string;
 
-  constructor(path: string, key: string, cause: unknown) {
-    super(`cannot make ${path} (${(cause as NodeJS.ErrnoException).code})`, { cause });
-    this.name = "FolderError";
-    this.remedy = `check ${key} in the node file, and that the user of the service may write there`;
+  constructor(message: string, remedy: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "StartError";
+    this.remedy = remedy;
   }
+}
+
+/** Two nodes on the same stores would give one number to two summaries. */
+async function assertAlone(plan: NodePlan): Promise<void> {
+  const socket = controlPath(plan.storage.live);
+  if (socket === null) return;
+  const isRunning = await askControl(socket, "/status").then(
+    () => true,
+    () => false,
+  );
+  if (isRunning) throw new StartError(`a node answers on ${socket} already`, "stop it first: systemctl stop stoep");
 }
 
 async function makeFolder(path: string, key: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new FolderError(path, key, cause);
+    const remedy = `check ${key} in the node file, and that the user of the service may write there`;
+    throw new StartError(`cannot make ${path} (${(cause as NodeJS.ErrnoException).code})`, remedy, { cause });
   }
 }
 
