@@ -137,7 +137,7 @@ export class NodeProcess {
   }
 }
 
-/** A node file in JavaScript. What is left out is made by `NodeSite`; `{ live: "disk" }` in storage is a folder that is no tmpfs. */
+/** A node file in JavaScript. What is left out is made by `NodeSite`. */
 export interface SiteConfig {
   readonly broker: { readonly url: string; readonly [key: string]: unknown };
   readonly sensors: Readonly<Record<string, object>>;
@@ -157,6 +157,7 @@ export class NodeSite {
   /** In memory, where there is a tmpfs. */
   readonly live = mkdtempSync(join(existsSync(TMPFS) ? TMPFS : tmpdir(), "stoep-live-"));
   readonly #processes: NodeProcess[] = [];
+  #hasSocket = true;
 
   constructor(config: SiteConfig) {
     mkdirSync(this.storage);
@@ -176,6 +177,7 @@ export class NodeSite {
       broker: { prefix: PREFIX, ...broker },
       storage: { directory: this.storage, live: this.live, ...(storage as object | undefined) },
     };
+    this.#hasSocket = whole.storage.live === this.live;
     writeFileSync(this.file, stringify(whole));
   }
 
@@ -186,11 +188,28 @@ export class NodeSite {
     return process;
   }
 
-  /** Starts the node and waits until it says that it is ready. */
+  /** Starts the node and waits until it says that it is ready, and answers. */
   async runUntilReady(environment?: Environment): Promise<NodeProcess> {
     const process = this.run(environment);
     await process.event("NodeReady");
+    if (this.#hasSocket) await this.#answers();
     return process;
+  }
+
+  /** The socket is opened last; one that an earlier life left behind refuses. */
+  async #answers(): Promise<void> {
+    const untilMs = performance.now() + WAIT_MS;
+    while (performance.now() < untilMs) {
+      if (
+        await this.status().then(
+          () => true,
+          () => false,
+        )
+      )
+        return;
+      await wait(POLL_MS);
+    }
+    throw new Error("the node does not answer on its socket");
   }
 
   /** What `stoep status --json` prints, without a process for it. */

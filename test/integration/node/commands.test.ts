@@ -1,5 +1,6 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { LocalStatus } from "../../../src/runtime/status.ts";
 import { openLab } from "../../support/lab.ts";
@@ -42,6 +43,18 @@ describe("stoep run", () => {
       expect(code).toBe(69);
       expect(stderr).toContain(`What to do: check storage.${key}`);
     }
+  });
+
+  it("ends with 69 beside a node that runs already, and leaves that one alone", async () => {
+    const lab = openLab();
+    const site = lab.site({ broker: { url: "mqtt://127.0.0.1:1" }, sensors });
+    const first = await site.runUntilReady();
+    const { code, stderr } = await stoep(["run", site.file]);
+    expect(code).toBe(69);
+    expect(stderr).toContain("What to do: stop it first");
+    expect((await site.status()).status.state).toBe("online");
+    expect((await first.stop()).code).toBe(0);
+    expect((await site.runUntilReady()).events("NodeStarting")[0]?.run, "the second one did not touch the store").toBe(2);
   });
 
   it("ends with 69 and a remedy when nobody could ask it how it is", async () => {
@@ -90,6 +103,11 @@ describe("stoep status", () => {
     const site = lab.site({ broker: { url: "mqtt://127.0.0.1:1" }, sensors: { ...sensors, broken } });
     const node = await site.runUntilReady();
     await node.event("SensorClosed");
+    const awayMs = Date.parse(String((await node.event("BrokerDisconnected")).time));
+    await wait(2_500);
+    const { problems } = (await site.status()).status;
+    for (const { since } of problems)
+      expect(Date.parse(since ?? ""), "since it began, not since somebody asked").toBeLessThan(awayMs + 2_000);
     const check = await stoep(["status", site.file, "--check"]);
     expect(check.code).toBe(1);
     expect(check.stdout).toMatch(/health +degraded/);
