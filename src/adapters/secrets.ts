@@ -47,6 +47,11 @@ export function fetchSecret(reference: Reference, env: Readonly<Record<string, s
   return readText(join(directory, reference.credential));
 }
 
+/** The same for what is no secret, such as a certificate: whoever else may read its file does not matter. */
+export function fetchPublic(reference: Reference, env: Readonly<Record<string, string | undefined>>): string {
+  return typeof reference === "object" && "file" in reference ? readText(reference.file) : fetchSecret(reference, env);
+}
+
 function readText(path: string): string {
   try {
     return readFileSync(path, "utf8").replace(/\r?\n$/, "");

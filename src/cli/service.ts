@@ -1,13 +1,11 @@
-import { readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { serveControl } from "../adapters/control-socket.ts";
+import { type ControlServer, serveControl } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
 import { createGpioBus } from "../adapters/gpio/gpio-bus.ts";
 import { createHost } from "../adapters/host.ts";
-import { createMqttBroker, type TextProvider } from "../adapters/mqtt/mqtt-broker.ts";
+import { createMqttBroker } from "../adapters/mqtt/mqtt-broker.ts";
 import { createReplayBus, readCaptureFile } from "../adapters/replay-bus.ts";
-import { fetchSecret } from "../adapters/secrets.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
 import { lockDirectory } from "../adapters/sqlite/directory-lock.ts";
@@ -16,7 +14,7 @@ import { openOutbox } from "../adapters/sqlite/outbox.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
-import type { NodePlan, StringRef } from "../config/plan.ts";
+import type { NodePlan } from "../config/plan.ts";
 import { parseGolden } from "../driver-api/golden.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
@@ -24,6 +22,7 @@ import type { Host } from "../ports/host.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblem, withoutPeople } from "../runtime/people.ts";
+import { assertReadable, brokerOptions } from "./broker-options.ts";
 import { controlPath } from "./node-file.ts";
 import { softwareVersion } from "./version.ts";
 
@@ -32,7 +31,7 @@ const LIVE_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface ServiceOptions {
   readonly plan: NodePlan;
-  /** The config file: captures are found relative to it. */
+  /** The config file: relative paths start at its folder. */
   readonly file: string;
   readonly rev: string;
   events(clock: Clock): Events;
@@ -46,49 +45,42 @@ export interface Service {
   stop(why: string): Promise<StopReport>;
 }
 
-/** Composes the real world and starts the node in it. Rejects when a store cannot be opened or a secret is missing. */
+/**
+ * Composes the real world and starts the node in it. Rejects when another node has the same folders, a store cannot be opened or a
+ * secret is missing.
+ */
 export async function startService(options: ServiceOptions): Promise<Service> {
+  const base = dirname(resolve(options.file));
+  const settings = brokerOptions(options.plan, base);
+  await assertReadable(settings);
   const clock = createSystemClock({ bootId: process.env.STOEP_BOOT_ID });
-  const crypto = createSystemCrypto();
   const host = createHost();
   const events = options.events(clock);
   const manager = await createServiceManager(process.env, process.pid);
-  const base = dirname(resolve(options.file));
   const standing = new Set<string>();
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
-  await mkdir(plan.storage.directory, { recursive: true, mode: 0o700 });
+  await makeFolder(plan.storage.directory, "storage.directory");
   const lock = lockDirectory(plan.storage.directory);
-  const outbox = await openOutbox({ directory: plan.storage.directory, randomBytes: (count) => crypto.randomBytes(count) });
-  const livePath = await livePathOf(plan, host, events, standing);
-  const live = openLiveStore({ path: livePath, instance: outbox.instance, bootId: clock.bootId, bytesMax: LIVE_BYTES_MAX });
-  if (live.discarded !== null) events.emit({ type: "LiveStoreDiscarded", because: live.discarded });
   const world = {
+    ...(await openStores(plan, clock, host, events, standing)),
     clock,
-    crypto,
     events,
-    live,
-    outbox,
     scheduler: cronScheduler,
     serial: createSerialBus({ clock }),
     gpio: createGpioBus({ clock, path: process.env.PATH ?? "/usr/bin:/bin" }),
     replay: createReplayBus({ clock, readText: (path) => readCaptureFile(resolve(base, path)), parseCapture: parseGolden }),
-    broker: createMqttBroker(brokerOptions(plan, base)),
+    broker: createMqttBroker(settings),
     residentBytes: () => host.residentBytes(),
   };
+  const bootId = clock.bootId.slice(0, 8);
   const node = await Node.start(plan, world, {
-    identity: {
-      version: softwareVersion(),
-      configRev: options.rev,
-      bootId: clock.bootId.slice(0, 8),
-      outboxHours: estimate(plan).outboxHours,
-    },
+    identity: { version: softwareVersion(), configRev: options.rev, bootId, outboxHours: estimate(plan).outboxHours },
     standing,
     heartbeat: () => manager.watchdog(),
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
-  const socket = controlPath(plan.storage.live);
-  const control = socket === null ? null : await serveControl(socket, { "/status": () => node.status() });
+  const control = await openControl(plan, node);
   manager.ready();
   return {
     node,
@@ -101,6 +93,47 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       return report;
     },
   };
+}
+
+async function openStores(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<string>) {
+  const crypto = createSystemCrypto();
+  const outbox = await openOutbox({ directory: plan.storage.directory, randomBytes: (count) => crypto.randomBytes(count) });
+  const path = await livePathOf(plan, host, events, standing);
+  const live = openLiveStore({ path, instance: outbox.instance, bootId: clock.bootId, bytesMax: LIVE_BYTES_MAX });
+  if (live.discarded !== null) events.emit({ type: "LiveStoreDiscarded", because: live.discarded });
+  return { crypto, outbox, live };
+}
+
+async function openControl(plan: NodePlan, node: Node): Promise<ControlServer | null> {
+  const socket = controlPath(plan.storage.live);
+  if (socket === null) return null;
+  try {
+    return await serveControl(socket, { "/status": () => node.status() });
+  } catch (error) {
+    // A node that nobody can ask must not go on unseen.
+    await node.stop("no control socket");
+    throw error;
+  }
+}
+
+/** Why the node cannot be started here and now, and what the operator can do. */
+class StartError extends Error {
+  readonly remedy: string;
+
+  constructor(message: string, remedy: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "StartError";
+    this.remedy = remedy;
+  }
+}
+
+async function makeFolder(path: string, key: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const remedy = `check ${key} in the node file, and that the user of the service may write there`;
+    throw new StartError(`cannot make ${path} (${(cause as NodeJS.ErrnoException).code})`, remedy, { cause });
+  }
 }
 
 /** Streams of people are withheld where this machine cannot keep their readings in memory. */
@@ -117,7 +150,7 @@ async function keepable(plan: NodePlan, host: Host, events: Events, standing: Se
 async function livePathOf(plan: NodePlan, host: Host, events: Events, standing: Set<string>): Promise<string | null> {
   const { live } = plan.storage;
   if (live === null) return null;
-  await mkdir(live, { recursive: true, mode: 0o700 });
+  await makeFolder(live, "storage.live");
   if ((await host.folder(live))?.on === "memory") return join(live, "live.db");
   events.emit({ type: "LiveStoreOnDisk", path: live });
   standing.add("LIVE_NOT_TMPFS");
@@ -128,30 +161,4 @@ async function livePathOf(plan: NodePlan, host: Host, events: Events, standing: 
 function withPaths(plan: NodePlan, base: string): NodePlan {
   const { directory, live, ...rest } = plan.storage;
   return { ...plan, storage: { ...rest, directory: resolve(base, directory), live: live === null ? null : resolve(base, live) } };
-}
-
-function brokerOptions({ node, broker }: NodePlan, base: string): Parameters<typeof createMqttBroker>[0] {
-  const { url, protocol, keepAliveMs, username, password, tls } = broker;
-  const fetch = (reference: StringRef): TextProvider => {
-    const whole = typeof reference !== "string" && "file" in reference ? { file: resolve(base, reference.file) } : reference;
-    return async () => fetchSecret(whole, process.env);
-  };
-  // A certificate is public: who else can read its file does not matter.
-  const pem = (reference: StringRef): TextProvider =>
-    typeof reference !== "string" && "file" in reference
-      ? async () => readFileSync(resolve(base, reference.file), "utf8")
-      : fetch(reference);
-  return {
-    url,
-    protocol,
-    clientId: node.id,
-    keepAliveMs,
-    ...(username === null ? {} : { username: fetch(username) }),
-    ...(password === null ? {} : { password: fetch(password) }),
-    tls: {
-      ...(tls.ca === null ? {} : { ca: pem(tls.ca) }),
-      ...(tls.cert === null ? {} : { cert: pem(tls.cert) }),
-      ...(tls.key === null ? {} : { key: fetch(tls.key) }),
-    },
-  };
 }

@@ -236,8 +236,9 @@ export class Node {
   #tellStatus(): void {
     const nowMs = this.#world.clock.monotonicMs();
     const { isUp, conn } = this.#publisher.report;
-    if (!isUp) return;
+    // Also while nobody listens: it is how the desk learns since when a problem has been there.
     const fingerprint = this.#status.fingerprint();
+    if (!isUp) return;
     if (fingerprint === this.#statusSaid && nowMs - this.#statusSaidMs < STATUS_EVERY_S * 1_000) return;
     this.#statusSaid = fingerprint;
     this.#statusSaidMs = nowMs;

@@ -1,3 +1,4 @@
+import { onTestFinished } from "vitest";
 import { FakeBroker, type FakeBrokerScript } from "./fake-broker.ts";
 import { type Mosquitto, type MosquittoOptions, startMosquitto } from "./mosquitto.ts";
 import { NodeSite, type SiteConfig } from "./node-process.ts";
@@ -43,8 +44,8 @@ export class Lab {
   }
 }
 
-/** A lab that is cleared away when the test is over: `openLab(onTestFinished)`, with what vitest hands to the test. */
-export function openLab(onTestFinished: (cleanup: () => Promise<void>) => void): Lab {
+/** A lab for one test, cleared away when it is over. */
+export function openLab(): Lab {
   const lab = new Lab();
   onTestFinished(() => lab.close());
   return lab;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { stringify } from "yaml";
+import { askControl } from "../../src/adapters/control-socket.ts";
 import type { LocalStatus } from "../../src/runtime/status.ts";
 
 const MAIN = resolve(import.meta.dirname, "../../dist/src/cli/main.js");
@@ -12,6 +13,7 @@ const NODE_FLAGS = ["--max-semi-space-size=1"];
 /** For a start or an event on a machine that has a lot else to do. */
 const WAIT_MS = 20_000;
 const POLL_MS = 5;
+const STATUS_POLL_MS = 50;
 /** How much of a log a failure shows. */
 const LOG_TAIL = 20;
 /** A tmpfs on every Linux. */
@@ -135,7 +137,7 @@ export class NodeProcess {
   }
 }
 
-/** A node file in JavaScript. What is left out is made by `NodeSite`; `{ live: "disk" }` in storage is a folder that is no tmpfs. */
+/** A node file in JavaScript. What is left out is made by `NodeSite`. */
 export interface SiteConfig {
   readonly broker: { readonly url: string; readonly [key: string]: unknown };
   readonly sensors: Readonly<Record<string, object>>;
@@ -155,6 +157,7 @@ export class NodeSite {
   /** In memory, where there is a tmpfs. */
   readonly live = mkdtempSync(join(existsSync(TMPFS) ? TMPFS : tmpdir(), "stoep-live-"));
   readonly #processes: NodeProcess[] = [];
+  #hasSocket = true;
 
   constructor(config: SiteConfig) {
     mkdirSync(this.storage);
@@ -174,6 +177,7 @@ export class NodeSite {
       broker: { prefix: PREFIX, ...broker },
       storage: { directory: this.storage, live: this.live, ...(storage as object | undefined) },
     };
+    this.#hasSocket = whole.storage.live === this.live;
     writeFileSync(this.file, stringify(whole));
   }
 
@@ -184,18 +188,33 @@ export class NodeSite {
     return process;
   }
 
-  /** Starts the node and waits until it says that it is ready. */
+  /** Starts the node and waits until it says that it is ready, and answers. */
   async runUntilReady(environment?: Environment): Promise<NodeProcess> {
     const process = this.run(environment);
     await process.event("NodeReady");
+    if (this.#hasSocket) await this.#answers();
     return process;
   }
 
-  /** `stoep status --json`. */
+  /** The socket is opened last; one that an earlier life left behind refuses. */
+  async #answers(): Promise<void> {
+    const untilMs = performance.now() + WAIT_MS;
+    while (performance.now() < untilMs) {
+      if (
+        await this.status().then(
+          () => true,
+          () => false,
+        )
+      )
+        return;
+      await wait(POLL_MS);
+    }
+    throw new Error("the node does not answer on its socket");
+  }
+
+  /** What `stoep status --json` prints, without a process for it. */
   async status(): Promise<LocalStatus> {
-    const { code, stdout, stderr } = await stoep(["status", this.file, "--json"]);
-    if (code !== 0) throw new Error(`stoep status ended with ${code}: ${stderr}`);
-    return JSON.parse(stdout) as LocalStatus;
+    return (await askControl(join(this.live, "stoep.sock"), "/status")) as LocalStatus;
   }
 
   /** Asks for the status until it is as wanted. */
@@ -205,6 +224,7 @@ export class NodeSite {
       const status = await this.status();
       if (isWanted(status)) return status;
       if (performance.now() > untilMs) throw new Error(`the status is not as wanted: ${JSON.stringify(status)}`);
+      await wait(STATUS_POLL_MS);
     }
   }
 

@@ -50,7 +50,7 @@ function plainBytes(seeded: Seeded, count: number): Uint8Array {
  * since the next frame may begin inside it; the rest up to the next head is noise.
  */
 export function randomNuisance(seeded: Seeded): Nuisance {
-  const kind = seeded.pick(["garbage", "bad checksum", "torn", "false head"]);
+  const kind = seeded.pick<"garbage" | "bad checksum" | "torn" | "false head">(["garbage", "bad checksum", "torn", "false head"]);
   switch (kind) {
     case "garbage": {
       const bytes = plainBytes(seeded, 1 + seeded.below(40));

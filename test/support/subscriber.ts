@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { connect, type IClientOptions, type IPublishPacket, type MqttClient } from "mqtt";
 
 const WAIT_MS = 5_000;
@@ -32,8 +31,11 @@ export class Subscriber {
     const client = connect(url, { protocolVersion: 5, reconnectPeriod: 0, ...options });
     // It listens before it is connected: a session that was kept hands out at once what waited in it.
     const subscriber = new Subscriber(client);
-    await once(client, "connect");
     client.on("error", () => {});
+    await new Promise<void>((resolve, reject) => {
+      client.once("connect", () => resolve());
+      client.once("close", () => reject(new Error(`no connection to ${url}`)));
+    });
     // Retain as published: otherwise the flag only tells old messages from new ones.
     await client.subscribeAsync(topic, { qos: 1, rap: true });
     return subscriber;

@@ -25,7 +25,7 @@ interface Told {
 const nothing = (): Told => ({ readings: [], bytes: 0, discarded: { noise: 0, checksum: 0, length: 0 } });
 
 /** Readings by chance at uneven distances, for so long. */
-async function tell(pty: PtyPair, seeded: Seeded, say: (reading: Dust, told: Told) => Promise<void>): Promise<Told> {
+async function tell(seeded: Seeded, say: (reading: Dust, told: Told) => Promise<void>): Promise<Told> {
   const told = nothing();
   const untilMs = performance.now() + FEED_MS;
   while (performance.now() < untilMs) {
@@ -38,7 +38,7 @@ async function tell(pty: PtyPair, seeded: Seeded, say: (reading: Dust, told: Tol
 }
 
 function tellCleanly(pty: PtyPair, seeded: Seeded): Promise<Told> {
-  return tell(pty, seeded, async (reading, told) => {
+  return tell(seeded, async (reading, told) => {
     told.bytes += FRAME_BYTES;
     await pty.feed(sds011Frame(reading));
   });
@@ -46,7 +46,7 @@ function tellCleanly(pty: PtyPair, seeded: Seeded): Promise<Told> {
 
 /** The same with split writes, torn frames, garbage and wrong checksums in between. */
 function tellBadly(pty: PtyPair, seeded: Seeded): Promise<Told> {
-  return tell(pty, seeded, async (reading, told) => {
+  return tell(seeded, async (reading, told) => {
     if (seeded.below(2) === 0) {
       const { bytes, discarded } = randomNuisance(seeded);
       told.bytes += bytes.length;
@@ -82,7 +82,8 @@ describe("a node on pseudo terminals, with a real broker and an independent subs
       const wanted = 2 * (clean.readings.length + noisy.readings.length);
       const isAllIn = ({ sensors }: LocalStatus): boolean =>
         sensors.clean?.counters?.bytes === clean.bytes && sensors.noisy?.counters?.bytes === noisy.bytes;
-      status = await site.statusWhen(isAllIn);
+      await site.statusWhen(isAllIn);
+      status = JSON.parse((await stoep(["status", site.file, "--json"])).stdout) as LocalStatus;
       asText = (await stoep(["status", site.file])).stdout;
       await subscriber.waitFor((all) => samplesIn(summariesOf(all)) >= wanted, CLOSE_MS).catch(() => {}); // what is missing is told below
       await node.stop();

@@ -8,8 +8,8 @@ const KILLS_EACH = 10;
 
 it(`${NODES * KILLS_EACH} times kill -9 at random moments: every window once, a flush lost at most, and the loss shows`, {
   timeout: 150_000,
-}, async ({ onTestFinished }) => {
-  const lab = openLab(onTestFinished);
+}, async () => {
+  const lab = openLab();
   const seed = announcedSeed("kill -9");
   const broker = await lab.mosquitto();
   const subscriber = await lab.subscriber(broker.url);

@@ -56,10 +56,10 @@ async function allSamples(subscriber: Subscriber, stream: string, count: number)
   return summariesOf(subscriber.messages, stream);
 }
 
-it("goes on with a sensor that was pulled and put back, shows the gap, and leaves the sensor beside it alone", { timeout: 90_000 }, async ({
-  onTestFinished,
-}) => {
-  const lab = openLab(onTestFinished);
+it("goes on with a sensor that was pulled and put back, shows the gap, and leaves the sensor beside it alone", {
+  timeout: 90_000,
+}, async () => {
+  const lab = openLab();
   const seed = announcedSeed("unplugged");
   const [broker, pulled, steady] = await Promise.all([lab.mosquitto(), lab.pty(), lab.pty()]);
   const subscriber = await lab.subscriber(broker.url);

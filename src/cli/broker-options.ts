@@ -1,0 +1,39 @@
+import { resolve } from "node:path";
+import type { MqttBrokerOptions, TextProvider } from "../adapters/mqtt/mqtt-broker.ts";
+import { fetchPublic, fetchSecret } from "../adapters/secrets.ts";
+import type { NodePlan, StringRef } from "../config/plan.ts";
+
+/** How the broker is reached. Secrets and certificates are read at each connect; relative paths start at `base`. */
+export function brokerOptions({ node, broker }: NodePlan, base: string): MqttBrokerOptions {
+  const { url, protocol, keepAliveMs, username, password, tls } = broker;
+  const secret =
+    (reference: StringRef): TextProvider =>
+    async () =>
+      fetchSecret(whole(reference, base), process.env);
+  const certificate =
+    (reference: StringRef): TextProvider =>
+    async () =>
+      fetchPublic(whole(reference, base), process.env);
+  return {
+    url,
+    protocol,
+    clientId: node.id,
+    keepAliveMs,
+    ...(username === null ? {} : { username: secret(username) }),
+    ...(password === null ? {} : { password: secret(password) }),
+    tls: {
+      ...(tls.ca === null ? {} : { ca: certificate(tls.ca) }),
+      ...(tls.cert === null ? {} : { cert: certificate(tls.cert) }),
+      ...(tls.key === null ? {} : { key: secret(tls.key) }),
+    },
+  };
+}
+
+/** What is missing at the start is a mistake of the operator, and is said at once. What goes missing later is an outage. */
+export async function assertReadable({ username, password, tls }: MqttBrokerOptions): Promise<void> {
+  for (const provider of [username, password, tls?.ca, tls?.cert, tls?.key]) await provider?.();
+}
+
+function whole(reference: StringRef, base: string): StringRef {
+  return typeof reference !== "string" && "file" in reference ? { file: resolve(base, reference.file) } : reference;
+}
