@@ -33,6 +33,8 @@ export interface OutboxOptions {
 export const DAMAGED = "damaged";
 
 const INSTANCE_BYTES = 4;
+/** As many as a publisher asks for at a time: more would only take memory. */
+const FRESH_ROWS_MAX = 100;
 
 /**
  * Opens the node store. A damaged one is moved aside and a fresh one made: sensing must not stop. Throws `StoreError` for a store
@@ -98,6 +100,8 @@ class SqliteOutbox implements Outbox {
   readonly #file: OutboxFile;
   #session: Session;
   #counters: Counters;
+  /** The last rows that were committed: a publisher that keeps up need not have them read back. Without gaps, to the end. */
+  #fresh: readonly OutboxRow[] = [];
   /** `failed`: a write may or may not be on the card, so nothing is written until everything was read again. */
   #state: "open" | "failed" | "closed" = "open";
 
@@ -125,6 +129,7 @@ class SqliteOutbox implements Outbox {
   }
 
   async commit(batch: CloseBatch): Promise<void> {
+    const first = this.#counters.lastPosition + 1;
     this.#write((sql, counters) => {
       let { lastPosition, lastSeq, endBytes } = counters;
       for (const row of batch.rows) {
@@ -137,6 +142,8 @@ class SqliteOutbox implements Outbox {
       for (const [key, value] of batch.facts) sql.setFact.run(key, value);
       return { ...counters, lastPosition, lastSeq, endBytes };
     });
+    const rows = batch.rows.map(({ seq, message }, index): OutboxRow => ({ position: first + index, seq, message }));
+    this.#fresh = [...this.#fresh, ...rows].slice(-FRESH_ROWS_MAX);
   }
 
   async read(afterPosition: number, rowsMax: number): Promise<readonly OutboxRow[]> {
@@ -144,6 +151,8 @@ class SqliteOutbox implements Outbox {
     let cursor = Math.max(afterPosition, this.#counters.settled.position);
     while (cursor < this.#counters.lastPosition) {
       const from = cursor;
+      const oldest = this.#fresh[0]?.position ?? Number.POSITIVE_INFINITY;
+      if (from + 1 >= oldest) return this.#fresh.slice(from + 1 - oldest, from + 1 - oldest + rowsMax);
       const stored = this.#guard(({ sql }) => sql.rowsAfter.all(from, rowsMax));
       const intact = stored.map(restoredRow).filter((row) => row !== null);
       const end = stored.length < rowsMax ? this.#counters.lastPosition : (stored.at(-1)?.position ?? from);
@@ -200,6 +209,7 @@ class SqliteOutbox implements Outbox {
   async reopen(): Promise<void> {
     assert(this.#state !== "closed", "a closed outbox stays closed");
     this.#state = "failed";
+    this.#fresh = [];
     try {
       if (this.#file.path !== IN_MEMORY) this.#session = this.#reconnect();
       assertSound(this.#session.db);
