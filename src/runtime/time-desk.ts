@@ -20,6 +20,8 @@ export class TimeDesk {
   #keeping: TimeKeeping = UNTRUSTED;
   #trust: "synced" | "rtc" | "gps" | null = null;
   #askedAtMs = Number.NEGATIVE_INFINITY;
+  /** Until the answer comes, an old one is not used: the wall clock may have been stepped since. */
+  #isAsking = false;
   #saidUntrusted = false;
 
   constructor(clock: Clock, events: Events, source: TimeSource, onAnchor: AnchorListener) {
@@ -44,17 +46,27 @@ export class TimeDesk {
     return this.now() ?? epochMs(this.#clock.wallMs());
   }
 
-  /** Looks at the clocks. Called at least once a second; never waits for whoever is asked about the wall clock. */
+  /**
+   * Looks at the clocks. Called at least once a second; never waits for whoever is asked about the wall clock: the answer counts
+   * from the next call on, so that time only changes within a call.
+   */
   tick(): void {
     const nowMs = this.#clock.monotonicMs();
-    if (this.#source === "system" && nowMs - this.#askedAtMs >= ASK_EVERY_MS) {
+    if (this.#source === "operator") return this.#look();
+    if (nowMs - this.#askedAtMs >= ASK_EVERY_MS) {
       this.#askedAtMs = nowMs;
+      this.#isAsking = true;
       void this.#clock.wallTrust().then((trust) => {
         this.#trust = trust;
+        this.#isAsking = false;
       });
-    }
+    } else if (!this.#isAsking) this.#look();
+  }
+
+  #look(): void {
     const before = this.#keeping;
-    this.#keeping = keepTime(before, this.#source, { monoMs: nowMs, wallMs: this.#clock.wallMs(), trust: this.#trust });
+    const sample = { monoMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs(), trust: this.#trust };
+    this.#keeping = keepTime(before, this.#source, sample);
     this.#tell(before, this.#keeping);
   }
 

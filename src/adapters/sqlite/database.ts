@@ -26,7 +26,7 @@ const REMEDIES: Readonly<Record<StoreErrorCode, string>> = {
   STORE_SCHEMA_NEWER: "a later release of Stoep wrote this file: install that release again, or move the file away",
   STORE_SETTING: "put the store on a local file system (ext4, f2fs, tmpfs): network file systems cannot keep a WAL",
   STORE_DAMAGED: "restart the service: at start a damaged store is moved aside and a fresh one is made",
-  STORE_IN_USE: "stop the other one (systemctl stop stoep), or give this one its own storage.directory",
+  STORE_IN_USE: "stop it first (systemctl stop stoep), or give this node its own storage.directory",
 };
 
 /** A store that cannot be used as it is. `remedy` is for the operator. */
