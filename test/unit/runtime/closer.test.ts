@@ -138,6 +138,22 @@ describe("what a window is flagged with", () => {
 });
 
 describe("a wall clock that jumps", () => {
+  it("by less than a minute forward does not close a window that is still being filled", async () => {
+    const bench = dust();
+    bench.open();
+    await sample(bench, 20_000);
+    bench.clock.stepWall(55_000); // it is 10:01:15 now, and the window from 10:00 lasts until its old end
+    await sample(bench, 2 * W);
+    expect(bench.summaries()[0]).toMatchObject({
+      window: { start: "2026-11-23T10:00:00Z" },
+      stats: { samples: 60 },
+      coverage: 1,
+      flags: ["stepped"],
+    });
+    expect(bench.counters.dropped.late).toBe(0);
+    gapFree(bench.summaries());
+  });
+
   it("forward by years publishes what it has, and only so many windows as missing", async () => {
     const bench = dust();
     bench.open();
