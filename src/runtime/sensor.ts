@@ -29,6 +29,8 @@ const LASTING_FAULTS: readonly PortFault[] = ["permission", "settings", "unsuppo
 // An older kernel stamps edges with another clock: a stamp that is not of the last seconds is not used.
 const STAMP_AGE_MS_MAX = 10_000;
 
+const DRIVER_THREW = "driver-threw";
+
 /**
  * One sensor: its port, its driver's session and its timers. The link machine decides when the port is opened and given up; what
  * happens here stays here, whatever a driver does.
@@ -57,7 +59,7 @@ export class Sensor implements SessionSink {
   constructor(world: SensorWorld, plan: SensorPlan) {
     this.plan = plan;
     this.#world = world;
-    this.#session = plan.driver.start(plan.options);
+    this.#session = this.#begin();
     this.#intake = world.ingest.addSensor(plan.channels, plan.streams, this.counters);
     if (plan.port.is === "serial") this.#settings = plan.port.settings;
   }
@@ -76,7 +78,9 @@ export class Sensor implements SessionSink {
   }
 
   start(): void {
-    if (this.plan.enabled) this.#step({ type: "start" });
+    if (!this.plan.enabled) return;
+    if (this.#link.is === "given-up" && this.plan.onStartFailure === "fail") this.#world.onFatal(`${this.plan.id}: ${this.#link.code}`);
+    this.#step({ type: "start" });
   }
 
   /** Called every flush: finds silence. */
@@ -96,6 +100,17 @@ export class Sensor implements SessionSink {
 
   stop(): void {
     this.#step({ type: "stop" });
+  }
+
+  /** A driver that does not even begin is given up, and nobody else hears of it. */
+  #begin(): Session {
+    try {
+      return this.plan.driver.start(this.plan.options);
+    } catch (error) {
+      this.#threw(error);
+      this.#link = { is: "given-up", code: DRIVER_THREW };
+      return { handle: () => {} };
+    }
   }
 
   #step(event: LinkEvent): void {
@@ -222,10 +237,14 @@ export class Sensor implements SessionSink {
     try {
       this.#session.handle(event, this);
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
-      this.#world.events.emit({ type: "DriverThrew", sensor: this.plan.id, detail });
-      if (event.type !== "closed") this.fault("driver-threw", "reopen");
+      this.#threw(error);
+      if (event.type !== "closed") this.fault(DRIVER_THREW, "reopen");
     }
+  }
+
+  #threw(error: unknown): void {
+    const detail = error instanceof Error ? error.message : String(error);
+    this.#world.events.emit({ type: "DriverThrew", sensor: this.plan.id, detail });
   }
 
   // What the session asks for.
