@@ -36,7 +36,8 @@ export interface LocalStatus {
   readonly status: OnlineStatus;
   readonly connection: ConnectionReport;
   readonly outbox: { readonly rows: number; readonly bytes: number; readonly capacityHours: number };
-  readonly live: { readonly bytes: number };
+  /** Null on a node that holds readings of people: the room that they take is their count. */
+  readonly live: { readonly bytes: number | null };
   readonly memory: { readonly residentBytes: number };
   readonly uptimeSeconds: number;
   readonly sensors: Readonly<Record<string, LocalSensor>>;
@@ -105,7 +106,7 @@ export class StatusDesk {
     return JSON.stringify([health, problems.map(({ code, sensor }) => [code, sensor]), sensors, time.state]);
   }
 
-  local(live: { readonly bytes: number }, residentBytes: number, uptimeSeconds: number): LocalStatus {
+  local(liveBytes: number, residentBytes: number, uptimeSeconds: number): LocalStatus {
     const { outbox, plan, sensors } = this.#world;
     const standing = outbox.standing();
     const connection = this.#world.connection();
@@ -113,7 +114,7 @@ export class StatusDesk {
       status: this.online("online", connection.conn),
       connection,
       outbox: { rows: standing.pendingRows, bytes: standing.pendingBytes, capacityHours: capacityHours(plan) },
-      live,
+      live: { bytes: holdsPeople(plan) ? null : liveBytes },
       memory: { residentBytes },
       uptimeSeconds,
       sensors: Object.fromEntries(sensors.map((sensor) => [sensor.plan.id, localSensor(sensor)])),
@@ -156,6 +157,11 @@ function localSensor(sensor: Sensor): LocalSensor {
   const isOfPeople = plan.channels.some(({ sensitivity }) => sensitivity !== "environmental");
   return { state, trouble, driver: plan.driver.name, balanced: counters.balanced, counters: isOfPeople ? null : counters };
 }
+
+const holdsPeople = (plan: NodePlan): boolean =>
+  plan.sensors.some(({ streams }) =>
+    streams.some(({ sensitivity, policy }) => sensitivity !== "environmental" && policy.is !== "withheld"),
+  );
 
 /** How many hours of summaries the outbox takes before the oldest go. */
 function capacityHours(plan: NodePlan): number {
