@@ -6,7 +6,9 @@ import { until } from "../support/until.ts";
 
 const WINDOW_MS = 10_000;
 
-it("P3: a summary is published byte for byte as it was made, over kill -9, until the broker has it, and then no more", { timeout: 60_000 }, async () => {
+it("P3: a summary is published byte for byte as it was made, over kill -9, until the broker has it, and then no more", {
+  timeout: 60_000,
+}, async () => {
   const lab = openLab();
   let acknowledges = false;
   const broker = await lab.fakeBroker({
@@ -44,5 +46,10 @@ it("P3: a summary is published byte for byte as it was made, over kill -9, until
   const fourth = await site.runUntilReady();
   await fourth.event("BrokerConnected");
   await wait(1_000);
-  expect(published().slice(count).filter((text) => made.includes(text)), "what the broker has is not sent again").toEqual([]);
+  expect(
+    published()
+      .slice(count)
+      .filter((text) => made.includes(text)),
+    "what the broker has is not sent again",
+  ).toEqual([]);
 });

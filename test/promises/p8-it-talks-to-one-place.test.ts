@@ -49,7 +49,8 @@ function listeningPaths(pid: number): readonly string[] {
   });
 }
 
-const tableOf = (pid: number, name: string): readonly string[] => readFileSync(`/proc/${pid}/net/${name}`, "utf8").trim().split("\n").slice(1);
+const tableOf = (pid: number, name: string): readonly string[] =>
+  readFileSync(`/proc/${pid}/net/${name}`, "utf8").trim().split("\n").slice(1);
 
 const sensors = { air: { driver: "simulator", options: { channels: { pm25: { quantity: "pm25", max: 30 } } } } };
 

@@ -45,7 +45,9 @@ function summariesAfterMeta(messages: readonly Received[], rev: string): number 
   return summariesAt.length;
 }
 
-it("explains itself by retained metas, and says by a retained status whether it is online, lost or offline", { timeout: 60_000 }, async () => {
+it("explains itself by retained metas, and says by a retained status whether it is online, lost or offline", {
+  timeout: 60_000,
+}, async () => {
   const lab = openLab();
   const broker = await lab.mosquitto();
   const subscriber = await lab.subscriber(broker.url);
@@ -74,7 +76,10 @@ it("explains itself by retained metas, and says by a retained status whether it 
   expect(online).toMatchObject({ version: expect.any(String), time: { state: "operator" }, sensors: { air: "ok" } });
   expect(online?.instance).toBe(summariesOf(subscriber.messages)[0]?.instance);
   const leftOver = [...subscriber.messages].filter(({ retain }) => !retain);
-  expect(leftOver.every((message) => message.topic.endsWith("/summary")), "only summaries are not retained").toBe(true);
+  expect(
+    leftOver.every((message) => message.topic.endsWith("/summary")),
+    "only summaries are not retained",
+  ).toBe(true);
   expect(subscriber.messages.filter((message) => message.topic.endsWith("/summary")).every(({ retain }) => !retain)).toBe(true);
   expect(at(subscriber.messages, STATUS)[0]?.properties).toMatchObject({ contentType: "application/json", messageExpiryInterval: 900 });
 
