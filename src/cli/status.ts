@@ -51,7 +51,7 @@ function text({ status: node, connection, outbox, live, memory, uptimeSeconds, s
       "outbox",
       `${outbox.rows} waiting (${kilobytes(outbox.bytes)}), room for about ${outbox.capacityHours} h, last seq ${node.outbox.lastSeq}`,
     ],
-    ["memory", `${kilobytes(memory.residentBytes)} resident${live.bytes === null ? "" : `, ${kilobytes(live.bytes)} live store`}`],
+    ["memory", `${kilobytes(memory.residentBytes)} resident, ${kilobytes(live.bytes)} live store`],
   ];
   const problems = node.problems.map(({ code, sensor, since }): [string, string] => [
     sensor ?? "node",

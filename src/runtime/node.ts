@@ -108,7 +108,7 @@ export class Node {
   /** For `stoep status`. */
   status(): LocalStatus {
     const uptimeSeconds = Math.floor((this.#world.clock.monotonicMs() - this.#startedMs) / 1_000);
-    return this.#status.local(this.#world.live.bytes(), this.#world.residentBytes(), uptimeSeconds);
+    return this.#status.local({ bytes: this.#world.live.bytes() }, this.#world.residentBytes(), uptimeSeconds);
   }
 
   /** Topic filter that everything of this node matches. */

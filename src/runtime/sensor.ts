@@ -24,7 +24,7 @@ export interface SensorWorld {
 }
 
 // These do not pass by waiting: they are tried again slowly, in case somebody mends them.
-const LASTING_FAULTS: readonly PortFault[] = ["permission", "settings", "unsupported"];
+const LASTING_FAULTS: readonly PortFault[] = ["permission", "settings", "unsupported", "ended"];
 
 // An older kernel stamps edges with another clock: a stamp that is not of the last seconds is not used.
 const STAMP_AGE_MS_MAX = 10_000;
@@ -211,7 +211,6 @@ export class Sensor implements SessionSink {
         const { code, detail, remedy } = event;
         if (this.#link.is === "open" || !this.#isRepeated(code))
           this.#world.events.emit({ type: "SensorClosed", sensor: this.plan.id, code, detail, remedy });
-        if (code === "ended") return this.#step({ type: "ended", code });
         return this.#step({ type: "closed", code, lasting: LASTING_FAULTS.includes(code) });
       }
     }

@@ -36,8 +36,7 @@ export interface LocalStatus {
   readonly status: OnlineStatus;
   readonly connection: ConnectionReport;
   readonly outbox: { readonly rows: number; readonly bytes: number; readonly capacityHours: number };
-  /** Null on a node that holds readings of people: the room that they take is their count. */
-  readonly live: { readonly bytes: number | null };
+  readonly live: { readonly bytes: number };
   readonly memory: { readonly residentBytes: number };
   readonly uptimeSeconds: number;
   readonly sensors: Readonly<Record<string, LocalSensor>>;
@@ -106,7 +105,7 @@ export class StatusDesk {
     return JSON.stringify([health, problems.map(({ code, sensor }) => [code, sensor]), sensors, time.state]);
   }
 
-  local(liveBytes: number, residentBytes: number, uptimeSeconds: number): LocalStatus {
+  local(live: { readonly bytes: number }, residentBytes: number, uptimeSeconds: number): LocalStatus {
     const { outbox, plan, sensors } = this.#world;
     const standing = outbox.standing();
     const connection = this.#world.connection();
@@ -114,7 +113,7 @@ export class StatusDesk {
       status: this.online("online", connection.conn),
       connection,
       outbox: { rows: standing.pendingRows, bytes: standing.pendingBytes, capacityHours: capacityHours(plan) },
-      live: { bytes: holdsPeople(plan) ? null : liveBytes },
+      live,
       memory: { residentBytes },
       uptimeSeconds,
       sensors: Object.fromEntries(sensors.map((sensor) => [sensor.plan.id, localSensor(sensor)])),
@@ -157,11 +156,6 @@ function localSensor(sensor: Sensor): LocalSensor {
   const isOfPeople = plan.channels.some(({ sensitivity }) => sensitivity !== "environmental");
   return { state, trouble, driver: plan.driver.name, balanced: counters.balanced, counters: isOfPeople ? null : counters };
 }
-
-const holdsPeople = (plan: NodePlan): boolean =>
-  plan.sensors.some(({ streams }) =>
-    streams.some(({ sensitivity, policy }) => sensitivity !== "environmental" && policy.is !== "withheld"),
-  );
 
 /** How many hours of summaries the outbox takes before the oldest go. */
 function capacityHours(plan: NodePlan): number {

@@ -21,8 +21,6 @@ export type LinkEvent =
   | { readonly type: "opened" }
   /** The port died, or the driver reported a fault; `lasting` faults do not pass by themselves and are retried slowly. */
   | { readonly type: "closed"; readonly code: string; readonly lasting: boolean }
-  /** The port has come to its end, as a capture does: there is nothing to open again. */
-  | { readonly type: "ended"; readonly code: string }
   | { readonly type: "fault"; readonly code: string; readonly retry: "reopen" | "never" }
   /** The driver asks for other settings. */
   | { readonly type: "reopen" }
@@ -70,8 +68,6 @@ export function stepLink(link: Link, event: LinkEvent, context: LinkContext): Li
       return link.is === "opening" ? stay({ is: "open", alive: link.code !== "silent" }) : stay(link);
     case "closed":
       return isLive(link) ? failed(attemptOf(link), event.code, event.lasting, context) : stay(link);
-    case "ended":
-      return isLive(link) ? stay({ is: "given-up", code: event.code }) : stay(link);
     case "fault":
       return isLive(link) ? faulted(link, event.code, event.retry, context) : stay(link);
     case "reopen":
