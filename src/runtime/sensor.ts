@@ -29,8 +29,6 @@ const LASTING_FAULTS: readonly PortFault[] = ["permission", "settings", "unsuppo
 // An older kernel stamps edges with another clock: a stamp that is not of the last seconds is not used.
 const STAMP_AGE_MS_MAX = 10_000;
 
-const DRIVER_THREW = "driver-threw";
-
 /**
  * One sensor: its port, its driver's session and its timers. The link machine decides when the port is opened and given up; what
  * happens here stays here, whatever a driver does.
@@ -59,7 +57,7 @@ export class Sensor implements SessionSink {
   constructor(world: SensorWorld, plan: SensorPlan) {
     this.plan = plan;
     this.#world = world;
-    this.#session = this.#begin();
+    this.#session = plan.driver.start(plan.options);
     this.#intake = world.ingest.addSensor(plan.channels, plan.streams, this.counters);
     if (plan.port.is === "serial") this.#settings = plan.port.settings;
   }
@@ -78,9 +76,7 @@ export class Sensor implements SessionSink {
   }
 
   start(): void {
-    if (!this.plan.enabled) return;
-    if (this.#link.is === "given-up" && this.plan.onStartFailure === "fail") this.#world.onFatal(`${this.plan.id}: ${this.#link.code}`);
-    this.#step({ type: "start" });
+    if (this.plan.enabled) this.#step({ type: "start" });
   }
 
   /** Called every flush: finds silence. */
@@ -100,17 +96,6 @@ export class Sensor implements SessionSink {
 
   stop(): void {
     this.#step({ type: "stop" });
-  }
-
-  /** A driver that does not even begin is given up, and nobody else hears of it. */
-  #begin(): Session {
-    try {
-      return this.plan.driver.start(this.plan.options);
-    } catch (error) {
-      this.#threw(error);
-      this.#link = { is: "given-up", code: DRIVER_THREW };
-      return { handle: () => {} };
-    }
   }
 
   #step(event: LinkEvent): void {
@@ -237,14 +222,10 @@ export class Sensor implements SessionSink {
     try {
       this.#session.handle(event, this);
     } catch (error) {
-      this.#threw(error);
-      if (event.type !== "closed") this.fault(DRIVER_THREW, "reopen");
+      const detail = error instanceof Error ? error.message : String(error);
+      this.#world.events.emit({ type: "DriverThrew", sensor: this.plan.id, detail });
+      if (event.type !== "closed") this.fault("driver-threw", "reopen");
     }
-  }
-
-  #threw(error: unknown): void {
-    const detail = error instanceof Error ? error.message : String(error);
-    this.#world.events.emit({ type: "DriverThrew", sensor: this.plan.id, detail });
   }
 
   // What the session asks for.
