@@ -51,9 +51,9 @@ export function planStreams(input: StreamsInput, report: PlanReport): PlannedStr
     const channel = planChannel(spec, streams, calibrations.get(spec.name) ?? null, report);
     channels.push(channel);
     const planned = streams.flatMap((stream) => planStream(stream, channel, input, report) ?? []);
-    refuseSecondLook(planned, input, report);
     plans.push(...planned);
   }
+  refuseSecondLook(plans, input, report);
   // In the order of the file, which is how an operator looks for them.
   return { channels, streams: named.flatMap(({ name }) => plans.filter((plan) => plan.name === name)) };
 }
@@ -178,9 +178,9 @@ function planLateness({ config, path }: { config: StreamConfig; path: Path }, wi
  */
 function refuseSecondLook(plans: readonly StreamPlan[], input: StreamsInput, report: PlanReport): void {
   const [first, ...more] = plans.filter(({ sensitivity, policy }) => sensitivity !== "environmental" && policy.is !== "withheld");
-  for (const { name, channel } of more) {
+  for (const { name } of more) {
     const path = [...input.path, "streams", name];
-    const why = `stream ${first?.name} publishes it already, and the difference would show what was withheld`;
-    report.error(path, `is a second look at the people of channel ${channel.name}: ${why}`, "key");
+    const why = `stream ${first?.name} publishes them already, and the difference would show what was withheld`;
+    report.error(path, `is a second look at the people in front of this sensor: ${why}`, "key");
   }
 }

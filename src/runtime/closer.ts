@@ -7,7 +7,7 @@ import { type DurationMs, type EpochMs, isoUtc } from "../core/units/time.ts";
 import { coverageOf } from "../core/window/coverage.ts";
 import { windowAt } from "../core/window/lattice.ts";
 import { type WindowReadings, WindowTable } from "../core/window/readings.ts";
-import { exactStatistic } from "../core/window/statistics.ts";
+import { type ExactStatistic, exactStatistic, type StatisticShape } from "../core/window/statistics.ts";
 import type { NativeFormat } from "../formats/native.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
@@ -174,7 +174,7 @@ export class Closer {
       stream: plan,
       window,
       coverage: coverageOf(readings, plan.windowMs),
-      statistic: exactStatistic(shape, readings),
+      statistic: this.#statisticOf(plan, shape, readings),
       flags: this.#flagsOf(plan, readings, window.start),
       time: this.#world.time.state() ?? "holdover",
     });
@@ -183,6 +183,16 @@ export class Closer {
       this.#world.events.emit({ type: "StreamWithheld", stream: plan.id, because: "is" in result ? result.because : "" });
     const mark = { closedTo: window.end, lastStart: summary === null ? closing.mark.lastStart : window.start };
     return { closing, summary, mark };
+  }
+
+  /** A bug in the statistic of one stream costs its number, and no other stream's. */
+  #statisticOf({ id }: StreamPlan, shape: StatisticShape, readings: WindowReadings): ExactStatistic | "failed" | null {
+    try {
+      return exactStatistic(shape, readings);
+    } catch (error) {
+      this.#world.events.emit({ type: "StatisticFailed", stream: id, detail: error instanceof Error ? error.name : "unknown" });
+      return "failed";
+    }
   }
 
   #flagsOf(plan: StreamPlan, readings: WindowReadings, start: EpochMs): readonly Flag[] {

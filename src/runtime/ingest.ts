@@ -84,8 +84,8 @@ export class Ingest {
 
   /** Vouches for links, moves windows on and gives everything that waits to the live store. */
   tick(nowMs: MonotonicMs): void {
-    if (nowMs - this.#coveredAtMs >= COVER_EVERY_MS) this.cover(nowMs);
     for (const lane of this.#lanes.values()) lane.advance(nowMs);
+    if (nowMs - this.#coveredAtMs >= COVER_EVERY_MS) this.cover(nowMs);
     this.flush();
   }
 
@@ -123,7 +123,8 @@ export class Ingest {
     assert(index >= 0, "the live store numbers streams from 0");
     while (this.#countersOfStream.length <= index) this.#countersOfStream.push(counters);
     this.#countersOfStream[index] = counters;
-    return { plan, lane: this.lane(plan.sensitivity, plan.windowMs, plan.latenessMs), index, counters, coveredToMs: 0, held: -1 };
+    const lane = this.lane(plan.sensitivity, plan.windowMs, plan.latenessMs);
+    return { plan, lane, index, counters, coveredToMs: 0, heardMs: 0, isHeard: false, held: -1 };
   }
 
   #recordAdded(): void {

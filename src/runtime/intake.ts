@@ -14,6 +14,10 @@ export interface Slot {
   readonly counters: SensorCounters;
   /** Up to when coverage is known; what is before it is never covered twice. */
   coveredToMs: number;
+  /** When the last value that counts came; until there is one, when the port was opened. */
+  heardMs: number;
+  /** A value that counts came since the port was opened. */
+  isHeard: boolean;
   /** For kind `state`: which state is held, or -1 when nobody knows. */
   held: number;
 }
@@ -62,6 +66,8 @@ export class Intake {
     for (const channel of this.#channels.values()) {
       for (const slot of channel.slots) {
         slot.coveredToMs = atMs;
+        slot.heardMs = atMs;
+        slot.isHeard = false;
         slot.held = -1;
       }
     }
@@ -125,9 +131,18 @@ export class Intake {
     if (this.#openedMs === null) return;
     if (this.#withinMs !== null && nowMs - this.lastLifeMs > this.#withinMs) return;
     for (const channel of this.#channels.values()) {
-      if (this.#isSampled(channel)) continue;
-      for (const slot of channel.slots) coverTo(slot, nowMs);
+      const isSampled = this.#isSampled(channel);
+      for (const slot of channel.slots) {
+        if (isSampled) this.#coverTail(slot, nowMs);
+        else coverTo(slot, nowMs);
+      }
     }
+  }
+
+  /** A window that ended while the sensor kept its rhythm is covered to its end: the next value may come when it is closed. */
+  #coverTail(slot: Slot, nowMs: number): void {
+    const keepsRhythm = slot.isHeard && nowMs - slot.heardMs <= (this.#withinMs as number);
+    if (keepsRhythm && slot.coveredToMs < slot.lane.startMs) coverTo(slot, slot.lane.startMs);
   }
 
   #isSampled(channel: Channel): boolean {
@@ -159,9 +174,12 @@ export class Intake {
   #standsFor(slot: Slot, atMs: number, deviceMs: number | undefined): number {
     const sinceMs = atMs - slot.coveredToMs;
     if (sinceMs <= 0) return 0; // stamped before one that was told earlier
+    const pausedMs = atMs - slot.heardMs;
     slot.coveredToMs = atMs;
+    slot.heardMs = atMs;
+    slot.isHeard = true;
     if (deviceMs !== undefined) return Math.min(deviceMs, sinceMs);
-    return sinceMs <= (this.#withinMs as number) ? sinceMs : 0;
+    return pausedMs <= (this.#withinMs as number) ? sinceMs : 0;
   }
 
   /** A state was held until it changed: that time belongs to the old one. */

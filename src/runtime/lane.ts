@@ -72,6 +72,11 @@ export class Lane {
     return this.#present.window;
   }
 
+  /** Monotonic time at which the window that is being filled starts; -Infinity while time is not trusted. */
+  get startMs(): number {
+    return this.#present.startMs;
+  }
+
   /** Monotonic time at which `window` started; null while time is not trusted. */
   monotonicOf(window: EpochMs): MonotonicMs | null {
     const begun = this.#begun.get(window);

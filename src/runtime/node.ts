@@ -1,4 +1,5 @@
 import type { NodePlan } from "../config/plan.ts";
+import type { Message } from "../core/anonymise/message.ts";
 import type { EpochMs } from "../core/units/time.ts";
 import { NativeFormat } from "../formats/native.ts";
 import type { Broker } from "../ports/broker.ts";
@@ -150,7 +151,10 @@ export class Node {
     await this.#closer.run();
     await this.#publisher.stop(() => this.#format.status(this.#status.online("offline", this.#publisher.report.conn)), STOP_MS_MAX);
     const pending = outbox.standing().pendingRows;
-    const openWindows = live.held().flatMap(({ window, windowMs }) => (window === null ? [] : [{ start: window, windowMs }]));
+    const open = new Map(
+      live.held().flatMap(({ window, windowMs }) => (window === null ? [] : [[`${windowMs}/${window}`, { start: window, windowMs }]])),
+    );
+    const openWindows = [...open.values()];
     gpio.close();
     live.close();
     await outbox.close();
@@ -240,9 +244,14 @@ export class Node {
     const fingerprint = this.#status.fingerprint();
     if (!isUp) return;
     if (fingerprint === this.#statusSaid && nowMs - this.#statusSaidMs < STATUS_EVERY_S * 1_000) return;
-    this.#statusSaid = fingerprint;
-    this.#statusSaidMs = nowMs;
-    this.#publisher.say(this.#format.status(this.#status.online("online", conn)));
+    this.#publisher.say(this.#statusMessage(conn));
+  }
+
+  /** The status of now, remembered as said. */
+  #statusMessage(conn: number): Message {
+    this.#statusSaid = this.#status.fingerprint();
+    this.#statusSaidMs = this.#world.clock.monotonicMs();
+    return this.#format.status(this.#status.online("online", conn));
   }
 
   #anchored(offsetMs: number, how: Anchoring): void {
@@ -295,7 +304,7 @@ export class Node {
         ...this.#world,
         time: this.#time,
         will: (conn) => this.#format.status(this.#status.lost(conn)),
-        greeting: (conn) => this.#format.status(this.#status.online("online", conn)),
+        greeting: (conn) => this.#statusMessage(conn),
       },
       { inFlightMax, ackTimeoutMs },
     );

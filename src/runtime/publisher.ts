@@ -280,7 +280,7 @@ const DRAIN_POLL_MS = 20;
 const GOODBYE_MS = 1_000;
 
 function sendable({ position, seq, message }: OutboxRow): Row {
-  return { position, seq, message, bytes: message.payload.length };
+  return { position, seq, message, bytes: message.topic.length + message.payload.length };
 }
 
 function pause(clock: Clock, delayMs: number): Promise<void> {

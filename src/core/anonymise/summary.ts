@@ -39,8 +39,8 @@ export interface ClosedWindow {
   readonly window: Window;
   /** 0 to 1 in steps of 0.01. */
   readonly coverage: number;
-  /** null: there was nothing to make a statistic of. */
-  readonly statistic: ExactStatistic | null;
+  /** null: there was nothing to make a statistic of. `failed`: there was, and a bug of ours stood in the way. */
+  readonly statistic: ExactStatistic | "failed" | null;
   readonly flags: readonly Flag[];
   readonly time: TimeState;
 }
@@ -115,7 +115,7 @@ function privacyNote(policy: Exclude<Policy, { is: "withheld" }>): PrivacyNote {
 function bodyOf(closed: ClosedWindow, policy: Exclude<Policy, { is: "withheld" }>): SummaryBody {
   const { statistic, coverage } = closed;
   if (coverage === 0 || statistic === null) return { is: "reason", reason: "missing" };
-  if (statistic.kind === closed.stream.channel.kind) {
+  if (statistic !== "failed" && statistic.kind === closed.stream.channel.kind) {
     const isCounted = statistic.kind === "passage" || statistic.kind === "speed";
     if (isCounted && policy.is === "minimum-count") return countedBody(closed.stream, statistic, policy.k);
     if (!isCounted && policy.is === "open") return { is: "stats", stats: statsOf(closed.stream, statistic) };

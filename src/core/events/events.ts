@@ -25,6 +25,7 @@ export type NodeEvent =
   | { readonly type: "GpioBackend"; readonly backend: string; readonly detail: string }
   | { readonly type: "StreamWithheld"; readonly stream: StreamId; readonly because: string }
   | { readonly type: "SummaryMade"; readonly stream: StreamId; readonly window: string; readonly seq: number }
+  | { readonly type: "StatisticFailed"; readonly stream: StreamId; readonly detail: string }
   | { readonly type: "CloseFailed"; readonly detail: string }
   | { readonly type: "WindowsSkipped"; readonly stream: StreamId; readonly from: string; readonly to: string }
   | { readonly type: "BalanceBroken"; readonly what: string }
@@ -62,6 +63,7 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   GpioBackend: { level: "info", says: "how GPIO lines are worked on this machine" },
   StreamWithheld: { level: "warn", says: "nothing is published for this stream" },
   SummaryMade: { level: "debug", says: "a window was closed and its summary is in the outbox" },
+  StatisticFailed: { level: "error", says: "a bug: a window of this stream is published without a number" },
   CloseFailed: { level: "error", says: "closing windows failed; it is tried again" },
   WindowsSkipped: { level: "warn", says: "windows from before the start are too old to be published as missing" },
   BalanceBroken: { level: "error", says: "counters do not balance: a bug" },

@@ -62,7 +62,7 @@ const REASON_NAMES: Readonly<Record<number, string>> = {
   159: "connection-rate-exceeded",
 };
 
-/** A row that may be sent: its place in the queue and how long its payload is. */
+/** A row that may be sent: its place in the queue, and how long its topic and payload are together. */
 export interface Sendable {
   readonly position: number;
   readonly bytes: number;
@@ -104,8 +104,9 @@ const CONNECT: Backoff = { firstMs: 1_000, longestMs: 300_000 };
 const RESEND: Backoff = { firstMs: 1_000, longestMs: 60_000 };
 // An ACL may be mended without us: asking once a minute is enough.
 const NOT_AUTHORISED_MS = 60_000;
-// A fixed header, a topic and its properties; generous (MQTT 5 §3.3.2).
-const PACKET_OVERHEAD_BYTES = 256;
+// What a PUBLISH has besides topic and payload: fixed header 5, topic length 2, packet id 2, property length 4, content type 19,
+// payload format 2, expiry 5 (MQTT 5 §3.3).
+const PACKET_OVERHEAD_BYTES = 39;
 /** A connection that held this long was a good one: backoff starts anew. */
 const STABLE_MS = 30_000;
 /** PACKET TOO LARGE, MQTT 5 §2.4. */

@@ -66,13 +66,13 @@ describe("the streams of a sensor", () => {
   });
 
   it("of people count with k = 10, and the speed in bins of 5 km/h", () => {
-    const policy = "policy: minimum-count";
-    const { streams } = sensorOf("ops243", SERIAL, `streams: { passages: { ${policy} }, speed: { ${policy}, k: 20 } }`);
-    expect(streams.map(({ policy }) => policy)).toEqual([
+    const [passages] = sensorOf("ops243", SERIAL, "streams: { passages: { policy: minimum-count } }").streams;
+    const [speed] = sensorOf("ops243", SERIAL, "streams: { speed: { policy: minimum-count, k: 20 } }").streams;
+    expect([passages?.policy, speed?.policy]).toEqual([
       { is: "minimum-count", k: 10 },
       { is: "minimum-count", k: 20 },
     ]);
-    expect(streams.map(({ binEdges }) => binEdges)).toEqual([[], SPEED_EDGES_KMH]);
+    expect([passages?.binEdges, speed?.binEdges]).toEqual([[], SPEED_EDGES_KMH]);
     expect([SPEED_EDGES_KMH[0], SPEED_EDGES_KMH[1], SPEED_EDGES_KMH.at(-1), SPEED_EDGES_KMH.length]).toEqual([0, 5, 150, 31]);
   });
 

@@ -189,11 +189,11 @@ describe("rows", () => {
     await bench.acknowledge(1, 3);
     await bench.second();
     expect(bench.outbox.acknowledgements).toEqual([
-      { upTo: 1, refused: [], egress: { at: bench.clock.wallMs(), address: "192.0.2.1:8883", rows: 1, bytes: 5 } },
+      { upTo: 1, refused: [], egress: { at: bench.clock.wallMs(), address: "192.0.2.1:8883", rows: 1, bytes: 18 } },
     ]);
     await bench.acknowledge(2, 4, 5);
     await bench.second();
-    expect(bench.outbox.acknowledgements.at(-1)).toMatchObject({ upTo: 5, egress: { rows: 4, bytes: 20 } });
+    expect(bench.outbox.acknowledgements.at(-1)).toMatchObject({ upTo: 5, egress: { rows: 4, bytes: 72 } });
   });
 
   it("are acknowledged at the latest after a hundred", async () => {
