@@ -175,7 +175,7 @@ describe("status", () => {
   it("is said every five minutes and when something changed, not more often", async () => {
     const node = await running();
     await node.clock.advance(1_250_000);
-    expect(statuses(node)).toHaveLength(5); // the greeting, the first tick, and after 300, 600, 900 and 1,200 s
+    expect(statuses(node)).toHaveLength(5); // the greeting, and after 300, 600, 900 and 1,200 s
     node.ports.refused.set("/dev/air-1", "gone");
     node.ports.last("/dev/air-1").listener({ type: "closed", code: "gone", detail: "", remedy: "" });
     await node.clock.advance(2_000);
