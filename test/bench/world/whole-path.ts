@@ -19,7 +19,7 @@ export interface WholePathOptions {
  * Length of a window on the clock of the bench, which passes as fast as readings are taken in. A node's ticks are 250 ms and 1 s of
  * that clock, so that there is a flush every 1,000 readings, and one closing and one batch of acknowledgements a window.
  */
-export const WINDOW_MS = 1_000;
+export const WINDOW_MS = 500;
 /** Summaries that may wait for the broker before the bench holds its breath: memory must not hide a slow broker. */
 const PENDING_MAX = 500;
 const VARIANTS = 16;
