@@ -27,7 +27,14 @@ function effortFor(name: string): Effort {
 }
 
 function line({ row, measured, baseline, ratio, isReached }: Done): string {
-  const cells = [row.what, measured, baseline ?? "-", ratio === null ? "-" : `${threeDigits(ratio)} x`, row.reach, isReached ? "ok" : "SHORT"];
+  const cells = [
+    row.what,
+    measured,
+    baseline ?? "-",
+    ratio === null ? "-" : `${threeDigits(ratio)} x`,
+    row.reach,
+    isReached ? "ok" : "SHORT",
+  ];
   return `| ${cells.join(" | ")} |`;
 }
 
@@ -51,5 +58,7 @@ for (const row of chosen()) {
 }
 const report = done.map(({ row: { name, what, reach, against }, ...figure }) => ({ name, what, reach, against, ...figure }));
 process.stdout.write(
-  values.json === true ? `${JSON.stringify({ at: new Date().toISOString(), quick: values.quick === true, facts, rows: report }, null, 2)}\n` : `${table(done, facts)}\n`,
+  values.json === true
+    ? `${JSON.stringify({ at: new Date().toISOString(), quick: values.quick === true, facts, rows: report }, null, 2)}\n`
+    : `${table(done, facts)}\n`,
 );

@@ -1,5 +1,5 @@
-import type { WholePathInput, WholePathRound } from "../children/whole-path.ts";
 import { measure } from "../child.ts";
+import type { WholePathInput, WholePathRound } from "../children/whole-path.ts";
 import { median } from "../figures.ts";
 import type { Row } from "../row.ts";
 import { BASELINE_BATCH } from "../world/bare-inserts.ts";
