@@ -6,9 +6,11 @@ import { openOutbox } from "../../../src/adapters/sqlite/outbox.ts";
 import { createSystemCrypto } from "../../../src/adapters/system-crypto.ts";
 import type { NodePlan } from "../../../src/config/plan.ts";
 import type { NodeEvent } from "../../../src/core/events/events.ts";
+import { HOUR_MS } from "../../../src/core/units/time.ts";
 import type { Broker } from "../../../src/ports/broker.ts";
 import type { PortListener, SerialBus } from "../../../src/ports/field-port.ts";
 import type { World } from "../../../src/runtime/node.ts";
+import type { NodeIdentity } from "../../../src/runtime/status.ts";
 import { BenchClock } from "./bench-clock.ts";
 
 const LIVE_BYTES_MAX = 256 * 1024 * 1024;
@@ -51,7 +53,7 @@ export interface BenchWorld {
 }
 
 /** The real stores, node.db on the disk of the temporary folder and live.db on tmpfs, under a clock that the bench moves. */
-export async function benchWorld(plan: NodePlan, broker: Broker): Promise<BenchWorld> {
+export async function benchWorld(plan: NodePlan, brokerOn: (clock: BenchClock) => Broker): Promise<BenchWorld> {
   const liveDirectory = mkdtempSync("/dev/shm/stoep-bench-");
   const clock = new BenchClock();
   const crypto = createSystemCrypto();
@@ -72,7 +74,15 @@ export async function benchWorld(plan: NodePlan, broker: Broker): Promise<BenchW
         if (TROUBLE.has(event.type)) throw new Error(`the node reports ${JSON.stringify(event)}`);
       },
     },
-    scheduler: { every: () => () => {} },
+    scheduler: {
+      every(_expression, task) {
+        let cancel = clock.after(HOUR_MS, function again() {
+          cancel = clock.after(HOUR_MS, again);
+          void task();
+        });
+        return () => cancel();
+      },
+    },
     serial: bus,
     gpio: {
       probe: () => Promise.resolve({ backend: "none", detail: "", limits: [] }),
@@ -82,7 +92,7 @@ export async function benchWorld(plan: NodePlan, broker: Broker): Promise<BenchW
     replay: { open: () => none },
     live,
     outbox,
-    broker,
+    broker: brokerOn(clock),
     residentBytes: () => process.memoryUsage.rss(),
   };
   return {
@@ -98,3 +108,5 @@ export async function benchWorld(plan: NodePlan, broker: Broker): Promise<BenchW
 
 /** A folder on the disk, which stands for the card. */
 export const diskFolder = (): string => mkdtempSync(join(tmpdir(), "stoep-bench-"));
+
+export const BENCH_IDENTITY: NodeIdentity = { version: "bench", configRev: "bench", bootId: "bench", outboxHours: null };

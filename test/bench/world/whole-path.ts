@@ -3,7 +3,7 @@ import type { Broker } from "../../../src/ports/broker.ts";
 import type { MadeSummary } from "../../../src/runtime/closer.ts";
 import { Node } from "../../../src/runtime/node.ts";
 import { benchPlan } from "./bench-plan.ts";
-import { type BenchWorld, benchWorld, diskFolder } from "./bench-world.ts";
+import { BENCH_IDENTITY, type BenchWorld, benchWorld, diskFolder } from "./bench-world.ts";
 import { frameEvents, READINGS_PER_FRAME } from "./frames.ts";
 
 export interface WholePathOptions {
@@ -19,7 +19,7 @@ export interface WholePathOptions {
  * Length of a window on the clock of the bench, which passes as fast as readings are taken in. A node's ticks are 250 ms and 1 s of
  * that clock, so that there is a flush every 1,000 readings, and one closing and one batch of acknowledgements a window.
  */
-export const WINDOW_MS = 1_000;
+export const WINDOW_MS = 500;
 /** Summaries that may wait for the broker before the bench holds its breath: memory must not hide a slow broker. */
 const PENDING_MAX = 500;
 const VARIANTS = 16;
@@ -39,16 +39,16 @@ export class WholePath {
     const plan = benchPlan({ sensors, streamsPerSensor, windowMs: WINDOW_MS, latenessMs: 0, url, directory, inFlightMax });
     const broker = createMqttBroker({ url, protocol: 5, clientId: "bench", keepAliveMs: 30_000, tls: {} });
     const seen = { samples: 0, acknowledged: 0 };
-    const bench = await benchWorld(plan, counting(broker, seen));
+    const bench = await benchWorld(plan, () => counting(broker, seen));
     const node = await Node.start(plan, bench.world, {
-      identity: { version: "bench", configRev: "bench", bootId: "bench", outboxHours: null },
+      identity: BENCH_IDENTITY,
       onMade: (made) => {
         seen.samples += samplesIn(made);
       },
     });
     const path = new WholePath(options, bench, node, seen);
     while (!node.status().connection.isUp) await bench.clock.breathe();
-    await path.#settle();
+    await path.settle();
     return path;
   }
 
@@ -68,6 +68,12 @@ export class WholePath {
 
   /** Takes in so many windows of readings, and returns when every summary of them is acknowledged. */
   async run(windows: number): Promise<void> {
+    await this.feed(windows);
+    await this.settle();
+  }
+
+  /** Takes in so many windows of readings. */
+  async feed(windows: number): Promise<void> {
     const { clock, bus, world } = this.#bench;
     const eventsPerWindow = this.#options.readingsPerSummary / this.#options.framesPerEvent;
     const stepMs = WINDOW_MS / eventsPerWindow;
@@ -79,8 +85,19 @@ export class WholePath {
       while (world.outbox.standing().lastPosition - this.#seen.acknowledged > PENDING_MAX) await clock.breathe();
     }
     this.#fed += windows * this.readingsPerWindow;
-    await this.#settle();
+  }
+
+  /** Lets time pass until every reading is in a summary, waits until the broker has them all, and goes to where a window begins. */
+  async settle(): Promise<void> {
+    const { clock, world } = this.#bench;
+    while (this.#seen.samples < this.#fed) {
+      clock.advance(TICK_MS);
+      for (let breath = 0; breath < BREATHS_PER_TICK; breath++) await clock.breathe();
+    }
+    // Time stands still meanwhile, or the sensors would count as silent.
+    while (this.#seen.acknowledged < world.outbox.standing().lastPosition) await clock.breathe();
     if (this.#seen.samples !== this.#fed) throw new Error(`${this.#fed} readings fed, ${this.#seen.samples} in summaries`);
+    clock.advance(WINDOW_MS - (clock.wallMs() % WINDOW_MS));
   }
 
   /** Ends the node and removes its files. */
@@ -96,18 +113,6 @@ export class WholePath {
     }
     await stopped;
     this.#bench.dispose();
-  }
-
-  /** Lets time pass until every reading is in a summary, waits until the broker has them all, and goes to where a window begins. */
-  async #settle(): Promise<void> {
-    const { clock, world } = this.#bench;
-    while (this.#seen.samples < this.#fed) {
-      clock.advance(TICK_MS);
-      for (let breath = 0; breath < BREATHS_PER_TICK; breath++) await clock.breathe();
-    }
-    // Time stands still meanwhile, or the sensors would count as silent.
-    while (this.#seen.acknowledged < world.outbox.standing().lastPosition) await clock.breathe();
-    clock.advance(WINDOW_MS - (clock.wallMs() % WINDOW_MS));
   }
 }
 

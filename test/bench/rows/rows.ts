@@ -1,0 +1,24 @@
+import type { Row } from "../row.ts";
+import { backlogRow } from "./backlog.ts";
+import { closeBlockRow } from "./close-block.ts";
+import { costByStreamsRow } from "./cost-by-streams.ts";
+import { cpuPerMillionRow } from "./cpu-per-million.ts";
+import { drainRow } from "./drain.ts";
+import { flashRow } from "./flash.ts";
+import { idleCpuRow, idleMemoryRow } from "./idle.ts";
+import { startRows } from "./start.ts";
+import { wholePathRows } from "./whole-path.ts";
+
+/** Every row of DESIGN §7, in its order. */
+export const ROWS: readonly Row[] = [
+  ...wholePathRows,
+  cpuPerMillionRow,
+  idleMemoryRow,
+  backlogRow,
+  idleCpuRow,
+  flashRow,
+  ...startRows,
+  drainRow,
+  closeBlockRow,
+  costByStreamsRow,
+];
