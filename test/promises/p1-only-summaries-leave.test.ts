@@ -23,7 +23,7 @@ interface Left {
 /** Runs a node with a radar that sees so many road users; gives what left of it. */
 async function runWithPassages(lab: Lab, passages: number): Promise<Left> {
   const [broker, pty] = await Promise.all([lab.fakeBroker(), lab.pty()]);
-  const streams = { passages: { policy: "minimum-count", window: "5m" }, speed: { policy: "minimum-count", window: "5m" } };
+  const streams = { speed: { policy: "minimum-count", window: "5m" } };
   const site = lab.site({ broker: { url: broker.url }, sensors: { gate: { driver: "ops243", serial: { path: pty.path }, streams } } });
   const node = await site.runUntilReady();
   await node.event("SensorOpened");
@@ -77,20 +77,24 @@ describe("P1: only summaries leave", () => {
     const lab = openLab();
     const broker = await lab.mosquitto();
     const subscriber = await lab.subscriber(broker.url);
-    const streams = { passages: { policy: "minimum-count", k: 10 }, speed: { policy: "minimum-count", k: 10 } };
+    const radar = () => ({ driver: "ops243", options: { holdOffMs: 100 } });
     const site = lab.site({
       broker: { url: broker.url },
-      sensors: { gate: { driver: "ops243", options: { holdOffMs: 100 }, replay: { file: "street" }, streams } },
+      sensors: {
+        gate: { ...radar(), replay: { file: "street" }, streams: { passages: { policy: "minimum-count", k: 10 } } },
+        speeds: { ...radar(), replay: { file: "street-too" }, streams: { speed: { policy: "minimum-count", k: 10 } } },
+      },
     });
     // 7 away among 23 towards, all within 5 s; the hold-off of 100 ms ends each before the next.
     const street = Array.from({ length: 30 }, (_, index) =>
       captureOf([index % 4 === 3 ? CANARY_KMH : 32.4], index % 4 === 3 ? "outbound" : "inbound"),
     );
-    const pipe = site.pipe("street");
+    const pipes = [site.pipe("street"), site.pipe("street-too")];
     const node = await site.runUntilReady();
     await untilPhase(WINDOW_MS, 500);
-    await writeFile(pipe, CAPTURE_HEAD + street.join("").replaceAll("+100ms", "+150ms"));
-    await subscriber.waitFor((all) => summariesOf(all, "gate.speed").some(({ histogram }) => histogram !== undefined), 2 * WINDOW_MS);
+    const capture = CAPTURE_HEAD + street.join("").replaceAll("+100ms", "+150ms");
+    await Promise.all(pipes.map((pipe) => writeFile(pipe, capture)));
+    await subscriber.waitFor((all) => summariesOf(all, "speeds.speed").some(({ histogram }) => histogram !== undefined), 2 * WINDOW_MS);
     expect((await node.stop()).code).toBe(0);
 
     // Windows from before the street was filled say that they are withheld.
@@ -102,7 +106,7 @@ describe("P1: only summaries leave", () => {
     expect(passages?.privacy).toEqual({ policy: "minimum-count", k: 10 });
     expect(passages?.flags).toContain("simulated");
     expect(Object.keys(passages ?? {}), "no total, from which the rest could be found").not.toContain("total");
-    const speed = summariesOf(subscriber.messages, "gate.speed").find(({ histogram }) => histogram !== undefined);
+    const speed = summariesOf(subscriber.messages, "speeds.speed").find(({ histogram }) => histogram !== undefined);
     expect(speed?.histogram?.counts.filter((count) => count !== null)).toEqual([23]);
     expect(speed?.histogram?.v85, "a quantile of people").toBeNull();
     for (const { payload } of subscriber.messages) expect(payload.toString("utf8")).not.toContain(String(CANARY_KMH));

@@ -42,7 +42,7 @@ const sensors = {
     driver: "ops243",
     options: { holdOffMs: 100 },
     replay: { file: "street" },
-    streams: { passages: { policy: "minimum-count" }, speed: { policy: "minimum-count" } },
+    streams: { speed: { policy: "minimum-count" } },
   },
 };
 
