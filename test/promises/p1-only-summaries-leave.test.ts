@@ -85,14 +85,14 @@ describe("P1: only summaries leave", () => {
         speeds: { ...radar(), replay: { file: "street-too" }, streams: { speed: { policy: "minimum-count", k: 10 } } },
       },
     });
-    // 7 away among 23 towards, all within 5 s; the hold-off of 100 ms ends each before the next.
+    // 7 away among 23 towards, all within 8 s; the hold-off of 100 ms ends each before the next.
     const street = Array.from({ length: 30 }, (_, index) =>
       captureOf([index % 4 === 3 ? CANARY_KMH : 32.4], index % 4 === 3 ? "outbound" : "inbound"),
     );
     const pipes = [site.pipe("street"), site.pipe("street-too")];
     const node = await site.runUntilReady();
     await untilPhase(WINDOW_MS, 500);
-    const capture = CAPTURE_HEAD + street.join("").replaceAll("+100ms", "+150ms");
+    const capture = CAPTURE_HEAD + street.join("").replaceAll("+100ms", "+240ms");
     await Promise.all(pipes.map((pipe) => writeFile(pipe, capture)));
     await subscriber.waitFor((all) => summariesOf(all, "speeds.speed").some(({ histogram }) => histogram !== undefined), 2 * WINDOW_MS);
     expect((await node.stop()).code).toBe(0);

@@ -141,7 +141,8 @@ function expectBoundedLoss({ writtenMs, outages }: Killed, summaries: readonly S
   const beforeKill = (frame: number): string => {
     const atMs = writtenMs[frame - 1] ?? 0;
     const next = outages.find(({ killedMs }) => killedMs > atMs);
-    return `frame ${frame} was written ${next === undefined ? "after the last kill" : `${Math.round(next.killedMs - atMs)} ms before a kill`}`;
+    const when = next === undefined ? "after the last kill" : `${Math.round(next.killedMs - atMs)} ms before a kill`;
+    return `frame ${frame} was written ${when}`;
   };
   const spans = summaries.flatMap((summary): Span[] => {
     const { min = Number.NaN, max = Number.NaN, samples = 0 } = summary.stats ?? {};
