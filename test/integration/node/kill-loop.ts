@@ -79,12 +79,12 @@ export async function runUnderKills(lab: Lab, url: string, id: string, kills: nu
   const device = new CountingDevice(pty);
   const outages: Outage[] = [];
   for (let kill = 0; kill < kills; kill++) {
-    await comes(node, randomMoment(seeded), outages.at(-1));
+    await comes(node, randomMoment(seeded), outages);
     outages.push({ killedMs: performance.now(), toMs: Number.POSITIVE_INFINITY });
     await node.kill9();
     node = site.run();
   }
-  await noteOpened(node, outages.at(-1));
+  await noteOpened(node, outages);
   await wait(WINDOW_MS / 2);
   await device.off();
   await wait(WINDOW_MS - (Date.now() % WINDOW_MS) + CLOSED_MS);
@@ -95,21 +95,22 @@ export async function runUnderKills(lab: Lab, url: string, id: string, kills: nu
 }
 
 /** Waits for the moment; notes when the port was open, if it is before. */
-async function comes(node: NodeProcess, moment: Moment, outage: Outage | undefined): Promise<void> {
+async function comes(node: NodeProcess, moment: Moment, outages: readonly Outage[]): Promise<void> {
+  const opened = noteOpened(node, outages);
   if (moment.is === "after start") {
-    const opened = noteOpened(node, outage).catch(() => {}); // it may be killed before
-    await wait(moment.ms - (performance.now() - node.startedMs));
-    void opened;
-    return;
+    opened.catch(() => {}); // it may be killed before
+    return await wait(moment.ms - (performance.now() - node.startedMs));
   }
-  await noteOpened(node, outage);
+  await opened;
   await node.event("SummaryMade");
   await wait(moment.ms);
 }
 
-async function noteOpened(node: NodeProcess, outage: Outage | undefined): Promise<void> {
+/** The port is open: the outage is over, which may have begun several lives ago. */
+async function noteOpened(node: NodeProcess, outages: readonly Outage[]): Promise<void> {
+  const before = [...outages]; // it may be killed, and the next outage begin, before the line is read
   await node.event("SensorOpened");
-  if (outage !== undefined) outage.toMs = performance.now();
+  for (const outage of before) outage.toMs = Math.min(outage.toMs, performance.now());
 }
 
 interface Span {
@@ -140,8 +141,8 @@ function expectBoundedLoss({ writtenMs, outages }: Killed, summaries: readonly S
   /** How long before the next kill a frame was written, for the message. */
   const beforeKill = (frame: number): string => {
     const atMs = writtenMs[frame - 1] ?? 0;
-    const next = outages.find(({ killedMs }) => killedMs > atMs);
-    const when = next === undefined ? "after the last kill" : `${Math.round(next.killedMs - atMs)} ms before a kill`;
+    const killedMs = outages.find((outage) => outage.killedMs > atMs)?.killedMs;
+    const when = killedMs === undefined ? "after the last kill" : `${Math.round(killedMs - atMs)} ms before a kill`;
     return `frame ${frame} was written ${when}`;
   };
   const spans = summaries.flatMap((summary): Span[] => {
