@@ -14,7 +14,8 @@ const SYNCHRONISED = "/run/systemd/timesync/synchronized";
 const TRUST_MS = 45_000;
 const NOWHERE = "mqtt://127.0.0.1:1";
 
-const EVERY_MS = 100;
+// Slow enough that a machine with other work to do never makes the sensor look silent.
+const EVERY_MS = 1_000;
 const sensors = { air: { driver: "simulator", options: { channels: { pm25: { quantity: "pm25", max: 30, everyMs: EVERY_MS } } } } };
 
 /** A time service of this test alone, in front of the PATH: chronyd does not run, timedated says what stands in a file. */
@@ -60,7 +61,7 @@ describe("P7: honest time", () => {
     const waited = summaries.filter(({ window }) => Date.parse(window.start) > startedMs && Date.parse(window.end) <= trustedMs);
     expect(waited.length, "whole windows that waited").toBeGreaterThan(1);
     for (const { id, coverage } of waited) expect(coverage, id).toBe(1);
-    // The simulator says something every 100 ms, and a busy machine may make it late by one.
+    // A busy machine may make a reading late, and so move it into the next window.
     expect(Math.abs(samplesIn(waited) - (waited.length * WINDOW_MS) / EVERY_MS)).toBeLessThanOrEqual(waited.length);
     expect((await site.status()).sensors.air).toMatchObject({ balanced: true, counters: { dropped: { "clock-untrusted": 0, late: 0 } } });
   });
