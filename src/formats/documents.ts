@@ -18,6 +18,8 @@ export interface OnlineStatus {
   readonly node: string;
   readonly instance: string;
   readonly boot: string;
+  /** How often this instance was started: connections are ordered by (`run`, `conn`). */
+  readonly run: number;
   readonly conn: number;
   readonly state: "online" | "offline";
   readonly at: string;
@@ -46,6 +48,8 @@ export interface LostStatus {
   readonly node: string;
   readonly instance: string;
   readonly boot: string;
+  /** How often this instance was started: connections are ordered by (`run`, `conn`). */
+  readonly run: number;
   readonly conn: number;
 }
 

@@ -34,6 +34,8 @@ export interface Channel {
   readonly min: number;
   readonly max: number;
   readonly isState: boolean;
+  /** Passages and identifiers have calls of their own. */
+  readonly takesValues: boolean;
   lastTotal: number | null;
 }
 
@@ -86,6 +88,7 @@ export class Intake {
   reading(name: string, value: number | null, detail: ReadingDetail | undefined, atMs: MonotonicMs): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return this.#drop(null, "unknown-channel");
+    if (!channel.takesValues) return this.#drop(channel, "wrong-kind");
     if (channel.plan.sensitivity === "environmental") this.lastLifeMs = atMs;
     if (value === null) return this.#drop(channel, "null");
     if (!Number.isFinite(value)) return this.#drop(channel, "not-finite");
@@ -98,6 +101,7 @@ export class Intake {
   passage(name: string, passage: Passage, atMs: MonotonicMs): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return this.#drop(null, "unknown-channel");
+    if (channel.plan.kind !== "passage") return this.#drop(channel, "wrong-kind");
     const cell = cellIndex(channel.plan.cells, passage.direction, passage.class);
     if (cell < 0) this.#drop(channel, "outside-cells");
     else this.#store(channel, 1, cell, undefined, atMs);
@@ -108,6 +112,7 @@ export class Intake {
   total(name: string, value: number, modulus: number | undefined, atMs: MonotonicMs): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return this.#drop(null, "unknown-channel");
+    if (channel.plan.kind !== "counter") return this.#drop(channel, "wrong-kind");
     if (channel.plan.sensitivity === "environmental") this.lastLifeMs = atMs;
     if (!Number.isFinite(value)) return this.#drop(channel, "not-finite");
     const last = channel.lastTotal;
@@ -220,6 +225,7 @@ export function channelOf(plan: ChannelPlan, slots: readonly Slot[]): Channel {
     min: isState ? Math.max(0, range[0]) : range[0],
     max: isState ? Math.min(states.length - 1, range[1]) : range[1],
     isState,
+    takesValues: kind !== "passage" && kind !== "identity",
     lastTotal: null,
   };
 }

@@ -73,6 +73,7 @@ export class StatusDesk {
       node: plan.node.id,
       instance: outbox.instance,
       boot: identity.bootId,
+      run: outbox.run,
       conn,
       state,
       at: isoUtc(time.best()),
@@ -97,7 +98,7 @@ export class StatusDesk {
 
   lost(conn: number): LostStatus {
     const { plan, identity, outbox } = this.#world;
-    return { v: 1, state: "lost", node: plan.node.id, instance: outbox.instance, boot: identity.bootId, conn };
+    return { v: 1, state: "lost", node: plan.node.id, instance: outbox.instance, boot: identity.bootId, run: outbox.run, conn };
   }
 
   /** What changes tell a subscriber something: a new status is published when this text changes. */

@@ -34,6 +34,7 @@ describe("status", () => {
       node: "n0042",
       instance: "9f3a01c2",
       boot: "boot-1",
+      run: 1,
       conn: 1,
       state: "online",
       at: "2026-11-23T10:00:00.001Z",
@@ -49,7 +50,7 @@ describe("status", () => {
       expires: { cert: null, ca: null, ipDatabase: null },
     });
     expect(Object.keys(JSON.parse(first?.text ?? "") as object)).toEqual(
-      "v node instance boot conn state at every health problems version rev config time outbox sensors expires".split(" "),
+      "v node instance boot run conn state at every health problems version rev config time outbox sensors expires".split(" "),
     );
   });
 
@@ -58,7 +59,7 @@ describe("status", () => {
     const will = node.broker.requests[0]?.will;
     expect(will).toMatchObject({ topic: `${TOPIC}/status`, retain: true, expirySeconds: null });
     expect(new TextDecoder().decode(will?.payload)).toBe(
-      '{"v":1,"state":"lost","node":"n0042","instance":"9f3a01c2","boot":"boot-1","conn":1}',
+      '{"v":1,"state":"lost","node":"n0042","instance":"9f3a01c2","boot":"boot-1","run":1,"conn":1}',
     );
   });
 

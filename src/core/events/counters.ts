@@ -4,6 +4,7 @@ export const DROP_REASONS = [
   "not-finite",
   "out-of-range",
   "unknown-channel",
+  "wrong-kind",
   "outside-cells",
   "not-published",
   "reset",

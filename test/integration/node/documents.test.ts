@@ -72,7 +72,17 @@ it("explains itself by retained metas, and says by a retained status whether it 
   expect(summariesAfterMeta(subscriber.messages, expectRevOf(sensorMeta[0]))).toBeGreaterThan(0);
 
   const online = lastStatus(subscriber.messages);
-  expect(online).toMatchObject({ v: 1, node: "n0042", state: "online", every: 300, health: "ok", problems: [], conn: 1, rev: nodeRev });
+  expect(online).toMatchObject({
+    v: 1,
+    node: "n0042",
+    state: "online",
+    every: 300,
+    health: "ok",
+    problems: [],
+    run: 1,
+    conn: 1,
+    rev: nodeRev,
+  });
   expect(online).toMatchObject({ version: expect.any(String), time: { state: "operator" }, sensors: { air: "ok" } });
   expect(online?.instance).toBe(summariesOf(subscriber.messages)[0]?.instance);
   const leftOver = [...subscriber.messages].filter(({ retain }) => !retain);
@@ -86,12 +96,12 @@ it("explains itself by retained metas, and says by a retained status whether it 
   await first.kill9();
   await subscriber.waitFor((all) => lastStatus(all)?.state === "lost");
   const { instance, boot } = online as OnlineStatus;
-  expect(lastStatus(subscriber.messages)).toEqual({ v: 1, state: "lost", node: "n0042", instance, boot, conn: 1 });
+  expect(lastStatus(subscriber.messages)).toEqual({ v: 1, state: "lost", node: "n0042", instance, boot, run: 1, conn: 1 });
 
   site.write(configOf(broker.url, "second instrument"));
   const second = await site.runUntilReady();
   await subscriber.waitFor((all) => lastStatus(all)?.state === "online");
-  expect(lastStatus(subscriber.messages)).toMatchObject({ instance, boot });
+  expect(lastStatus(subscriber.messages), "newer than the will of the first run").toMatchObject({ instance, boot, run: 2, conn: 1 });
   const isNew = ({ rev }: SummaryDocument): boolean => rev !== parsed<MetaDocument>(sensorMeta[0]).rev;
   await subscriber.waitFor((all) => summariesOf(all).some(isNew), 2 * WINDOW_MS);
   expect(at(subscriber.messages, NODE_META), "what did not change is not said again").toHaveLength(1);
