@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 // Tests that start the built program wait for windows of 10 s most of the time: many of them at once cost little.
 const NODE_TESTS = ["test/integration/node/**/*.test.ts", "test/promises/**/*.test.ts"];
-const NODE_TESTS_AT_ONCE = 10;
+const NODE_TESTS_AT_ONCE = 6;
 
 const common = { testTimeout: 30_000, pool: "forks" } as const;
 

@@ -84,8 +84,13 @@ export class Ingest {
 
   /** Vouches for links, moves windows on and gives everything that waits to the live store. */
   tick(nowMs: MonotonicMs): void {
-    for (const lane of this.#lanes.values()) lane.advance(nowMs);
-    if (nowMs - this.#coveredAtMs >= COVER_EVERY_MS) this.cover(nowMs);
+    let isDue = nowMs - this.#coveredAtMs >= COVER_EVERY_MS;
+    for (const lane of this.#lanes.values()) {
+      lane.advance(nowMs);
+      // A window that ended since then is covered to its end before it is closed.
+      if (lane.startMs > this.#coveredAtMs) isDue = true;
+    }
+    if (isDue) this.cover(nowMs);
     this.flush();
   }
 

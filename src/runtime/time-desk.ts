@@ -1,5 +1,5 @@
 import type { TimeState } from "../core/anonymise/summary.ts";
-import { keepTime, labelled, type TimeKeeping, type TimeSource, UNTRUSTED } from "../core/machine/timekeeper.ts";
+import { keepTime, labelled, SLEW_MS_MAX, type TimeKeeping, type TimeSource, UNTRUSTED } from "../core/machine/timekeeper.ts";
 import { type EpochMs, epochMs } from "../core/units/time.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
@@ -20,8 +20,9 @@ export class TimeDesk {
   #keeping: TimeKeeping = UNTRUSTED;
   #trust: "synced" | "rtc" | "gps" | null = null;
   #askedAtMs = Number.NEGATIVE_INFINITY;
-  /** Until the answer comes, an old one is not used: the wall clock may have been stepped since. */
   #isAsking = false;
+  /** The last question was asked in view of a step. */
+  #isAskedAnew = false;
   #saidUntrusted = false;
 
   constructor(clock: Clock, events: Events, source: TimeSource, onAnchor: AnchorListener) {
@@ -53,14 +54,25 @@ export class TimeDesk {
   tick(): void {
     const nowMs = this.#clock.monotonicMs();
     if (this.#source === "operator") return this.#look();
-    if (nowMs - this.#askedAtMs >= ASK_EVERY_MS) {
+    // A clock that was stepped is not followed on an answer from before the step.
+    const isStepped = this.#isStepped();
+    if ((isStepped && !this.#isAskedAnew) || nowMs - this.#askedAtMs >= ASK_EVERY_MS) {
       this.#askedAtMs = nowMs;
+      this.#isAskedAnew = isStepped;
       this.#isAsking = true;
       void this.#clock.wallTrust().then((trust) => {
         this.#trust = trust;
         this.#isAsking = false;
       });
-    } else if (!this.#isAsking) this.#look();
+    } else if (!this.#isAsking) {
+      this.#isAskedAnew = false;
+      this.#look();
+    }
+  }
+
+  #isStepped(): boolean {
+    if (this.#keeping.is === "untrusted") return false;
+    return Math.abs(this.#clock.wallMs() - this.#clock.monotonicMs() - this.#keeping.offsetMs) > SLEW_MS_MAX;
   }
 
   #look(): void {

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -179,6 +179,13 @@ export class NodeSite {
     };
     this.#hasSocket = whole.storage.live === this.live;
     writeFileSync(this.file, stringify(whole));
+  }
+
+  /** A pipe in the place of a capture: a replay begins when it is written to. */
+  pipe(name: string): string {
+    const path = join(this.folder, name);
+    execFileSync("mkfifo", [path]);
+    return path;
   }
 
   /** Starts the node. */

@@ -17,6 +17,7 @@ export interface SummaryDocument {
   readonly made: string;
   readonly stats?: { readonly [name: string]: number };
   readonly cells?: readonly { readonly direction?: string; readonly count: number | null }[];
+  readonly histogram?: { readonly counts: readonly (number | null)[]; readonly v85: number | null };
   readonly reason?: string;
   readonly privacy: { readonly policy: string; readonly k?: number };
   readonly coverage: number;

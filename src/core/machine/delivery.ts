@@ -143,9 +143,9 @@ export class Delivery<Row extends Sendable> {
     this.#jitter = jitter;
   }
 
-  /** How many more rows could be used at once. */
+  /** How many more rows to fetch: none while a window of them is at hand, so that they are read some at a time. */
   get appetite(): number {
-    return this.#up ? Math.max(0, this.#window * 2 - this.#waiting.length) : 0;
+    return this.#up && this.#waiting.length < this.#window ? this.#window * 2 - this.#waiting.length : 0;
   }
 
   get isUp(): boolean {

@@ -54,7 +54,7 @@ it("explains itself by retained metas, and says by a retained status whether it 
   const site = lab.site(configOf(broker.url, "first instrument"));
   await untilPhase(WINDOW_MS, WINDOW_MS - 2_500);
   const first = await site.runUntilReady();
-  await subscriber.waitFor((all) => summariesOf(all).length === 1, 2 * WINDOW_MS);
+  await subscriber.waitFor((all) => summariesOf(all).length > 0, 2 * WINDOW_MS);
 
   const nodeMeta = at(subscriber.messages, NODE_META);
   expect(nodeMeta).toHaveLength(1);
@@ -69,7 +69,7 @@ it("explains itself by retained metas, and says by a retained status whether it 
     simulated: true,
     streams: { pm25: { topic, kind: "gauge", quantity: "pm25", unit: "ug/m3", windowSeconds: 10, privacy: { policy: "open" } } },
   });
-  expect(summariesAfterMeta(subscriber.messages, expectRevOf(sensorMeta[0]))).toBe(1);
+  expect(summariesAfterMeta(subscriber.messages, expectRevOf(sensorMeta[0]))).toBeGreaterThan(0);
 
   const online = lastStatus(subscriber.messages);
   expect(online).toMatchObject({ v: 1, node: "n0042", state: "online", every: 300, health: "ok", problems: [], conn: 1, rev: nodeRev });
@@ -92,12 +92,13 @@ it("explains itself by retained metas, and says by a retained status whether it 
   const second = await site.runUntilReady();
   await subscriber.waitFor((all) => lastStatus(all)?.state === "online");
   expect(lastStatus(subscriber.messages)).toMatchObject({ instance, boot });
-  await subscriber.waitFor((all) => summariesOf(all).length === 2, 2 * WINDOW_MS);
+  const isNew = ({ rev }: SummaryDocument): boolean => rev !== parsed<MetaDocument>(sensorMeta[0]).rev;
+  await subscriber.waitFor((all) => summariesOf(all).some(isNew), 2 * WINDOW_MS);
   expect(at(subscriber.messages, NODE_META), "what did not change is not said again").toHaveLength(1);
   const changed = at(subscriber.messages, SENSOR_META);
   expect(changed).toHaveLength(2);
   expect(parsed(changed[1])).toMatchObject({ instrument: "second instrument" });
-  expect(summariesAfterMeta(subscriber.messages, expectRevOf(changed[1]))).toBe(1);
+  expect(summariesAfterMeta(subscriber.messages, expectRevOf(changed[1]))).toBeGreaterThan(0);
 
   expect((await second.stop()).code).toBe(0);
   const later = await lab.subscriber(broker.url);

@@ -1,10 +1,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { type Lab, openLab } from "../../support/lab.ts";
-import { type Exit, type NodeProcess, type NodeSite, PREFIX } from "../../support/node-process.ts";
-import { summariesOf, untilPhase } from "../../support/summaries.ts";
+import { type Exit, type NodeProcess, type NodeSite, PREFIX, type SiteConfig } from "../../support/node-process.ts";
+import type { Received } from "../../support/subscriber.ts";
+import { summariesOf } from "../../support/summaries.ts";
 
+const WINDOW_MS = 10_000;
 /** A clean stop waits 5 s for PUBACKs; a second more is left for the goodbye. */
 const STOP_MS_MAX = 6_000;
 /** When the broker is there and answers nothing, the goodbye is waited for as well. */
@@ -47,29 +50,38 @@ describe("a clean stop", () => {
     const broker = await lab.mosquitto();
     const subscriber = await lab.subscriber(broker.url);
     const site = siteAt(lab, broker.url);
-    await untilPhase(10_000, 6_000);
     const node = await site.runUntilReady();
-    await untilPhase(10_000, 1_050); // the window is over and its lateness too; the node looks once a second
+    await site.statusWhen(({ sensors: all }) => (all.air?.counters?.stored ?? 0) > 0);
+    const before = summariesOf(subscriber.messages).length;
+    // The window is over, and its lateness; the node looks once a second.
+    await wait(WINDOW_MS - (Date.now() % WINDOW_MS) + 1_050);
     expect((await ended(node)).code).toBe(0);
-    expect(summariesOf(subscriber.messages)).toHaveLength(1);
+    expect(summariesOf(subscriber.messages).length).toBe(before + 1);
     expect(node.events("NodeStopped")[0]).toMatchObject({ pendingSummaries: 0 });
   });
 
-  it("keeps the readings of the open window for the next start", async () => {
+  it("keeps the readings of the open window for the next start", { timeout: 60_000 }, async () => {
     const lab = openLab();
     const broker = await lab.mosquitto();
     const subscriber = await lab.subscriber(broker.url);
-    const site = siteAt(lab, broker.url);
-    await untilPhase(10_000, 3_000);
+    /** Says the same all the time, so that a mean tells how many readings came from which run. */
+    const constant = (max: number): SiteConfig => {
+      const pm25 = { quantity: "pm25", waveform: "constant", max, everyMs: 100 };
+      return { broker: { url: broker.url }, sensors: { air: { driver: "simulator", options: { channels: { pm25 } } } } };
+    };
+    const site = lab.site(constant(10));
     const first = await site.runUntilReady();
-    await untilPhase(10_000, 7_000);
+    const { sensors: all } = await site.statusWhen(({ sensors: now }) => (now.air?.counters?.stored ?? 0) >= 20);
     expect((await ended(first)).code).toBe(0);
+    site.write(constant(20));
     await site.runUntilReady();
-    await subscriber.waitFor((all) => summariesOf(all).length > 0, 15_000);
-    const [summary] = summariesOf(subscriber.messages);
-    // One reading every 100 ms: without those of the first run, made in the 3.5 s before its end, there would be 30 at most.
-    expect(summary?.stats?.samples).toBeGreaterThan(33);
-    expect(summary?.coverage).toBeLessThan(1);
+    const ofFirst = (messages: readonly Received[]): number =>
+      summariesOf(messages).reduce((sum, { stats }) => sum + Math.round(((stats?.samples ?? 0) * (20 - (stats?.mean ?? 20))) / 10), 0);
+    await subscriber.waitFor((messages) => ofFirst(messages) >= (all.air?.counters?.stored ?? 0), 3 * WINDOW_MS);
+    expect(
+      summariesOf(subscriber.messages).some(({ coverage }) => coverage < 1),
+      "and the gap between the runs shows",
+    ).toBe(true);
   });
 
   it("is bounded when there is no broker", async () => {
