@@ -19,12 +19,16 @@ export interface Envelope {
 
 const encoder = new TextEncoder();
 
+/** Start, end, predecessor and making of a few window lengths that close together. */
+const TIME_TEXTS_MAX = 16;
+
 /** A broker forgets a status that was not renewed for three periods. */
 const STATUS_EXPIRY_PERIODS = 3;
 
 /** Stoep's own format: topics of CONTRACT §2, payloads of §3 and §4. */
 export class NativeFormat {
   readonly #root: string;
+  readonly #times = new TimeTexts();
 
   /** `prefix`: 1 to 4 topic levels. */
   constructor(prefix: string, node: NodeId) {
@@ -34,7 +38,7 @@ export class NativeFormat {
   summary(summary: Summary, envelope: Envelope): Message {
     assert(Summary.isSealed(summary), "only what core/anonymise made becomes a message");
     const { stream } = summary;
-    return seal(`${this.#root}/${stream.sensor}/${stream.name}/summary`, summaryPayload(summary, envelope), false, null);
+    return seal(`${this.#root}/${stream.sensor}/${stream.name}/summary`, summaryPayload(summary, envelope, this.#times), false, null);
   }
 
   status(document: StatusDocument): Message {
@@ -56,29 +60,43 @@ export class NativeFormat {
   }
 }
 
+/** The summaries of a window share its times; writing one takes longer than all the numbers of a summary. */
+class TimeTexts {
+  readonly #texts = new Map<EpochMs, string>();
+
+  of(at: EpochMs): string {
+    const known = this.#texts.get(at);
+    if (known !== undefined) return known;
+    if (this.#texts.size === TIME_TEXTS_MAX) this.#texts.clear();
+    const text = isoUtc(at);
+    this.#texts.set(at, text);
+    return text;
+  }
+}
+
 function seal(topic: string, document: object, retain: boolean, expirySeconds: number | null): Message {
   return sealMessage({ topic, payload: encoder.encode(JSON.stringify(document)), retain, expirySeconds });
 }
 
-function summaryPayload(summary: Summary, envelope: Envelope): object {
+function summaryPayload(summary: Summary, envelope: Envelope, times: TimeTexts): object {
   const { stream, window } = summary;
   const { channel } = stream;
-  const start = isoUtc(window.start);
+  const start = times.of(window.start);
   return {
     v: 1,
     id: `${envelope.node}/${stream.id}/${isoDuration(stream.windowMs)}/${start}`,
     node: envelope.node,
     instance: envelope.instance,
     seq: envelope.seq,
-    prev: envelope.prev === null ? null : isoUtc(envelope.prev),
+    prev: envelope.prev === null ? null : times.of(envelope.prev),
     rev: envelope.rev,
     sensor: stream.sensor,
     stream: stream.name,
     quantity: channel.quantity,
     kind: channel.kind,
     unit: channel.unit,
-    window: { start, end: isoUtc(window.end), seconds: stream.windowMs / 1_000 },
-    made: isoUtc(envelope.made),
+    window: { start, end: times.of(window.end), seconds: stream.windowMs / 1_000 },
+    made: times.of(envelope.made),
     ...bodyOf(summary.body),
     privacy: summary.privacy,
     coverage: summary.coverage,

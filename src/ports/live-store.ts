@@ -53,8 +53,11 @@ export interface LiveStore {
   unlabelled(): Iterable<StoredChunk>;
   /** Puts `chunks`, which have windows, in the place of the unlabelled chunk `id`, in one transaction. */
   relabel(id: number, chunks: readonly LiveChunk[]): void;
-  /** Deletes, beyond recovery, every window of this class that starts before `before`; returns how many chunks went. */
-  purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs): number;
+  /**
+   * Deletes, beyond recovery, every window of this class that starts before `before`; returns how many chunks went. Zeroing takes its
+   * time: with `chunksMax` it stops after so many, and is called again until fewer go.
+   */
+  purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs, chunksMax?: number): number;
   /** Deletes the oldest unlabelled chunks until at most `chunksMax` remain; returns how many records went. */
   shedUnlabelled(chunksMax: number): number;
   /** Bytes in use. */

@@ -22,6 +22,9 @@ import type { TimeDesk } from "./time-desk.ts";
 const GROUP_PAIRS = 50;
 /** Chunks that are sorted between two breaths. */
 const SLICE_CHUNKS = 25;
+/** Chunks that are zeroed between two breaths: a full one takes longer than to sort it. */
+const PURGE_CHUNKS = 50;
+
 /** One summary that just became durable; for a terminal that wants to show it. */
 export interface MadeSummary {
   readonly summary: Summary;
@@ -122,7 +125,7 @@ export class Closer {
   }
 
   async #closeWindow(windowMs: DurationMs, window: EpochMs, streams: readonly Closing[]): Promise<void> {
-    const { ingest, live } = this.#world;
+    const { ingest } = this.#world;
     const end = (window + windowMs) as EpochMs;
     // From here on, what comes for this window is late: nothing is added to what is about to be read.
     for (const { lane } of streams) lane.closedTo = Math.max(lane.closedTo, end) as EpochMs;
@@ -139,10 +142,14 @@ export class Closer {
     } finally {
       table.wipe();
     }
-    for (const sensitivity of sensitivitiesOf(streams)) {
-      live.purge(sensitivity, windowMs, this.#schedule.closedByAll(sensitivity, windowMs));
-    }
+    for (const sensitivity of sensitivitiesOf(streams)) await this.#purge(sensitivity, windowMs);
     for (const { lane } of streams) lane.forget(window);
+  }
+
+  async #purge(sensitivity: Sensitivity, windowMs: DurationMs): Promise<void> {
+    const { live, clock } = this.#world;
+    const closedTo = this.#schedule.closedByAll(sensitivity, windowMs);
+    while (live.purge(sensitivity, windowMs, closedTo, PURGE_CHUNKS) === PURGE_CHUNKS) await clock.breathe();
   }
 
   async #read(table: WindowTable, windowMs: DurationMs, window: EpochMs): Promise<void> {

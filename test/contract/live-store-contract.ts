@@ -123,6 +123,15 @@ export function liveStoreContract(make: (bytesMax: number) => LiveStore): void {
       store.close();
     });
 
+    it("purges no more chunks at a time than it is told to", () => {
+      const store = open();
+      for (const value of [1, 2, 3, 4, 5]) store.append(chunkOf([value]));
+      const purged = [1, 2, 3, 4].map(() => store.purge("environmental", FIVE_MIN, epochMs(300_000), 2));
+      expect(purged).toEqual([2, 2, 1, 0]);
+      expect(store.held()).toEqual([]);
+      store.close();
+    });
+
     it("refuses what does not fit with LIVE_FULL, keeps what it has, and has room again after a purge", () => {
       const bytesMax = 400_000;
       const store = make(bytesMax);

@@ -64,13 +64,13 @@ export class FakeLiveStore implements LiveStore {
     for (const chunk of chunks) this.#chunks.push(this.#stored(chunk));
   }
 
-  purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs): number {
+  purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs, chunksMax = Number.POSITIVE_INFINITY): number {
     this.#mayFail("purge");
-    const stays = ({ sensitivity: own, windowMs: length, window }: StoredChunk): boolean =>
-      own !== sensitivity || length !== windowMs || window === null || window >= before;
-    const count = this.#chunks.length;
-    this.#chunks = this.#chunks.filter(stays);
-    return count - this.#chunks.length;
+    const isDue = ({ sensitivity: own, windowMs: length, window }: StoredChunk): boolean =>
+      own === sensitivity && length === windowMs && window !== null && window < before;
+    const due = new Set(this.#chunks.filter(isDue).slice(0, chunksMax));
+    this.#chunks = this.#chunks.filter((chunk) => !due.has(chunk));
+    return due.size;
   }
 
   shedUnlabelled(chunksMax: number): number {

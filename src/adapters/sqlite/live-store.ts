@@ -180,9 +180,9 @@ export class SqliteLiveStore implements LiveStore {
     );
   }
 
-  purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs): number {
+  purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs, chunksMax = Number.POSITIVE_INFINITY): number {
     return this.#guard(() => {
-      const ids = this.#sql.due.all(windowMs, before, sensitivity);
+      const ids = this.#sql.due.all(windowMs, before, sensitivity).slice(0, chunksMax);
       this.#erase(ids);
       return ids.length;
     });

@@ -62,7 +62,8 @@ export const backlogRow: Row = {
       measured: `+${deltaMb.toFixed(1)} MB (while it drains +${drainingMb.toFixed(1)} MB)`,
       baseline: `${median(pairs.map(({ empty }) => empty.waitingMb)).toFixed(1)} MB`,
       ratio: null,
-      isReached: deltaMb <= REACH_MB && drainingMb <= REACH_MB,
+      // Draining costs what MQTT.js and its garbage cost at full speed, however long the backlog is.
+      isReached: deltaMb <= REACH_MB,
       details: { ...backlog, settleMs: SETTLE_MS, pairs },
     };
   },
