@@ -91,7 +91,7 @@ export function leavesUnasked(spec: ChannelSpec): boolean {
 
 function planStream(stream: Named, channel: ChannelPlan, input: StreamsInput, report: PlanReport): StreamPlan | null {
   const policy = planPolicy(stream, channel, report);
-  const windowMs = planWindow(stream, channel, input, report);
+  const windowMs = planWindow(stream, policy, channel, input, report);
   if (policy === null || windowMs === null) return null;
   return {
     id: streamId(input.id, stream.name),
@@ -130,6 +130,7 @@ function planPolicy({ config, path }: Named, { kind, sensitivity, name, quantity
 
 function planWindow(
   { config, path }: Named,
+  policy: Policy | null,
   { sensitivity, name }: ChannelPlan,
   input: StreamsInput,
   report: PlanReport,
@@ -143,7 +144,8 @@ function planWindow(
       return null;
     }
   }
-  if (sensitivity === "environmental" || input.simulated || windowMs >= PEOPLE_WINDOW_MIN_MS) return windowMs;
+  const showsNobody = sensitivity === "environmental" || input.simulated || policy?.is === "withheld";
+  if (showsNobody || windowMs >= PEOPLE_WINDOW_MIN_MS) return windowMs;
   const source = config.window === undefined ? `${durationText(windowMs)} (the file's window:)` : durationText(windowMs);
   const range = `from ${durationText(PEOPLE_WINDOW_MIN_MS)} to ${durationText(HOUR_MS)}`;
   report.error(
