@@ -10,6 +10,7 @@ import { pathToFileURL } from "node:url";
 export const TOOLS = [
   { program: "mosquitto", debianPackage: "mosquitto", required: true, why: "the broker of the integration tests" },
   { program: "socat", debianPackage: "socat", required: true, why: "pairs of pseudo-terminals in place of serial ports" },
+  { program: "openssl", debianPackage: "openssl", required: true, why: "certificates for the TLS tests" },
   { program: "gpiomon", debianPackage: "gpiod", required: false, why: "the GPIO backend against the real program" },
   { program: "systemd-analyze", debianPackage: "systemd", required: false, why: "the score of the unit file" },
 ];
