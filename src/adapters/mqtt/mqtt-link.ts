@@ -102,6 +102,9 @@ export class MqttLink implements BrokerLink {
     socket.on("data", (chunk: Buffer) => {
       const problem = guard.check(chunk);
       if (problem !== null) this.#cut({ is: "protocol", detail: problem });
+      // Each acknowledgement lets one message go; those of a chunk leave together, for a system call costs as much as a message.
+      socket.cork();
+      setImmediate(() => socket.uncork());
     });
     socket.on("error", (error) => {
       const code = errorCode(error);
