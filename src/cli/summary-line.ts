@@ -11,7 +11,8 @@ interface SummaryPayload {
   readonly cells?: readonly { readonly direction?: string; readonly class?: string; readonly count: number | null }[];
   readonly histogram?: { readonly edges: readonly number[]; readonly counts: readonly (number | null)[] };
   readonly reason?: string;
-  readonly privacy: { readonly policy: string; readonly k?: number };
+  readonly total?: { readonly count: number; readonly ci95: number };
+  readonly privacy: { readonly policy: string; readonly k?: number; readonly ci95?: number };
 }
 
 const SEQ_WIDTH = 5;
@@ -29,12 +30,19 @@ export function summaryLine(payload: Uint8Array): string {
 function bodyText(summary: SummaryPayload): string {
   const { stats, cells, histogram, reason, unit, privacy } = summary;
   if (reason !== undefined) return reasonText(reason, privacy.k);
+  if (cells !== undefined && privacy.ci95 !== undefined) return noisedText(cells, privacy.ci95, summary.total);
   if (cells !== undefined) return cells.map((cell) => `${cellName(cell)} ${cell.count ?? `withheld (fewer than ${privacy.k})`}`).join(", ");
   if (histogram !== undefined) return `speeds in ${histogram.counts.filter((count) => count !== null).length} published bins`;
   return Object.entries(stats ?? {})
     .map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`)
     .join("  ")
     .concat(unit === "1" ? "" : `  ${unit}`);
+}
+
+/** Counts with the distance that 95 of 100 of them keep from the exact one. */
+function noisedText(cells: NonNullable<SummaryPayload["cells"]>, ci95: number, total: SummaryPayload["total"]): string {
+  const parts = cells.map((cell) => `${cellName(cell)} ${cell.count} \u00b1${ci95}`);
+  return total === undefined ? parts.join("  ") : [...parts, `total ${total.count} \u00b1${total.ci95}`].join("  ");
 }
 
 function cellName({ direction, class: roadUser }: { readonly direction?: string; readonly class?: string }): string {

@@ -25,8 +25,8 @@ const START: Position = { line: 1, column: 1 };
 
 /**
  * Reads one YAML 1.2 document (core schema: `no` is text, `0o17` is octal). `sourceTextAt` lists the paths of numbers whose
- * source text is wanted in place of the float. A node file can be read from top to bottom by somebody who does not know YAML well, so
- * anchors, aliases, merge keys, tags, directives and further documents are refused.
+ * source text is wanted in place of the float; `*` in a path stands for every key. A node file can be read from top to bottom by
+ * somebody who does not know YAML well, so anchors, aliases, merge keys, tags, directives and further documents are refused.
  */
 export function readYaml(text: string, sourceTextAt: readonly Path[]): YamlFile {
   const refused = (message: string): YamlFile => ({
@@ -55,10 +55,19 @@ export function readYaml(text: string, sourceTextAt: readonly Path[]): YamlFile 
   if (refusals.length > 0) return { value: undefined, faults: [...faults, ...refusals], locate };
 
   for (const path of sourceTextAt) {
-    const node = document.contents === null ? undefined : document.getIn(path, true);
-    if (isScalar(node) && typeof node.value === "number" && node.source !== undefined) node.value = node.source;
+    for (const node of nodesAt(document.contents, path)) {
+      if (isScalar(node) && typeof node.value === "number" && node.source !== undefined) node.value = node.source;
+    }
   }
   return { value: document.toJS(), faults, locate };
+}
+
+/** Every node at a path; `*` is every key of a map. */
+function nodesAt(node: unknown, [step, ...rest]: Path): readonly unknown[] {
+  if (step === undefined) return [node];
+  if (!isMap(node)) return [];
+  const pairs = node.items.filter(({ key }) => step === "*" || (isScalar(key) && key.value === step));
+  return pairs.flatMap(({ value }) => nodesAt(value, rest));
 }
 
 /** Offsets to lines and columns. The library's own LineCounter leaves out lines that follow an error. */

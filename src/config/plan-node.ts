@@ -1,9 +1,11 @@
+import { epsilonMicro, parseEpsilon } from "../core/units/epsilon.ts";
 import { nodeId, sensorId } from "../core/units/ids.ts";
 import type { ChannelSpec, Driver } from "../driver-api/driver.ts";
 import { readBrokerUrl } from "./broker-url.ts";
 import { inputSchemaOf } from "./json-schema.ts";
 import { type ParsedFile, PROBLEMS_MAX, problemsOf } from "./parse.ts";
 import type { BrokerPlan, NodeFacts, NodePlan, PortPlan, SensorPlan, StoragePlan, StringRef } from "./plan.ts";
+import { allotBudgets, type Budgets } from "./plan-budget.ts";
 import { type PortsTaken, planPort, takePort } from "./plan-port.ts";
 import { PlanReport } from "./plan-report.ts";
 import { latticeProblem, planStreams } from "./plan-streams.ts";
@@ -40,9 +42,10 @@ export function planNode(
     report.warning(["node", "id"], `is longer than ${CLIENT_ID_CHARS_SAFE} characters: some brokers refuse that as a client id`);
   }
   const taken: PortsTaken = new Map();
+  const budgets = allotBudgets(config, report);
   const sensors = Object.entries(config.sensors).flatMap(([name, sensor]) => {
     const driver = findDriver(sensor.driver, ["sensors", name, "driver"], drivers, missingDrivers, report);
-    return (driver && planSensor(name, sensor, driver, config, taken, report)) ?? [];
+    return (driver && planSensor(name, sensor, driver, { config, taken, budgets }, report)) ?? [];
   });
   const found = [...parsed.problems, ...report.problems];
   const problems = inFileOrder(found).slice(0, PROBLEMS_MAX);
@@ -66,12 +69,18 @@ function findDriver(
   return null;
 }
 
+/** What sensors have to share. */
+interface Shared {
+  readonly config: NodeConfig;
+  readonly taken: PortsTaken;
+  readonly budgets: Budgets;
+}
+
 function planSensor(
   name: string,
   sensor: SensorConfig,
   driver: Driver,
-  config: NodeConfig,
-  taken: PortsTaken,
+  { config, taken, budgets }: Shared,
   report: PlanReport,
 ): SensorPlan | null {
   const id = sensorId(name);
@@ -86,7 +95,7 @@ function planSensor(
   const specs = driver.channels(options.value);
   const simulated = sensor.replay !== undefined || driver.port === "simulator";
   const { channels, streams } = planStreams(
-    { id, path, config: sensor, channels: specs, simulated, defaultWindowMs: config.window },
+    { id, path, config: sensor, channels: specs, simulated, defaultWindowMs: config.window, budgets },
     report,
   );
   if (sensor.streams === undefined && streams.length === 0) {
@@ -155,7 +164,7 @@ const planLocation = (location: LocationConfig): NodeFacts["location"] =>
   location === undefined ? null : { ...location, height: location.height ?? null };
 
 function planRest(config: NodeConfig): Omit<NodePlan, "sensors"> {
-  const { node, storage, time, log } = config;
+  const { node, storage, privacy, time, log } = config;
   const { owner } = node;
   return {
     node: {
@@ -168,6 +177,7 @@ function planRest(config: NodeConfig): Omit<NodePlan, "sensors"> {
     },
     broker: planBroker(config.broker),
     storage: planStorage(storage),
+    privacy: { epsilonPerEventMicro: parseEpsilon(privacy.epsilonPerEvent) ?? epsilonMicro(0) },
     time: { source: time.source },
     log,
   };

@@ -1,9 +1,10 @@
 import { MINIMUM_COUNT_DEFAULT, policiesOf, policyProblem } from "../core/anonymise/policy.ts";
 import { findQuantity, stricter } from "../core/reading/quantity.ts";
-import type { ChannelPlan, Policy, StreamPlan } from "../core/reading/stream.ts";
+import { type ChannelPlan, NODE_ACCOUNT, type Policy, type StreamPlan } from "../core/reading/stream.ts";
 import { type SensorId, streamId } from "../core/units/ids.ts";
 import { DAY_MS, type DurationMs, durationMs, HOUR_MS, MINUTE_MS, SECOND_MS } from "../core/units/time.ts";
 import type { ChannelSpec } from "../driver-api/driver.ts";
+import type { Budgets } from "./plan-budget.ts";
 import { type NamedStream, planCalibrations, planChannel } from "./plan-channel.ts";
 import type { PlanReport } from "./plan-report.ts";
 import type { Path } from "./problem.ts";
@@ -31,6 +32,7 @@ export interface StreamsInput {
   /** Replayed or made up: no people, so windows may be short. */
   readonly simulated: boolean;
   readonly defaultWindowMs: DurationMs;
+  readonly budgets: Budgets;
 }
 
 /** What a sensor can measure, and what is made of it. */
@@ -90,13 +92,14 @@ export function leavesUnasked(spec: ChannelSpec): boolean {
 }
 
 function planStream(stream: Named, channel: ChannelPlan, input: StreamsInput, report: PlanReport): StreamPlan | null {
-  const policy = planPolicy(stream, channel, report);
+  const policy = planPolicy(stream, channel, input, report);
   const windowMs = planWindow(stream, policy, channel, input, report);
   if (policy === null || windowMs === null) return null;
   return {
     id: streamId(input.id, stream.name),
     sensor: input.id,
     name: stream.name,
+    account: input.config.account ?? NODE_ACCOUNT,
     channel,
     sensitivity: channel.sensitivity,
     policy,
@@ -106,7 +109,9 @@ function planStream(stream: Named, channel: ChannelPlan, input: StreamsInput, re
   };
 }
 
-function planPolicy({ config, path }: Named, { kind, sensitivity, name, quantity }: ChannelPlan, report: PlanReport): Policy | null {
+function planPolicy(stream: Named, channel: ChannelPlan, input: StreamsInput, report: PlanReport): Policy | null {
+  const { config, path } = stream;
+  const { kind, sensitivity, name, quantity } = channel;
   const [standard = "withheld", ...others] = policiesOf(kind, sensitivity);
   const is = config.policy ?? standard;
   const problem = policyProblem(kind, sensitivity, is);
@@ -122,10 +127,43 @@ function planPolicy({ config, path }: Named, { kind, sensitivity, name, quantity
   switch (is) {
     case "minimum-count":
       return { is, k: config.k ?? MINIMUM_COUNT_DEFAULT };
+    case "noised":
+      return planNoised(stream, channel, input, report);
     case "open":
     case "withheld":
       return { is };
   }
+}
+
+/** Null without an allotment: why there is none was said where budgets are shared out. */
+function planNoised({ config, path, name }: Named, channel: ChannelPlan, { id, budgets }: StreamsInput, report: PlanReport): Policy | null {
+  const allotment = budgets.get(streamId(id, name));
+  const bound = planBound(config, path, channel, report);
+  if (allotment === undefined || bound === "wrong") return null;
+  return { is: "noised", epsilonMicro: allotment.epsilonMicro, accountMicro: allotment.accountMicro, bound };
+}
+
+/** A counter adds up readings of any size; only when each is bounded is it known how much noise hides one of them. */
+function planBound(
+  { bound }: StreamConfig,
+  path: Path,
+  { kind, name, unit, resolution }: ChannelPlan,
+  report: PlanReport,
+): number | null | "wrong" {
+  const isCounter = kind === "counter";
+  if (isCounter && bound === undefined) {
+    report.error([...path, "bound"], `is missing: with noised, a counter says how much one reading of ${name} may add (${unit})`, "key");
+    return "wrong";
+  }
+  if (bound === undefined) return null;
+  if (!isCounter) {
+    report.error([...path, "bound"], `is for counters; channel ${name} is of kind ${kind}, and one event counts once`);
+    return "wrong";
+  }
+  const steps = bound / resolution;
+  if (steps >= 1 && Math.abs(steps - Math.round(steps)) < 1e-6) return bound;
+  report.error([...path, "bound"], `must be a multiple of what channel ${name} resolves (${resolution}), got ${bound}`);
+  return "wrong";
 }
 
 function planWindow(
@@ -176,10 +214,11 @@ function planLateness({ config, path }: { config: StreamConfig; path: Path }, wi
 
 /**
  * Two published streams of the same people with different windows would give back what suppression took: the long window
- * minus its other parts is the short one that was withheld. Longer windows are made of released ones (DESIGN §3).
+ * minus its other parts is the short one that was withheld. Longer windows are made of released ones (DESIGN §3). Noised streams
+ * may look twice: each look costs its part of the budget.
  */
 function refuseSecondLook(plans: readonly StreamPlan[], input: StreamsInput, report: PlanReport): void {
-  const [first, ...more] = plans.filter(({ sensitivity, policy }) => sensitivity !== "environmental" && policy.is !== "withheld");
+  const [first, ...more] = plans.filter(({ policy }) => policy.is === "minimum-count");
   for (const { name } of more) {
     const path = [...input.path, "streams", name];
     const why = `stream ${first?.name} publishes them already, and the difference would show what was withheld`;

@@ -1,4 +1,5 @@
 import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
+import type { EpsilonMicro } from "../core/units/epsilon.ts";
 import type { NodeId, SensorId } from "../core/units/ids.ts";
 import type { GpioLine, SerialSettings } from "../core/units/port.ts";
 import type { DurationMs } from "../core/units/time.ts";
@@ -10,6 +11,8 @@ export interface NodePlan {
   readonly broker: BrokerPlan;
   readonly sensors: readonly SensorPlan[];
   readonly storage: StoragePlan;
+  /** The most that all noised streams of an account together may tell about one event of one person. */
+  readonly privacy: { readonly epsilonPerEventMicro: EpsilonMicro };
   readonly time: TimePlan;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
 }

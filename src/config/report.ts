@@ -1,4 +1,5 @@
-import type { StreamPlan } from "../core/reading/stream.ts";
+import type { Policy, StreamPlan } from "../core/reading/stream.ts";
+import { epsilonText } from "../core/units/epsilon.ts";
 import { type Estimate, estimate } from "./estimate.ts";
 import type { NodePlan, SensorPlan } from "./plan.ts";
 import { leavesUnasked } from "./plan-streams.ts";
@@ -12,7 +13,7 @@ export interface StreamLine {
   readonly quantity: string;
   readonly sensitivity: string;
   readonly window: string;
-  /** `open`, `minimum-count k=10`, `withheld`. */
+  /** `open`, `noised epsilon=0.5`, `minimum-count k=10`, `withheld`. */
   readonly policy: string;
   readonly leaves: boolean;
   /** The operator's reason to hold a quantity outside the vocabulary to be environmental. */
@@ -56,10 +57,15 @@ function streamLine(sensor: SensorPlan, stream: StreamPlan): StreamLine {
     quantity: channel.quantity,
     sensitivity: stream.sensitivity,
     window: durationText(stream.windowMs),
-    policy: policy.is === "minimum-count" ? `${policy.is} k=${policy.k}` : policy.is,
+    policy: policyText(policy),
     leaves: sensor.enabled && policy.is !== "withheld",
     ...(because === undefined ? {} : { because }),
   };
+}
+
+function policyText(policy: Policy): string {
+  if (policy.is === "minimum-count") return `${policy.is} k=${policy.k}`;
+  return policy.is === "noised" ? `${policy.is} epsilon=${epsilonText(policy.epsilonMicro)}` : policy.is;
 }
 
 function stayingLines(sensor: SensorPlan): readonly StayingLine[] {
@@ -83,7 +89,7 @@ export function reportText(plan: NodePlan): string {
   const head = ["SENSOR", "STREAM", "CHANNEL", "QUANTITY", "WINDOW", "POLICY", "LEAVES"];
   const rows = streams.map((line) => [
     ...[line.sensor, line.stream, line.channel, line.quantity, line.window, line.policy],
-    line.leaves ? (line.policy.startsWith("minimum-count") ? "as counts, small ones withheld" : "as statistics") : "no",
+    line.leaves ? leavesAs(line.policy) : "no",
   ]);
   const lines = [`Node ${node} publishes to ${broker} and to nothing else.`, ""];
   lines.push(...(rows.length === 0 ? ["It has no streams."] : table([head, ...rows])));
@@ -97,6 +103,11 @@ export function reportText(plan: NodePlan): string {
   }
   lines.push("", "Estimates, with the broker in reach:", ...estimateLines(cost).map((line) => `  ${line}`));
   return `${lines.join("\n")}\n`;
+}
+
+function leavesAs(policy: string): string {
+  if (policy.startsWith("minimum-count")) return "as counts, small ones withheld";
+  return policy.startsWith("noised") ? "as counts with noise" : "as statistics";
 }
 
 function estimateLines({ summariesPerDay, uplinkMegabytesPerMonth, flashMegabytesPerDay, outboxHours }: Estimate): readonly string[] {

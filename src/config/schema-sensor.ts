@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { MINIMUM_COUNT_FLOOR } from "../core/anonymise/policy.ts";
 import { SENSITIVITIES } from "../core/reading/quantity.ts";
-import { day, driverName, duration, id, integer, notYet, number, oneOfNumbers, path, text } from "./values.ts";
+import { EPSILON_PER_EVENT_MAX } from "../core/units/epsilon.ts";
+import { day, decimal, driverName, duration, id, integer, notYet, number, oneOfNumbers, path, text } from "./values.ts";
 
 /** Most streams of one sensor. */
 const STREAMS_MAX = 1_000;
@@ -146,8 +147,6 @@ const calibrationSchema = z
   })
   .superRefine(checkDays);
 
-const NOISED_NOT_YET = "not yet: noised counts come with the privacy ledger; until then use minimum-count or withheld";
-
 const streamSchema = z
   .strictObject({
     channel: id()
@@ -160,12 +159,26 @@ const streamSchema = z
         examples: ["5m"],
       }),
     policy: z
-      .enum(["open", "minimum-count", "withheld"], { error: ({ input }) => (input === "noised" ? NOISED_NOT_YET : undefined) })
+      .enum(["open", "noised", "minimum-count", "withheld"])
       .optional()
       .meta({
         title: "choice",
         description: "How the stream may leave. Absent: open for environmental channels, withheld for all others.",
-        examples: ["minimum-count"],
+        examples: ["noised"],
+      }),
+    epsilon: decimal(EPSILON_PER_EVENT_MAX)
+      .optional()
+      .meta({
+        description:
+          "With noised: what a release of this stream may tell about one event of one person. Smaller is more noise. " +
+          "Absent: what privacy.epsilonPerEvent has left, when no other stream of the account leaves it open.",
+        examples: [0.5],
+      }),
+    bound: number(0.000001, 1_000_000, "in the channel's unit")
+      .optional()
+      .meta({
+        description: "With noised, of a counter: the most that one reading may add. Larger ones are cut down to it.",
+        examples: [1],
       }),
     k: integer(MINIMUM_COUNT_FLOOR, 10_000)
       .optional()
@@ -193,11 +206,14 @@ const streamSchema = z
       }),
     from: notYet("streams made from the released summaries of another"),
     days: notYet("windows of a local day, together with from:"),
-    epsilon: notYet("the privacy budget of a noised stream"),
   })
   .superRefine((stream, context) => {
     if (stream.k !== undefined && stream.policy !== "minimum-count") {
       context.addIssue({ code: "custom", path: ["k"], message: "goes with policy: minimum-count only" });
+    }
+    for (const key of ["epsilon", "bound"] as const) {
+      if (stream[key] === undefined || stream.policy === "noised") continue;
+      context.addIssue({ code: "custom", path: [key], message: "goes with policy: noised only" });
     }
     if (stream.because !== undefined && stream.sensitivity !== "environmental") {
       context.addIssue({ code: "custom", path: ["because"], message: "goes with sensitivity: environmental only" });
@@ -279,7 +295,14 @@ export const sensorSchema = z
         description: "What is made of it, by the operator's name. Absent: every environmental channel of the driver. Present: only these.",
         examples: [{ passages: { policy: "minimum-count" } }],
       }),
-    account: notYet("whose privacy budget its streams share"),
+    account: id()
+      .optional()
+      .meta({
+        description:
+          "Whose privacy budget its streams spend. Sensors with different accounts are declared to see different people: " +
+          "reports print that you say so. Absent: node, everybody who passes the node.",
+        examples: ["cycle-path"],
+      }),
     bus: notYet("sensors on a shared bus"),
     unit: notYet("the address on a shared bus"),
   })

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { EPSILON_PER_EVENT_MAX } from "../core/units/epsilon.ts";
 import { brokerSchema, driverPathSchema, logSchema, ownerSchema } from "./schema-broker.ts";
 import { locationSchema, sensorSchema } from "./schema-sensor.ts";
 import { didYouMean } from "./suggest.ts";
@@ -7,10 +8,11 @@ import { mustBe, shown } from "./wording.ts";
 
 /** Most sensors of one node. */
 const SENSORS_MAX = 1_000;
-/** The most that one event of one person may cost, by code and not by choice (CONTRACT §1). */
-export const EPSILON_PER_EVENT_MAX = 2;
 /** Values whose source text counts: `0.1` must not pass through a float. */
-export const DECIMAL_PATHS: readonly (readonly string[])[] = [["privacy", "epsilonPerEvent"]];
+export const DECIMAL_PATHS: readonly (readonly string[])[] = [
+  ["privacy", "epsilonPerEvent"],
+  ["sensors", "*", "streams", "*", "epsilon"],
+];
 
 const timeZone = z
   .string()

@@ -1,5 +1,6 @@
+import type { SummaryBody } from "../core/anonymise/body.ts";
 import { type Message, sealMessage } from "../core/anonymise/message.ts";
-import { Summary, type SummaryBody } from "../core/anonymise/summary.ts";
+import { Summary } from "../core/anonymise/summary.ts";
 import { assert } from "../core/assert.ts";
 import type { NodeId } from "../core/units/ids.ts";
 import { type EpochMs, isoDuration, isoUtc } from "../core/units/time.ts";
@@ -111,7 +112,7 @@ function bodyOf(body: SummaryBody): object {
     case "stats":
       return { stats: body.stats };
     case "cells":
-      return { cells: body.cells };
+      return body.total === null ? { cells: body.cells } : { cells: body.cells, total: body.total };
     case "histogram":
       return { histogram: { edges: body.edges, counts: body.counts, unit: body.unit, v85: body.v85 } };
     case "reason":

@@ -54,6 +54,11 @@ export interface LiveStore {
   /** Puts `chunks`, which have windows, in the place of the unlabelled chunk `id`, in one transaction. */
   relabel(id: number, chunks: readonly LiveChunk[]): void;
   /**
+   * Notes, before noise is drawn for them, that these streams are being released for a window; gives those for which that was noted
+   * before, by an earlier run or about another node store. The notes go with the readings, so that no reading is ever drawn for twice.
+   */
+  claimDraws(sensitivity: Sensitivity, windowMs: DurationMs, window: EpochMs, streams: readonly number[]): ReadonlySet<number>;
+  /**
    * Deletes, beyond recovery, every window of this class that starts before `before`; returns how many chunks went. Zeroing takes its
    * time: with `chunksMax` it stops after so many, and is called again until fewer go.
    */

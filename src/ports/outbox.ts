@@ -1,3 +1,4 @@
+import type { ChargedSpan } from "../core/anonymise/ledger.ts";
 import type { Message } from "../core/anonymise/message.ts";
 import type { StreamId } from "../core/units/ids.ts";
 import type { EpochMs } from "../core/units/time.ts";
@@ -23,7 +24,18 @@ export interface CloseBatch {
   readonly marks: ReadonlyMap<StreamId, Mark>;
   /** Facts of the node that must survive, one short text per key: `meta:<topic>` holds the rev last queued. */
   readonly facts: ReadonlyMap<string, string>;
+  /** Budget spent on the rows: each replaces the span of its stream that begins at the same time. */
+  readonly charges?: readonly ChargedSpan[];
+  /** Changes of what is released about people, as text: each becomes a link of a chain of hashes in the egress log. */
+  readonly changes?: readonly string[];
   readonly madeAt: EpochMs;
+}
+
+/** The ledger of privacy budget as it was found. */
+export interface LedgerReading {
+  readonly spans: readonly ChargedSpan[];
+  /** Rows that are not what was written: what they stood for is not known. */
+  readonly damaged: number;
 }
 
 /** A row that waits, or waited, for its PUBACK. */
@@ -89,7 +101,7 @@ export class OutboxError extends Error {
 }
 
 /**
- * The durable half of the node: the queue of summaries, the marks and the egress log, in node.db. Asynchronous, because the
+ * The durable half of the node: the queue of summaries, marks, privacy ledger and egress log, in node.db. Asynchronous, because the
  * fsync of a card can take seconds. Calls do not overlap: each is awaited before the next. Rejections are `OutboxError`.
  */
 export interface Outbox {
@@ -101,6 +113,8 @@ export interface Outbox {
   readonly quarantined: string | null;
   /** What is closed so far. A copy: the caller may keep it. */
   marks(): Promise<Map<StreamId, Mark>>;
+  /** What has been charged. It grows by a row where windows of a stream were charged unlike or not at all, not by a row a window. */
+  ledger(): Promise<LedgerReading>;
   standing(): OutboxStanding;
   /** Rows, marks, facts: all or nothing, on the card when it resolves. Positions are given in order. */
   commit(batch: CloseBatch): Promise<void>;

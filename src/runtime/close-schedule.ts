@@ -1,3 +1,4 @@
+import { hasTerms } from "../core/anonymise/terms.ts";
 import type { Sensitivity } from "../core/reading/quantity.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { StreamId } from "../core/units/ids.ts";
@@ -72,14 +73,17 @@ export class CloseSchedule {
 
   /**
    * Where a stream begins: at its mark, or without one at the window that its oldest held readings are in, or at the present one.
-   * A mark of another window length may lie within a window: that one was published in part, so it is passed over.
+   * A mark of another window length may lie within a window: that one was published in part, so it is passed over. Windows of people
+   * that began before the node store was made (`born`) may have been released by another store: the first one is the next.
    */
-  place(now: EpochMs): void {
+  place(now: EpochMs, born: EpochMs | null): void {
     if (this.#streams.every((stream) => stream.isPlaced)) return;
     const oldest = this.#oldestHeld();
     for (const stream of this.#streams) {
       const { windowMs, sensitivity } = stream.plan;
-      const held = oldest.get(`${sensitivity}/${windowMs}`) ?? windowStart(now, windowMs);
+      const first = oldest.get(`${sensitivity}/${windowMs}`) ?? windowStart(now, windowMs);
+      const whole = (Math.ceil((born ?? now) / windowMs) * windowMs) as EpochMs;
+      const held = hasTerms(stream.plan) && whole > first ? whole : first;
       if (stream.mark.closedTo === 0) stream.mark = { ...stream.mark, closedTo: held };
       else this.#skipTo(stream, (Math.ceil(stream.mark.closedTo / windowMs) * windowMs) as EpochMs);
       stream.isPlaced = true;

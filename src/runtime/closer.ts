@@ -1,7 +1,10 @@
-import { anonymise, type Flag, type Summary } from "../core/anonymise/summary.ts";
+import { BytePool, type RandomBytes } from "../core/anonymise/noise/byte-pool.ts";
+import { PoolCoins } from "../core/anonymise/noise/coins.ts";
+import type { ClosedWindow, Flag, Summary } from "../core/anonymise/summary.ts";
 import type { Sensitivity } from "../core/reading/quantity.ts";
 import { MARK } from "../core/reading/record.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
+import type { EpsilonMicro } from "../core/units/epsilon.ts";
 import type { NodeId, SensorId, StreamId } from "../core/units/ids.ts";
 import { type DurationMs, type EpochMs, isoUtc } from "../core/units/time.ts";
 import { coverageOf } from "../core/window/coverage.ts";
@@ -16,6 +19,8 @@ import type { CloseBatch, Mark, NewRow, Outbox } from "../ports/outbox.ts";
 import { CloseSchedule, type Closing } from "./close-schedule.ts";
 import type { Ingest } from "./ingest.ts";
 import type { MetaBook } from "./meta-book.ts";
+import { PrivacyDesk } from "./privacy-desk.ts";
+import { type Candidate, type Release, Releases } from "./releases.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
 /** (stream, window) pairs in one transaction: 50 keep the event loop free (hot-path measurements §6). */
@@ -41,15 +46,13 @@ export interface CloserWorld {
   readonly format: NativeFormat;
   readonly metas: MetaBook;
   readonly node: NodeId;
+  /** Where noise comes from. */
+  readonly crypto: RandomBytes;
+  /** The most that an account may spend on one event. */
+  readonly epsilonPerEventMicro: EpsilonMicro;
   /** Whether a sensor's port is a simulator or a replay: its summaries say so. */
   isSimulated(sensor: SensorId): boolean;
   onMade(made: MadeSummary): void;
-}
-
-interface Pair {
-  readonly closing: Closing;
-  readonly summary: Summary | null;
-  readonly mark: Mark;
 }
 
 /**
@@ -57,8 +60,12 @@ interface Pair {
  * and marks together. After a crash anywhere in between, the same window is closed again, to the same id.
  */
 export class Closer {
+  /** The books of what is told about people. */
+  readonly privacy: PrivacyDesk;
   readonly #world: CloserWorld;
   readonly #schedule: CloseSchedule;
+  readonly #releases: Releases;
+  readonly #startedMs: number;
   #nextSeq: number;
   #running: Promise<boolean> | null = null;
 
@@ -75,6 +82,9 @@ export class Closer {
         mark: marks.get(plan.id) ?? { closedTo: 0 as EpochMs, lastStart: null },
         isPlaced: false,
       }));
+    this.#startedMs = world.clock.monotonicMs();
+    this.privacy = new PrivacyDesk(world, streams, world.epsilonPerEventMicro);
+    this.#releases = new Releases({ ...world, privacy: this.privacy, coins: new PoolCoins(new BytePool(world.crypto)) });
     this.#schedule = new CloseSchedule(closings, world.live, world.events);
   }
 
@@ -96,6 +106,7 @@ export class Closer {
     try {
       await this.#world.outbox.reopen();
       this.#schedule.restore(await this.#world.outbox.marks());
+      await this.privacy.reload();
       this.#nextSeq = this.#world.outbox.standing().lastSeq + 1;
       return true;
     } catch (error) {
@@ -109,7 +120,8 @@ export class Closer {
     const now = this.#world.time.now();
     if (now === null) return true;
     try {
-      this.#schedule.place(now);
+      await this.privacy.settle(now, this.#bornMs(now));
+      this.#schedule.place(now, this.privacy.born);
       this.#schedule.tidy();
       for (;;) {
         const due = this.#schedule.next(now);
@@ -124,6 +136,11 @@ export class Closer {
     }
   }
 
+  /** When this run began, in trusted time: a store that does not know when it was made was made no later. */
+  #bornMs(now: EpochMs): EpochMs {
+    return (now - (this.#world.clock.monotonicMs() - this.#startedMs)) as EpochMs;
+  }
+
   async #closeWindow(windowMs: DurationMs, window: EpochMs, streams: readonly Closing[]): Promise<void> {
     const { ingest } = this.#world;
     const end = (window + windowMs) as EpochMs;
@@ -135,8 +152,8 @@ export class Closer {
       await this.#read(table, windowMs, window);
       this.#checkBalance(table, streams, window);
       for (let from = 0; from < streams.length; from += GROUP_PAIRS) {
-        const group = streams.slice(from, from + GROUP_PAIRS).map((closing) => this.#pair(closing, table, window));
-        await this.#commit(group);
+        const group = streams.slice(from, from + GROUP_PAIRS).map((closing) => this.#candidate(closing, table, window));
+        await this.#commit(this.#releases.of(group));
         await this.#world.clock.breathe();
       }
     } finally {
@@ -170,26 +187,18 @@ export class Closer {
     if (table.total < appended) this.#world.events.emit({ type: "BalanceBroken", what: `readings of the window ${isoUtc(window)}` });
   }
 
-  #pair(closing: Closing, table: WindowTable, start: EpochMs): Pair {
+  #candidate(closing: Closing, table: WindowTable, start: EpochMs): Candidate {
     const { plan, index, lane } = closing;
-    const window = windowAt(start, plan.windowMs);
     const readings = table.of(index);
-    const { kind, cells, states } = plan.channel;
-    const startMs = lane.monotonicOf(start) ?? 0;
-    const shape = { kind, windowMs: plan.windowMs, startMs, cells, states, binEdges: plan.binEdges };
-    const result = anonymise({
+    const closed: ClosedWindow = {
       stream: plan,
-      window,
+      window: windowAt(start, plan.windowMs),
       coverage: coverageOf(readings, plan.windowMs),
-      statistic: this.#statisticOf(plan, shape, readings),
-      flags: this.#flagsOf(plan, readings, window.start),
+      statistic: this.#statisticOf(plan, shapeOf(plan, lane.monotonicOf(start) ?? 0), readings),
+      flags: this.#flagsOf(plan, readings, start),
       time: this.#world.time.state() ?? "holdover",
-    });
-    const summary = "is" in result ? null : result;
-    if (summary === null)
-      this.#world.events.emit({ type: "StreamWithheld", stream: plan.id, because: "is" in result ? result.because : "" });
-    const mark = { closedTo: window.end, lastStart: summary === null ? closing.mark.lastStart : window.start };
-    return { closing, summary, mark };
+    };
+    return { closing, closed };
   }
 
   /** A bug in the statistic of one stream costs its number, and no other stream's. */
@@ -207,22 +216,24 @@ export class Closer {
     for (let index = 0; index < readings.count; index++) marks |= readings.marks[index] as number;
     const validUntil = plan.channel.calibration?.validUntil;
     const flags: Flag[] = [];
+    // Every second has a record, whoever passes; the other marks are on readings, and would tell that there was one.
     if (marks & MARK.stepped) flags.push("stepped");
-    if (marks & MARK.warming) flags.push("warming");
+    const showsReadings = plan.sensitivity === "environmental";
+    if (showsReadings && marks & MARK.warming) flags.push("warming");
     if (validUntil !== undefined && isoUtc(start) > `${validUntil}T23:59:59Z`) flags.push("calibration-overdue");
     if (this.#world.time.state() === "holdover") flags.push("holdover");
-    if (marks & MARK.deviceInterval) flags.push("device-interval");
+    if (showsReadings && marks & MARK.deviceInterval) flags.push("device-interval");
     if (this.#world.isSimulated(plan.sensor)) flags.push("simulated");
     return flags;
   }
 
-  async #commit(pairs: readonly Pair[]): Promise<void> {
+  async #commit(releases: readonly Release[]): Promise<void> {
     const { outbox, format, metas, node, events, onMade } = this.#world;
     const made = this.#world.time.now() ?? this.#world.clock.wallMs();
     const rows: NewRow[] = [];
     const published: MadeSummary[] = [];
     let seq = this.#nextSeq;
-    for (const { closing, summary } of pairs) {
+    for (const { closing, summary } of releases) {
       if (summary === null) continue;
       const rev = metas.revOf(closing.plan.sensor);
       const envelope = { node, instance: outbox.instance, seq, prev: closing.mark.lastStart, rev, made };
@@ -230,17 +241,25 @@ export class Closer {
       published.push({ summary, seq });
       seq++;
     }
-    const marks = new Map(pairs.map(({ closing, mark }) => [closing.plan.id, mark]));
-    const batch: CloseBatch = { rows, marks, facts: new Map(), madeAt: made };
+    const marks = new Map(releases.map(({ closing, mark }) => [closing.plan.id, mark]));
+    const charges = releases.flatMap(({ span }) => (span === null ? [] : [span]));
+    const batch: CloseBatch = { rows, marks, facts: new Map(), charges, madeAt: made };
     await outbox.commit(batch);
+    this.#releases.written(releases);
     this.#nextSeq = seq;
-    for (const { closing, mark } of pairs) closing.mark = mark;
+    for (const { closing, mark } of releases) closing.mark = mark;
     for (const one of published) {
       const { stream, window } = one.summary;
       events.emit({ type: "SummaryMade", stream: stream.id, window: isoUtc(window.start), seq: one.seq });
       onMade(one);
     }
   }
+}
+
+function shapeOf({ channel, windowMs, policy, binEdges }: StreamPlan, startMs: number): StatisticShape {
+  const { kind, cells, states, resolution } = channel;
+  const bound = policy.is === "noised" && policy.bound !== null ? { most: policy.bound, step: resolution } : null;
+  return { kind, windowMs, startMs, cells, states, bound, binEdges };
 }
 
 function sensitivitiesOf(streams: readonly Closing[]): ReadonlySet<Sensitivity> {

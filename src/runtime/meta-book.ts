@@ -1,5 +1,8 @@
 import type { NodePlan, SensorPlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
+import { noisedNote } from "../core/anonymise/noised.ts";
+import type { StreamPlan } from "../core/reading/stream.ts";
+import { epsilonFraction } from "../core/units/epsilon.ts";
 import type { SensorId } from "../core/units/ids.ts";
 import type { EpochMs } from "../core/units/time.ts";
 import type { MetaDocument } from "../formats/documents.ts";
@@ -82,11 +85,11 @@ function sensorDocument(plan: NodePlan, sensor: SensorPlan, format: NativeFormat
     simulated: sensor.port.is === "replay" || sensor.port.is === "simulator",
     streams: Object.fromEntries(
       streams.map((stream) => {
-        const { channel, policy, windowMs, latenessMs, binEdges } = stream;
+        const { channel, windowMs, latenessMs, binEdges } = stream;
         const { quantity, kind, unit, range, resolution, calibration, cells, states } = channel;
         const shape = kind === "passage" ? { cells } : kind === "speed" ? { bins: binEdges } : kind === "state" ? { states } : {};
         const timing = { windowSeconds: windowMs / 1_000, latenessSeconds: latenessMs / 1_000 };
-        const privacy = policy.is === "minimum-count" ? { policy: policy.is, k: policy.k } : { policy: policy.is };
+        const privacy = privacyOf(stream);
         const topic = format.summaryTopic(sensor.id, stream.name);
         return [
           stream.name,
@@ -95,4 +98,14 @@ function sensorDocument(plan: NodePlan, sensor: SensorPlan, format: NativeFormat
       }),
     ),
   };
+}
+
+/** The policy of a stream with everything that a researcher needs to check the claim; the budget as an exact fraction too. */
+function privacyOf(stream: StreamPlan): object {
+  const { policy, account } = stream;
+  if (policy.is === "minimum-count") return { policy: policy.is, k: policy.k };
+  if (policy.is !== "noised") return { policy: policy.is };
+  const { epsilonMicro, accountMicro, bound } = policy;
+  const exact = { epsilonExact: epsilonFraction(epsilonMicro), epsilonTotalExact: epsilonFraction(accountMicro) };
+  return { ...noisedNote(stream, policy), account, ...exact, ...(bound === null ? {} : { bound }) };
 }

@@ -223,6 +223,9 @@ export class Node {
     const now = this.#time.now();
     this.#mark("OUTBOX_FAILED", !isClosed || !isPublisherWell);
     this.#mark("LIVE_FULL", this.#ingest.isFull);
+    const { privacy } = this.#closer;
+    this.#mark("LEDGER_DAMAGED", now !== null && privacy.isPaused(now));
+    this.#mark("PRIVACY_CHANGE_WAITS", now !== null && privacy.waiting(now).size > 0);
     this.#mark("CLOCK_WENT_BACK", now !== null && this.#closer.isAhead(now));
     this.#tellLost();
     this.#tellStatus();
@@ -333,6 +336,7 @@ export class Node {
         format: this.#format,
         metas: this.#metas,
         node: this.#plan.node.id,
+        epsilonPerEventMicro: this.#plan.privacy.epsilonPerEventMicro,
         isSimulated: (sensor) => simulated.has(sensor),
         onMade: (made) => {
           this.#publisher.wake();

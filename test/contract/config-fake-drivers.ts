@@ -58,8 +58,8 @@ const ops243 = fake({
 const pulseCounter = fake({
   name: "pulse-counter",
   port: "gpio",
-  options: z.strictObject({ quantity: z.enum(["rainfall", "energy"]), perPulse: z.number().positive() }),
-  channels: ({ quantity }) => [channel(quantity, quantity, quantity === "rainfall" ? "mm" : "kW.h")],
+  options: z.strictObject({ quantity: z.enum(["rainfall", "energy", "entries"]), perPulse: z.number().positive() }),
+  channels: ({ quantity }) => [channel(quantity, quantity, quantity === "rainfall" ? "mm" : quantity === "energy" ? "kW.h" : "1")],
 });
 
 const windVane = fake({

@@ -6,6 +6,7 @@ import { DAY_MS, epochMs, SECOND_MS } from "../../src/core/units/time.ts";
 import { windowAt } from "../../src/core/window/lattice.ts";
 import type { ExactStatistic } from "../../src/core/window/statistics.ts";
 import { type Envelope, NativeFormat } from "../../src/formats/native.ts";
+import { noCoins } from "../support/coins.ts";
 import { channelPlan, DOOR, PASSAGES, RAIN, SPEED, streamPlan } from "../support/plans.ts";
 
 const START = epochMs(Date.UTC(2026, 10, 23, 10));
@@ -22,7 +23,7 @@ const GAUGE: ExactStatistic = { kind: "gauge", samples: 900, mean: 12.4, min: 9.
 
 function sealed(stream: StreamPlan, statistic: ExactStatistic | null, changes: Partial<ClosedWindow> = {}): Summary {
   const window = windowAt(START, stream.windowMs);
-  const summary = anonymise({ stream, window, coverage: 1, statistic, flags: [], time: "synced", ...changes });
+  const summary = anonymise({ stream, window, coverage: 1, statistic, flags: [], time: "synced", ...changes }, noCoins, "granted");
   if (!(summary instanceof Summary)) throw new Error(`withheld: ${summary.because}`);
   return summary;
 }
@@ -119,7 +120,7 @@ describe("the body of each kind", () => {
     [
       "counter",
       streamPlan(RAIN),
-      { kind: "counter", samples: 12, sum: 3.3, peakPerHour: 24 },
+      { kind: "counter", samples: 12, sum: 3.3, peakPerHour: 24, steps: null },
       '{"stats":{"samples":12,"sum":3.3,"peakPerHour":24}}',
     ],
     [

@@ -6,7 +6,7 @@ import { type PlainRecord, readingsOf } from "../support/readings.ts";
 
 // Every oracle here is written from the definition, the slow way, on plain arrays.
 
-const SHAPE: StatisticShape = { kind: "gauge", windowMs: 900_000, startMs: 0, cells: {}, states: [], binEdges: [] };
+const SHAPE: StatisticShape = { kind: "gauge", windowMs: 900_000, startMs: 0, cells: {}, states: [], bound: null, binEdges: [] };
 const stat = (changes: Partial<StatisticShape>, records: readonly PlainRecord[]) =>
   exactStatistic({ ...SHAPE, ...changes }, readingsOf(records));
 
@@ -155,6 +155,7 @@ it("counter is the sum, and the largest minute of it as a rate", () => {
         samples: records.filter(isCounted).length,
         sum: countedValues(records).reduce((a, b) => a + b, 0),
         peakPerHour: Math.max(0, ...minutes.values()) * 60,
+        steps: null,
       });
     }),
   );

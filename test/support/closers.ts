@@ -1,5 +1,7 @@
+import type { RandomBytes } from "../../src/core/anonymise/noise/byte-pool.ts";
 import { SensorCounters } from "../../src/core/events/counters.ts";
 import type { ChannelPlan, StreamPlan } from "../../src/core/reading/stream.ts";
+import { type EpsilonMicro, epsilonMicro } from "../../src/core/units/epsilon.ts";
 import { nodeId, type SensorId } from "../../src/core/units/ids.ts";
 import { isoUtc, SECOND_MS } from "../../src/core/units/time.ts";
 import { NativeFormat } from "../../src/formats/native.ts";
@@ -20,6 +22,10 @@ export interface Survivors {
   readonly clock?: VirtualClock;
   readonly live?: FakeLiveStore;
   readonly outbox?: FakeOutbox;
+  /** Where noise comes from; absent: always the same. */
+  readonly randomness?: RandomBytes;
+  /** The budget of an account; absent: 1. */
+  readonly capMicro?: EpsilonMicro;
 }
 
 /** Ingest, clock and closer of one sensor called `air-1`, ticking as in the node. */
@@ -39,7 +45,10 @@ export class CloserBench {
   readonly runs: boolean[] = [];
   #tickedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(streams: readonly StreamPlan[], { clock, live, outbox }: Survivors = {}) {
+  constructor(
+    streams: readonly StreamPlan[],
+    { clock, live, outbox, randomness = fixedCrypto, capMicro = epsilonMicro(1_000_000) }: Survivors = {},
+  ) {
     this.clock = clock ?? new VirtualClock();
     this.live = live ?? new FakeLiveStore();
     this.outbox = outbox ?? new FakeOutbox();
@@ -61,6 +70,8 @@ export class CloserBench {
         format,
         metas: new MetaBook(nodePlan([sensorPlan({ channels, streams })]), format, fixedCrypto, "0.1.0"),
         node: nodeId("n0042"),
+        crypto: randomness,
+        epsilonPerEventMicro: capMicro,
         isSimulated: (sensor) => this.simulated.has(sensor),
         onMade: (one) => this.made.push(one),
       },

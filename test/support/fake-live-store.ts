@@ -22,6 +22,7 @@ export class FakeLiveStore implements LiveStore {
   closed = false;
   #chunks: StoredChunk[] = [];
   #nextId = 1;
+  readonly #drawn = new Map<string, { readonly sensitivity: Sensitivity; readonly windowMs: number; readonly window: number }>();
   readonly #indices = new Map<StreamId, number>();
 
   streamIndex(id: StreamId): number {
@@ -64,12 +65,22 @@ export class FakeLiveStore implements LiveStore {
     for (const chunk of chunks) this.#chunks.push(this.#stored(chunk));
   }
 
+  claimDraws(sensitivity: Sensitivity, windowMs: DurationMs, window: EpochMs, streams: readonly number[]): ReadonlySet<number> {
+    const keyOf = (stream: number): string => `${sensitivity}/${windowMs}/${window}/${stream}`;
+    const claimed = new Set(streams.filter((stream) => this.#drawn.has(keyOf(stream))));
+    for (const stream of streams) this.#drawn.set(keyOf(stream), { sensitivity, windowMs, window });
+    return claimed;
+  }
+
   purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs, chunksMax = Number.POSITIVE_INFINITY): number {
     this.#mayFail("purge");
     const isDue = ({ sensitivity: own, windowMs: length, window }: StoredChunk): boolean =>
       own === sensitivity && length === windowMs && window !== null && window < before;
     const due = new Set(this.#chunks.filter(isDue).slice(0, chunksMax));
     this.#chunks = this.#chunks.filter((chunk) => !due.has(chunk));
+    for (const [key, one] of this.#drawn) {
+      if (one.sensitivity === sensitivity && one.windowMs === windowMs && one.window < before) this.#drawn.delete(key);
+    }
     return due.size;
   }
 

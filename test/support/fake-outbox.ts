@@ -1,7 +1,9 @@
+import type { ChargedSpan } from "../../src/core/anonymise/ledger.ts";
 import type { StreamId } from "../../src/core/units/ids.ts";
 import {
   type Acknowledgement,
   type CloseBatch,
+  type LedgerReading,
   type Mark,
   type Outbox,
   OutboxError,
@@ -34,11 +36,19 @@ export class FakeOutbox implements Outbox {
   settledTo = 0;
   readonly markOf = new Map<StreamId, Mark>();
   readonly factOf = new Map<string, string>();
+  readonly spanOf = new Map<string, ChargedSpan>();
+  readonly changes: string[] = [];
+  damagedSpans = 0;
   #failed = false;
 
   async marks(): Promise<Map<StreamId, Mark>> {
     this.#mustBeWell();
     return new Map(this.markOf);
+  }
+
+  async ledger(): Promise<LedgerReading> {
+    this.#mustBeWell();
+    return { spans: [...this.spanOf.values()], damaged: this.damagedSpans };
   }
 
   standing(): OutboxStanding {
@@ -110,6 +120,8 @@ export class FakeOutbox implements Outbox {
     }
     for (const [stream, mark] of batch.marks) this.markOf.set(stream, mark);
     for (const [key, value] of batch.facts) this.factOf.set(key, value);
+    for (const span of batch.charges ?? []) this.spanOf.set(`${span.stream} ${span.fromMs}`, span);
+    this.changes.push(...(batch.changes ?? []));
   }
 
   #fail(): never {

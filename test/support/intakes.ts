@@ -61,7 +61,7 @@ export class IntakeBench {
   statistic(stream = this.#streams[0], window = 0): ExactStatistic | null {
     if (stream === undefined) throw new Error("this bench has no stream");
     const { kind, cells, states } = stream.channel;
-    const shape = { kind, windowMs: stream.windowMs, startMs: window, cells, states, binEdges: stream.binEdges };
+    const shape = { kind, windowMs: stream.windowMs, startMs: window, cells, states, bound: null, binEdges: stream.binEdges };
     return exactStatistic(shape, this.readings(stream, window));
   }
 

@@ -1,5 +1,6 @@
 import type { NodePlan, SensorPlan } from "../../src/config/plan.ts";
-import type { ChannelPlan, StreamPlan } from "../../src/core/reading/stream.ts";
+import { type ChannelPlan, NODE_ACCOUNT, type StreamPlan } from "../../src/core/reading/stream.ts";
+import { epsilonMicro } from "../../src/core/units/epsilon.ts";
 import { nodeId, type SensorId, sensorId, streamId } from "../../src/core/units/ids.ts";
 import { type DurationMs, durationMs, MINUTE_MS, SECOND_MS } from "../../src/core/units/time.ts";
 import type { Driver, Session } from "../../src/driver-api/driver.ts";
@@ -72,6 +73,7 @@ export function streamPlan(channel: ChannelPlan = channelPlan(), changes: Stream
   const isOfPeople = channel.sensitivity !== "environmental";
   return {
     channel,
+    account: NODE_ACCOUNT,
     sensitivity: channel.sensitivity,
     policy: isOfPeople ? { is: "minimum-count", k: 10 } : { is: "open" },
     binEdges: channel.kind === "speed" ? [0, 30, 50, 70, 250] : [],
@@ -145,6 +147,7 @@ export function nodePlan(sensors: readonly SensorPlan[], changes: Partial<NodePl
       allowSimulated: true,
     },
     sensors,
+    privacy: { epsilonPerEventMicro: epsilonMicro(1_000_000) },
     storage: {
       directory: "/var/lib/stoep",
       live: null,

@@ -1,11 +1,12 @@
 /** Counted up with each change of the schema below, and of the record in `core/reading/record.ts`. */
-export const LIVE_VERSION = 1;
+export const LIVE_VERSION = 2;
 
 /**
  * Schema of live.db. It is never migrated: a file of another version is discarded, for it holds readings of minutes.
  *
  * `chunk.id` is never reused, since whoever walks over chunks may delete some and add others in between. `window_start_ms` is
- * null while the wall clock is not trusted. The index costs one entry a flush, not one a reading.
+ * null while the wall clock is not trusted. The index costs one entry a flush, not one a reading. `drawn` notes for which windows
+ * noise was drawn; it goes with their readings.
  */
 export const LIVE_SCHEMA = `
 CREATE TABLE binding (
@@ -28,6 +29,13 @@ CREATE TABLE chunk (
   to_ms           REAL NOT NULL,
   data            BLOB NOT NULL
 ) STRICT;
+CREATE TABLE drawn (
+  sensitivity     TEXT NOT NULL,
+  window_ms       INTEGER NOT NULL,
+  window_start_ms INTEGER NOT NULL,
+  stream          INTEGER NOT NULL,
+  PRIMARY KEY (sensitivity, window_ms, window_start_ms, stream)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX chunk_class ON chunk (window_ms, window_start_ms, from_ms, sensitivity);
 `;
 

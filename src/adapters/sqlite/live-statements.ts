@@ -29,6 +29,12 @@ export function prepareLive(db: Connection) {
     waiting: db.prepare<[], { id: number; bytes: number }>(
       "SELECT id, length(data) AS bytes FROM chunk WHERE window_start_ms IS NULL ORDER BY from_ms, id",
     ),
+    claimDraw: db.prepare<[Sensitivity, number, number, number]>(
+      "INSERT OR IGNORE INTO drawn (sensitivity, window_ms, window_start_ms, stream) VALUES (?, ?, ?, ?)",
+    ),
+    forgetDraws: db.prepare<[Sensitivity, number, number]>(
+      "DELETE FROM drawn WHERE sensitivity = ? AND window_ms = ? AND window_start_ms < ?",
+    ),
     delete: db.prepare<[number]>("DELETE FROM chunk WHERE id = ?"),
   };
 }

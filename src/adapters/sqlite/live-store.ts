@@ -180,10 +180,21 @@ export class SqliteLiveStore implements LiveStore {
     );
   }
 
+  claimDraws(sensitivity: Sensitivity, windowMs: DurationMs, window: EpochMs, streams: readonly number[]): ReadonlySet<number> {
+    return this.#guard(() =>
+      this.#db.transaction(() => {
+        const claim = (stream: number): boolean => this.#sql.claimDraw.run(sensitivity, windowMs, window, stream).changes === 1;
+        return new Set(streams.filter((stream) => !claim(stream)));
+      })(),
+    );
+  }
+
   purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs, chunksMax = Number.POSITIVE_INFINITY): number {
     return this.#guard(() => {
       const ids = this.#sql.due.all(windowMs, before, sensitivity).slice(0, chunksMax);
       this.#erase(ids);
+      // The notes last: a crash in between leaves notes without readings, never readings without notes.
+      if (ids.length < chunksMax) this.#sql.forgetDraws.run(sensitivity, windowMs, before);
       return ids.length;
     });
   }

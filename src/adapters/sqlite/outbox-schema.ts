@@ -72,5 +72,40 @@ CREATE TRIGGER egress_is_append_only BEFORE UPDATE ON egress BEGIN
 END;
 `;
 
+/**
+ * What is released about people.
+ *
+ * - `ledger`: budget spent, a row for each run of windows that were charged alike. A release moves `to_ms` of one row: a year of 20
+ *   streams is a few hundred rows, not 700,000. Whole numbers only: `epsilon_micro` is in millionths.
+ * - `change`: what was agreed on with these people changed. `hash` is the SHA-256 over the hash before, the time and the text, so that
+ *   a row that was altered or taken out shows.
+ */
+const PRIVACY: Migration = `
+CREATE TABLE ledger (
+  stream        TEXT NOT NULL,
+  from_ms       INTEGER NOT NULL,
+  to_ms         INTEGER NOT NULL,
+  account       TEXT NOT NULL,
+  window_ms     INTEGER NOT NULL,
+  epsilon_micro INTEGER NOT NULL,
+  crc           INTEGER NOT NULL,
+  PRIMARY KEY (stream, from_ms)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE change (
+  id    INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  text  TEXT NOT NULL,
+  hash  TEXT NOT NULL
+) STRICT;
+
+CREATE TRIGGER change_is_append_only_1 BEFORE UPDATE ON change BEGIN
+  SELECT raise(ABORT, 'the egress log is append-only');
+END;
+CREATE TRIGGER change_is_append_only_2 BEFORE DELETE ON change BEGIN
+  SELECT raise(ABORT, 'the egress log is append-only');
+END;
+`;
+
 /** All of them, oldest first. Never change one that was released: add the next. */
-export const OUTBOX_MIGRATIONS: readonly Migration[] = [FIRST];
+export const OUTBOX_MIGRATIONS: readonly Migration[] = [FIRST, PRIVACY];

@@ -1,5 +1,6 @@
 import type { LostRange } from "../../ports/outbox.ts";
 import type { Connection } from "./database.ts";
+import type { LedgerRow } from "./ledger-row.ts";
 import type { HighWater, StoredRow } from "./outbox-row.ts";
 
 const ROW = `position, seq, made_ms AS "madeMs", topic, payload, retain, expiry_s AS "expirySeconds", end_bytes AS "endBytes", crc`;
@@ -49,6 +50,18 @@ export function prepareOutbox(db: Connection) {
     ),
     fact: db.prepare<[string], string>("SELECT value FROM fact WHERE key = ?").pluck(),
     setFact: db.prepare<[string, string]>("INSERT OR REPLACE INTO fact (key, value) VALUES (?, ?)"),
+
+    ledger: db.prepare<[], LedgerRow>(
+      `SELECT stream, account, window_ms AS "windowMs", epsilon_micro AS "epsilonMicro", from_ms AS "fromMs", to_ms AS "toMs", crc
+       FROM ledger`,
+    ),
+    setLedger: db.prepare<[LedgerRow]>(
+      `INSERT OR REPLACE INTO ledger (stream, account, window_ms, epsilon_micro, from_ms, to_ms, crc)
+       VALUES (:stream, :account, :windowMs, :epsilonMicro, :fromMs, :toMs, :crc)`,
+    ),
+    deleteLedgerBefore: db.prepare<[number]>("DELETE FROM ledger WHERE to_ms < ?"),
+    lastChangeHash: db.prepare<[], string>("SELECT hash FROM change ORDER BY id DESC LIMIT 1").pluck(),
+    addChange: db.prepare<[number, string, string]>("INSERT INTO change (at_ms, text, hash) VALUES (?, ?, ?)"),
 
     lost: db.prepare<[], LostRange>(`SELECT from_seq AS "fromSeq", to_seq AS "toSeq", reason FROM lost ORDER BY from_seq`),
     clearLost: db.prepare("DELETE FROM lost"),

@@ -90,6 +90,8 @@ function egressBefore(sql: OutboxStatements, at: number): number {
 function trimEgress(sql: OutboxStatements, limits: OutboxLimits): number {
   const { egressBefore: before, egressBytesMax } = limits;
   const aged = before === null ? 0 : sql.deleteEgressOlder.run(TRIM_ROWS_MAX, before).changes;
+  // As long as what left is remembered, so is what it cost.
+  if (before !== null) sql.deleteLedgerBefore.run(before);
   const last = sql.egressLast.get() ?? 0;
   const rowsMax = Math.max(1, Math.floor(egressBytesMax / EGRESS_ROW_BYTES));
   return aged + sql.deleteEgressBelow.run(last - rowsMax + 1, TRIM_ROWS_MAX).changes;

@@ -5,6 +5,7 @@ import type { EpochMs } from "../../core/units/time.ts";
 import {
   type Acknowledgement,
   type CloseBatch,
+  type LedgerReading,
   type Mark,
   type Outbox,
   OutboxError,
@@ -13,6 +14,7 @@ import {
   type OutboxStanding,
 } from "../../ports/outbox.ts";
 import { assertSound, type Connect, type Connection, closedOnError, IN_MEMORY, StoreError, storeFault } from "./database.ts";
+import { changeHash, ledgerReading, ledgerRow } from "./ledger-row.ts";
 import { addLost, gaps } from "./lost-ranges.ts";
 import { type Counters, loadCounters, saveCounters, settledAt, standingOf, summaryAfter, summaryDownFrom } from "./outbox-counters.ts";
 import { beginRun, endRun, type OutboxFile, openOutboxFile, quarantine, type StoreIdentity } from "./outbox-file.ts";
@@ -124,6 +126,10 @@ class SqliteOutbox implements Outbox {
     );
   }
 
+  async ledger(): Promise<LedgerReading> {
+    return ledgerReading(this.#guard(({ sql }) => sql.ledger.all()));
+  }
+
   standing(): OutboxStanding {
     return standingOf(this.#counters);
   }
@@ -140,6 +146,9 @@ class SqliteOutbox implements Outbox {
       }
       for (const [stream, mark] of batch.marks) sql.setMark.run(stream, mark.closedTo, mark.lastStart);
       for (const [key, value] of batch.facts) sql.setFact.run(key, value);
+      for (const span of batch.charges ?? []) sql.setLedger.run(ledgerRow(span));
+      for (const text of batch.changes ?? [])
+        sql.addChange.run(batch.madeAt, text, changeHash(sql.lastChangeHash.get() ?? "", batch.madeAt, text));
       return { ...counters, lastPosition, lastSeq, endBytes };
     });
     const rows = batch.rows.map(({ seq, message }, index): OutboxRow => ({ position: first + index, seq, message }));

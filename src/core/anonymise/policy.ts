@@ -11,12 +11,16 @@ const OPEN_KINDS: readonly Kind[] = ["gauge", "level", "direction", "counter", "
 /** Kinds that fall apart into cells or bins, each of which stands or falls by its own count. */
 const COUNTED_KINDS: readonly Kind[] = ["passage", "speed"];
 
+/** Kinds that can be noised: one event moves them by a known amount at most. A counter needs a declared bound for that. */
+const NOISED_KINDS: readonly Kind[] = ["passage", "speed", "counter"];
+
 /** The policies that a stream of this kind and sensitivity may have (CONTRACT §1, kind x policy); the first is its default. */
 export function policiesOf(kind: Kind, sensitivity: Sensitivity): readonly PolicyName[] {
   if (sensitivity === "environmental" && OPEN_KINDS.includes(kind)) return ["open", "withheld"];
-  // An identifier that is counted often enough is still an identifier: minimum-count is for presence alone.
-  if (sensitivity === "presence" && COUNTED_KINDS.includes(kind)) return ["withheld", "minimum-count"];
-  return ["withheld"];
+  // How many different identifiers there were is no identifier; anything else that is made of one is.
+  if (kind === "identity") return ["withheld", "noised"];
+  if (sensitivity !== "presence" || !NOISED_KINDS.includes(kind)) return ["withheld"];
+  return COUNTED_KINDS.includes(kind) ? ["withheld", "noised", "minimum-count"] : ["withheld", "noised"];
 }
 
 /** Why a stream of this kind and sensitivity cannot have this policy, or null when it can. */
@@ -28,6 +32,7 @@ export function policyProblem(kind: Kind, sensitivity: Sensitivity, policy: Poli
 
 function limitOf(policy: PolicyName): string {
   if (policy === "open") return `is for environmental channels of kind ${OPEN_KINDS.join(", ")}`;
+  if (policy === "noised") return `is for presence channels of kind ${NOISED_KINDS.join(", ")}, and for distinct counts`;
   if (policy === "minimum-count") return `is for presence channels of kind ${COUNTED_KINDS.join(" and ")}`;
   return "is for every channel";
 }

@@ -1,11 +1,13 @@
 import { assert, unreachable } from "../assert.ts";
-import { type Cell, cellsOf } from "../reading/direction.ts";
-import type { Policy, StreamPlan } from "../reading/stream.ts";
+import { cellsOf } from "../reading/direction.ts";
+import type { NoisedPolicy, Policy, StreamPlan } from "../reading/stream.ts";
 import type { Window } from "../window/lattice.ts";
 import type { ExactStatistic } from "../window/statistics.ts";
+import { type NoNumber, openStats, type SummaryBody } from "./body.ts";
 import { withMinimumCount } from "./minimum-count.ts";
+import type { Coins } from "./noise/coins.ts";
+import { type NoisedNote, noisedBody, noisedNote } from "./noised.ts";
 import { MINIMUM_COUNT_FLOOR, policyProblem } from "./policy.ts";
-import { decimalsOf, rounded } from "./rounding.ts";
 
 /** What a subscriber should know about a window besides its number (CONTRACT §3). */
 export const FLAGS = ["stepped", "warming", "maintenance", "calibration-overdue", "holdover", "device-interval", "simulated"] as const;
@@ -14,24 +16,8 @@ export type Flag = (typeof FLAGS)[number];
 /** Who vouches for the wall clock that labels the window. */
 export type TimeState = "synced" | "rtc" | "gps" | "operator" | "holdover";
 
-/** Why there is no number. */
-export type NoNumber = "missing" | "suppressed" | "budget" | "unavailable" | "maintenance";
-
-/** The one thing a summary says: a statistic as it may be published, or why there is none. */
-export type SummaryBody =
-  | { readonly is: "stats"; readonly stats: Readonly<Record<string, number | null | Readonly<Record<string, number>>>> }
-  | { readonly is: "cells"; readonly cells: readonly (Cell & { readonly count: number | null })[] }
-  | {
-      readonly is: "histogram";
-      readonly edges: readonly number[];
-      readonly counts: readonly (number | null)[];
-      readonly unit: string;
-      readonly v85: number | null;
-    }
-  | { readonly is: "reason"; readonly reason: NoNumber };
-
 /** How the people behind a summary are protected, as it is told to subscribers. */
-export type PrivacyNote = { readonly policy: "open" } | { readonly policy: "minimum-count"; readonly k: number };
+export type PrivacyNote = { readonly policy: "open" } | NoisedNote | { readonly policy: "minimum-count"; readonly k: number };
 
 /** A window of one stream whose readings are all in. */
 export interface ClosedWindow {
@@ -96,79 +82,79 @@ export interface Withheld {
 }
 
 /**
- * Turns a closed window into what may leave. It fails closed: a policy that does not fit the stream publishes nothing, whatever
- * the config check said before.
+ * Whether a window of people may be released. `granted`: its terms are in force; a noised one has its charge in the ledger when the
+ * summary is written, and this is the first draw for it. Else the reason that is published in place of a number.
  */
-export function anonymise(closed: ClosedWindow): Summary | Withheld {
+export type Grant = "granted" | Extract<NoNumber, "budget" | "unavailable">;
+
+/**
+ * Turns a closed window into what may leave. It fails closed: a policy that does not fit the stream publishes nothing, whatever
+ * the config check said before, and without randomness or budget there is no noised number.
+ */
+export function anonymise(closed: ClosedWindow, coins: Coins, grant: Grant): Summary | Withheld {
   const { stream } = closed;
   const { policy } = stream;
   if (policy.is === "withheld") return { is: "withheld", because: "policy" };
   if (policyProblem(stream.channel.kind, stream.sensitivity, policy.is) !== null) return { is: "withheld", because: "forbidden" };
   if (policy.is === "minimum-count" && !(policy.k >= MINIMUM_COUNT_FLOOR)) return { is: "withheld", because: "forbidden" };
-  return new Summary(mint, closed, privacyNote(policy), bodyOf(closed, policy));
+  return new Summary(mint, closed, privacyNote(stream, policy), bodyOf(closed, policy, coins, grant));
 }
 
-function privacyNote(policy: Exclude<Policy, { is: "withheld" }>): PrivacyNote {
-  return policy.is === "open" ? { policy: "open" } : { policy: "minimum-count", k: policy.k };
-}
+type Publishing = Exclude<Policy, { is: "withheld" }>;
 
-function bodyOf(closed: ClosedWindow, policy: Exclude<Policy, { is: "withheld" }>): SummaryBody {
-  const { statistic, coverage } = closed;
-  if (coverage === 0 || statistic === null) return { is: "reason", reason: "missing" };
-  if (statistic !== "failed" && statistic.kind === closed.stream.channel.kind) {
-    const isCounted = statistic.kind === "passage" || statistic.kind === "speed";
-    if (isCounted && policy.is === "minimum-count") return countedBody(closed.stream, statistic, policy.k);
-    if (!isCounted && policy.is === "open") return { is: "stats", stats: statsOf(closed.stream, statistic) };
+function privacyNote(stream: StreamPlan, policy: Publishing): PrivacyNote {
+  switch (policy.is) {
+    case "open":
+      return { policy: "open" };
+    case "noised":
+      return noisedNote(stream, policy);
+    case "minimum-count":
+      return { policy: "minimum-count", k: policy.k };
+    default:
+      return unreachable(policy);
   }
-  return { is: "reason", reason: "unavailable" };
+}
+
+function bodyOf(closed: ClosedWindow, policy: Publishing, coins: Coins, grant: Grant): SummaryBody {
+  const { stream, statistic, coverage } = closed;
+  if (coverage === 0 || statistic === null) return { is: "reason", reason: "missing" };
+  if (statistic === "failed" || statistic.kind !== stream.channel.kind) return UNAVAILABLE;
+  if (policy.is !== "open" && grant !== "granted") return { is: "reason", reason: grant };
+  switch (policy.is) {
+    case "open":
+      return statistic.kind === "passage" || statistic.kind === "speed"
+        ? UNAVAILABLE
+        : { is: "stats", stats: openStats(stream, statistic) };
+    case "noised":
+      return noisedOrNothing(stream, policy, statistic, coins);
+    case "minimum-count":
+      return statistic.kind === "passage" || statistic.kind === "speed" ? countedBody(stream, statistic, policy.k) : UNAVAILABLE;
+    default:
+      return unreachable(policy);
+  }
+}
+
+const UNAVAILABLE: SummaryBody = { is: "reason", reason: "unavailable" };
+
+/** A random source that fails releases nothing: all numbers of a window are drawn, or none leaves. */
+function noisedOrNothing(stream: StreamPlan, policy: NoisedPolicy, statistic: ExactStatistic, coins: Coins): SummaryBody {
+  try {
+    return noisedBody(stream, policy, statistic, coins);
+  } catch {
+    return UNAVAILABLE;
+  }
 }
 
 function countedBody(stream: StreamPlan, statistic: Extract<ExactStatistic, { kind: "passage" | "speed" }>, k: number): SummaryBody {
   const counts = withMinimumCount(statistic.counts, k);
   if (counts.every((count) => count === null)) return { is: "reason", reason: "suppressed" };
   if (statistic.kind === "passage") {
-    return { is: "cells", cells: cellsOf(stream.channel.cells).map((cell, index) => ({ ...cell, count: counts[index] ?? null })) };
+    return {
+      is: "cells",
+      cells: cellsOf(stream.channel.cells).map((cell, index) => ({ ...cell, count: counts[index] ?? null })),
+      total: null,
+    };
   }
   // V85 is a quantile of people: it comes with noise or not at all (CONTRACT §1).
   return { is: "histogram", edges: stream.binEdges, counts, unit: stream.channel.unit, v85: null };
-}
-
-type Stats = Extract<SummaryBody, { is: "stats" }>["stats"];
-
-/** Values to the decimals of the channel's resolution; mean and stddev to one more (CONTRACT §3). */
-function statsOf(stream: StreamPlan, statistic: Exclude<ExactStatistic, { kind: "passage" | "speed" }>): Stats {
-  const decimals = decimalsOf(stream.channel.resolution);
-  const value = (number: number): number => rounded(number, decimals);
-  const finer = (number: number): number => rounded(number, decimals + 1);
-  switch (statistic.kind) {
-    case "gauge": {
-      const { samples, mean, min, max, stddev, p50, p95 } = statistic;
-      const spread = stddev === null ? null : finer(stddev);
-      return { samples, mean: finer(mean), min: value(min), max: value(max), stddev: spread, p50: value(p50), p95: value(p95) };
-    }
-    case "level": {
-      const { samples, laeq, lamax, l10, l50, l90 } = statistic;
-      return { samples, laeq: value(laeq), lamax: value(lamax), l10: value(l10), l50: value(l50), l90: value(l90) };
-    }
-    case "direction": {
-      const mean = finer(statistic.mean) % 360; // 359.99 may round to 360, which is north, which is 0
-      return { samples: statistic.samples, mean, resultant: rounded(statistic.resultant, RESULTANT_DECIMALS) };
-    }
-    case "counter":
-      return { samples: statistic.samples, sum: value(statistic.sum), peakPerHour: finer(statistic.peakPerHour) };
-    case "state":
-      return { samples: statistic.samples, share: sharesOf(stream, statistic.heldMs), transitions: statistic.transitions };
-    case "identity":
-      throw new Error("bug: a distinct count is published with noise or not at all");
-    default:
-      return unreachable(statistic);
-  }
-}
-
-const RESULTANT_DECIMALS = 3;
-const SHARE_DECIMALS = 4;
-
-function sharesOf(stream: StreamPlan, heldMs: readonly number[]): Readonly<Record<string, number>> {
-  const totalMs = heldMs.reduce((sum, held) => sum + held, 0);
-  return Object.fromEntries(stream.channel.states.map((name, index) => [name, rounded((heldMs[index] ?? 0) / totalMs, SHARE_DECIMALS)]));
 }

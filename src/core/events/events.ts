@@ -40,6 +40,9 @@ export type NodeEvent =
   | { readonly type: "BrokerDisconnected"; readonly cause: string; readonly detail: string }
   | { readonly type: "PublishRefused"; readonly seq: number | null; readonly reason: string }
   | { readonly type: "PublishDelayed"; readonly reason: string }
+  | { readonly type: "LedgerDamaged"; readonly until: string }
+  | { readonly type: "TermsWait"; readonly stream: string; readonly since: string }
+  | { readonly type: "NoiseUnavailable"; readonly stream: StreamId }
   | { readonly type: "PrivacyWithheld"; readonly code: string; readonly remedy: string };
 
 export type NodeEventType = NodeEvent["type"];
@@ -81,5 +84,17 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   BrokerDisconnected: { level: "warn", says: "no connection to the broker; summaries wait in the outbox" },
   PublishRefused: { level: "error", says: "the broker will never take this message" },
   PublishDelayed: { level: "warn", says: "the broker does not take messages now; they are sent again" },
+  LedgerDamaged: {
+    level: "error",
+    says: "rows of the privacy ledger are not what was written: nothing noised is released until a day that they cannot reach",
+  },
+  TermsWait: {
+    level: "warn",
+    says: "what is told about people was changed; the stream says `budget` until the change is in force, with the next day of UTC",
+  },
+  NoiseUnavailable: {
+    level: "error",
+    says: "no noise could be drawn, or not for the first time: the window is published without a number",
+  },
   PrivacyWithheld: { level: "error", says: "streams of people are withheld because this machine cannot keep a promise" },
 };

@@ -56,6 +56,7 @@ export const QUANTITIES = {
   street_lighting_energy: environmental("counter", "kW.h", "energy of a public lighting cabinet"),
   cabinet_door: environmental("state", "1", "door of a street cabinet", ["closed", "open"]),
   water_detected: environmental("state", "1", "water where none should be", ["dry", "wet"]),
+  entries: presence("counter", "1", "people or vehicles that a gate, a loop or a beam counted"),
   passages: presence("passage", "1", "road users that passed"),
   speed: presence("speed", "km/h", "speed of road users"),
   occupancy: presence("gauge", "1", "people present"),

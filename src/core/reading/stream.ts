@@ -1,16 +1,32 @@
+import type { EpsilonMicro } from "../units/epsilon.ts";
 import type { SensorId, StreamId } from "../units/ids.ts";
 import type { DurationMs } from "../units/time.ts";
 import type { CellAxes } from "./direction.ts";
 import type { Kind, Sensitivity } from "./quantity.ts";
 
-/** How a stream becomes publishable (CONTRACT §1). `noised` is reserved until the privacy work lands, and refused. */
+/** How a stream becomes publishable (CONTRACT §1). */
 export type Policy =
   | { readonly is: "open" }
+  | NoisedPolicy
   /** Cells with fewer than `k` detections are withheld; zero counts as small. */
   | { readonly is: "minimum-count"; readonly k: number }
   | { readonly is: "withheld" };
 
 export type PolicyName = Policy["is"];
+
+/** Released with exact discrete noise, at the cost of a budget that is shared by everything that is told about the same people. */
+export interface NoisedPolicy {
+  readonly is: "noised";
+  /** What one release of this stream costs. */
+  readonly epsilonMicro: EpsilonMicro;
+  /** What all noised streams of the account together cost about one event. */
+  readonly accountMicro: EpsilonMicro;
+  /** Of a counter: the most that one reading may add, in the unit of the channel. Larger ones are cut down to it. */
+  readonly bound: number | null;
+}
+
+/** The account of a sensor that names no other: everybody who passes the node. */
+export const NODE_ACCOUNT = "node";
 
 /** Scale and offset by which a reading is corrected: `value * scale + offset`, in float64. */
 export interface Calibration {
@@ -45,6 +61,8 @@ export interface StreamPlan {
   readonly sensor: SensorId;
   /** The operator's name for it, a topic level. */
   readonly name: string;
+  /** The people whose privacy budget its releases spend: everybody who passes the node, or who the operator declares to be others. */
+  readonly account: string;
   readonly channel: ChannelPlan;
   readonly sensitivity: Sensitivity;
   readonly policy: Policy;

@@ -11,7 +11,14 @@ export type ExactStatistic =
   | GaugeStatistic
   | LevelStatistic
   | { readonly kind: "direction"; readonly samples: number; readonly mean: number; readonly resultant: number }
-  | { readonly kind: "counter"; readonly samples: number; readonly sum: number; readonly peakPerHour: number }
+  /** `steps`: the sum in whole steps, each reading cut down to the bound first; null where no bound is declared. */
+  | {
+      readonly kind: "counter";
+      readonly samples: number;
+      readonly sum: number;
+      readonly peakPerHour: number;
+      readonly steps: number | null;
+    }
   /** `heldMs[i]`: how long state `i` was held. */
   | { readonly kind: "state"; readonly samples: number; readonly heldMs: readonly number[]; readonly transitions: number }
   | { readonly kind: "passage"; readonly counts: readonly number[] }
@@ -49,6 +56,8 @@ export interface StatisticShape {
   readonly startMs: number;
   readonly cells: CellAxes;
   readonly states: readonly string[];
+  /** Of a counter: the most that one reading may add, and what one step is, both in the unit of the channel. */
+  readonly bound: { readonly most: number; readonly step: number } | null;
   /** Edges of the histogram, ascending; bins are half-open and the ends clamp. */
   readonly binEdges: readonly number[];
 }
@@ -71,7 +80,7 @@ export function exactStatistic(shape: StatisticShape, readings: WindowReadings):
     case "speed":
       return { kind: "speed", counts: countBy(readings, shape.binEdges.length - 1, (value) => binOf(shape.binEdges, value)) };
     case "identity":
-      return null; // distinct counts exist as `noised` only, which is refused until it is built
+      return { kind: "identity", distinct: new Set(samplesOf(readings)).size };
     default:
       return unreachable(shape.kind);
   }
@@ -160,18 +169,23 @@ function direction(degrees: Float64Array): ExactStatistic | null {
 function counter(shape: StatisticShape, readings: WindowReadings): ExactStatistic {
   const slotMs = Math.min(MINUTE_MS, shape.windowMs);
   const slots = new Float64Array(Math.ceil(shape.windowMs / slotMs));
+  const { bound } = shape;
   let samples = 0;
   let sum = 0;
+  let steps = 0;
   for (let index = 0; index < readings.count; index++) {
     if (!counts(readings.marks[index] as number)) continue;
     const value = readings.value[index] as number;
+    // Rounded reading by reading: the sum of whole numbers moves by whole numbers, and by no more than the bound.
+    if (bound !== null) steps += Math.round(Math.min(Math.max(value, 0), bound.most) / bound.step);
     const slot = Math.floor(((readings.atMs[index] as number) - shape.startMs) / slotMs);
     const inside = Math.min(slots.length - 1, Math.max(0, slot));
     slots[inside] = (slots[inside] as number) + value;
     samples++;
     sum += value;
   }
-  return { kind: "counter", samples, sum, peakPerHour: (slots.reduce((a, b) => Math.max(a, b), 0) * HOUR_MS) / slotMs };
+  const peakPerHour = (slots.reduce((a, b) => Math.max(a, b), 0) * HOUR_MS) / slotMs;
+  return { kind: "counter", samples, sum, peakPerHour, steps: bound === null ? null : steps };
 }
 
 /** Records are in the order of their time; each stands for the state held before it (see `runtime/ingest.ts`). */

@@ -54,7 +54,7 @@ function window(number: number): void {
   for (let chunk = 0; chunk < table.chunks; chunk++) table.scatter(chunk);
   for (const index of indices) {
     const readings = table.of(index);
-    const shape = { kind: "gauge", windowMs: WINDOW_MS, startMs: start, cells: {}, states: [], binEdges: [] } as const;
+    const shape = { kind: "gauge", windowMs: WINDOW_MS, startMs: start, cells: {}, states: [], bound: null, binEdges: [] } as const;
     const statistic = exactStatistic(shape, readings);
     if (statistic?.kind === "gauge" && coverageOf(readings, WINDOW_MS) > 0) statistics += statistic.samples;
   }

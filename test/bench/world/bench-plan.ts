@@ -1,7 +1,8 @@
 import createSds011 from "../../../drivers/sds011/driver.ts";
 import type { NodePlan, SensorPlan } from "../../../src/config/plan.ts";
 import { findQuantity } from "../../../src/core/reading/quantity.ts";
-import type { ChannelPlan, StreamPlan } from "../../../src/core/reading/stream.ts";
+import { type ChannelPlan, NODE_ACCOUNT, type StreamPlan } from "../../../src/core/reading/stream.ts";
+import { epsilonMicro } from "../../../src/core/units/epsilon.ts";
 import { nodeId, sensorId, streamId } from "../../../src/core/units/ids.ts";
 import { DAY_MS, durationMs } from "../../../src/core/units/time.ts";
 import { driverApi } from "../../../src/driver-api/api.ts";
@@ -42,6 +43,7 @@ export function benchPlan(wanted: BenchPlan): NodePlan {
           id: streamId(id, channel.name),
           sensor: id,
           name: channel.name,
+          account: NODE_ACCOUNT,
           channel,
           sensitivity: "environmental",
           policy: { is: "open" },
@@ -67,6 +69,7 @@ export function benchPlan(wanted: BenchPlan): NodePlan {
       allowSimulated: true,
     },
     sensors,
+    privacy: { epsilonPerEventMicro: epsilonMicro(1_000_000) },
     storage: {
       directory: wanted.directory,
       live: null,

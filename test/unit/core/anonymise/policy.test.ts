@@ -4,11 +4,15 @@ import { type Kind, SENSITIVITIES } from "../../../../src/core/reading/quantity.
 import type { PolicyName } from "../../../../src/core/reading/stream.ts";
 
 const KINDS: readonly Kind[] = ["gauge", "level", "direction", "counter", "state", "passage", "speed", "identity"];
-const POLICIES: readonly PolicyName[] = ["open", "minimum-count", "withheld"];
+const POLICIES: readonly PolicyName[] = ["open", "noised", "minimum-count", "withheld"];
 
 /** CONTRACT §1, written out: what may leave, besides `withheld`, which everything can be. */
 const MAY_LEAVE = [
   ...["gauge", "level", "direction", "counter", "state"].map((kind) => `${kind} environmental open`),
+  "passage presence noised",
+  "speed presence noised",
+  "counter presence noised",
+  ...SENSITIVITIES.map((sensitivity) => `identity ${sensitivity} noised`),
   "passage presence minimum-count",
   "speed presence minimum-count",
 ];
@@ -26,7 +30,7 @@ describe("the table of kind and policy", () => {
   it("withholds whatever stems from people unless told otherwise", () => {
     for (const kind of KINDS) {
       expect(policiesOf(kind, "presence")[0]).toBe("withheld");
-      expect(policiesOf(kind, "identifying")).toEqual(["withheld"]);
+      expect(policiesOf(kind, "identifying")).toEqual(kind === "identity" ? ["withheld", "noised"] : ["withheld"]);
     }
   });
 

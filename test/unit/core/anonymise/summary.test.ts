@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { anonymise, type ClosedWindow, Summary, type SummaryBody } from "../../../../src/core/anonymise/summary.ts";
+import type { SummaryBody } from "../../../../src/core/anonymise/body.ts";
+import { anonymise, type ClosedWindow, Summary } from "../../../../src/core/anonymise/summary.ts";
 import { epochMs } from "../../../../src/core/units/time.ts";
 import { windowAt } from "../../../../src/core/window/lattice.ts";
 import type { ExactStatistic } from "../../../../src/core/window/statistics.ts";
+import { noCoins } from "../../../support/coins.ts";
 import { channelPlan, DOOR, PASSAGES, RAIN, SPEED, streamPlan, WINDOW_MS } from "../../../support/plans.ts";
 
 const WINDOW = windowAt(epochMs(Date.UTC(2026, 10, 23, 10)), WINDOW_MS);
@@ -28,7 +30,7 @@ const closed = (changes: Partial<ClosedWindow> = {}): ClosedWindow => ({
 });
 
 function summaryOf(changes: Partial<ClosedWindow> = {}): Summary {
-  const result = anonymise(closed(changes));
+  const result = anonymise(closed(changes), noCoins, "granted");
   if (!(result instanceof Summary)) throw new Error(`withheld: ${result.because}`);
   return result;
 }
@@ -89,7 +91,7 @@ describe("the seal", () => {
 
 describe("anonymise fails closed", () => {
   it("publishes nothing of a withheld stream", () => {
-    expect(anonymise(closed({ stream: streamPlan(channelPlan(), { policy: { is: "withheld" } }) }))).toEqual({
+    expect(anonymise(closed({ stream: streamPlan(channelPlan(), { policy: { is: "withheld" } }) }), noCoins, "granted")).toEqual({
       is: "withheld",
       because: "policy",
     });
@@ -105,7 +107,7 @@ describe("anonymise fails closed", () => {
     ["a k that is no number", streamPlan(SPEED, { policy: { is: "minimum-count", k: Number.NaN } })],
   ])("for %s", (_, stream) => {
     const statistic: ExactStatistic = { kind: "passage", counts: [50, 60] };
-    expect(anonymise(closed({ stream, statistic }))).toEqual({ is: "withheld", because: "forbidden" });
+    expect(anonymise(closed({ stream, statistic }), noCoins, "granted")).toEqual({ is: "withheld", because: "forbidden" });
   });
 
   it("when a statistic is not the one that its stream allows", () => {
@@ -125,6 +127,7 @@ describe("minimum-count", () => {
         { direction: "towards", count: 10 },
         { direction: "away", count: null },
       ],
+      total: null,
     });
   });
 
@@ -197,7 +200,7 @@ describe("numbers", () => {
   });
 
   it("of a counter", () => {
-    const statistic: ExactStatistic = { kind: "counter", samples: 3, sum: 0.1 + 0.2, peakPerHour: 12.345 };
+    const statistic: ExactStatistic = { kind: "counter", samples: 3, sum: 0.1 + 0.2, peakPerHour: 12.345, steps: null };
     expect(bodyOf({ stream: streamPlan(RAIN), statistic })).toEqual({ is: "stats", stats: { samples: 3, sum: 0.3, peakPerHour: 12.35 } });
   });
 

@@ -3,7 +3,7 @@ import { MARK } from "../../../../src/core/reading/record.ts";
 import { binOf, exactStatistic, type StatisticShape } from "../../../../src/core/window/statistics.ts";
 import { type PlainRecord, readingsOf } from "../../../support/readings.ts";
 
-const SHAPE: StatisticShape = { kind: "gauge", windowMs: 900_000, startMs: 0, cells: {}, states: [], binEdges: [] };
+const SHAPE: StatisticShape = { kind: "gauge", windowMs: 900_000, startMs: 0, cells: {}, states: [], bound: null, binEdges: [] };
 const stat = (changes: Partial<StatisticShape>, records: readonly PlainRecord[]) =>
   exactStatistic({ ...SHAPE, ...changes }, readingsOf(records));
 const values = (...all: readonly number[]): PlainRecord[] => all.map((value) => ({ value }));
@@ -92,7 +92,12 @@ describe("counter", () => {
     stat({ kind: "counter", startMs: 5_000, ...changes }, records);
 
   it("is zero, and not unknown, when nothing was counted", () => {
-    expect(rain([])).toEqual({ kind: "counter", samples: 0, sum: 0, peakPerHour: 0 });
+    expect(rain([])).toEqual({ kind: "counter", samples: 0, sum: 0, peakPerHour: 0, steps: null });
+  });
+
+  it("with a bound, adds whole steps, each reading cut down to the bound first", () => {
+    const bounded = stat({ kind: "counter", bound: { most: 2, step: 0.5 } }, values(0.5, 1.2, 9, -3, 0.2));
+    expect(bounded).toMatchObject({ steps: 1 + 2 + 4 + 0 + 0 });
   });
 
   it("takes the wettest whole minute of the window as the peak", () => {
@@ -101,7 +106,7 @@ describe("counter", () => {
       { atMs: 64_999, value: 1 },
       { atMs: 65_000, value: 1 },
     ];
-    expect(rain(records)).toEqual({ kind: "counter", samples: 3, sum: 3, peakPerHour: 120 });
+    expect(rain(records)).toEqual({ kind: "counter", samples: 3, sum: 3, peakPerHour: 120, steps: null });
   });
 
   it("takes a window of less than a minute as one slot", () => {
@@ -163,6 +168,6 @@ describe("speed", () => {
   });
 });
 
-it("has no exact form of a distinct count: it exists with noise or not at all", () => {
-  expect(stat({ kind: "identity" }, values(1))).toBeNull();
+it("counts different identifiers once each", () => {
+  expect(stat({ kind: "identity" }, values(1, 7, 7, 1, 3))).toEqual({ kind: "identity", distinct: 3 });
 });

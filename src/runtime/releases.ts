@@ -1,0 +1,100 @@
+import type { ChargedSpan } from "../core/anonymise/ledger.ts";
+import type { Coins } from "../core/anonymise/noise/coins.ts";
+import { anonymise, type ClosedWindow, type Grant, type Summary } from "../core/anonymise/summary.ts";
+import type { Events } from "../ports/events.ts";
+import type { LiveStore } from "../ports/live-store.ts";
+import type { Mark } from "../ports/outbox.ts";
+import type { Closing } from "./close-schedule.ts";
+import type { PrivacyDesk } from "./privacy-desk.ts";
+
+/** One (stream, window) pair that is over: what is to be written down together. */
+export interface Release {
+  readonly closing: Closing;
+  readonly summary: Summary | null;
+  readonly mark: Mark;
+  /** What it costs; null when it costs nothing. */
+  readonly span: ChargedSpan | null;
+}
+
+/** A stream with its exact statistic, which goes no further than here. */
+export interface Candidate {
+  readonly closing: Closing;
+  readonly closed: ClosedWindow;
+}
+
+export interface ReleaseWorld {
+  readonly live: LiveStore;
+  readonly events: Events;
+  readonly privacy: PrivacyDesk;
+  readonly coins: Coins;
+}
+
+/**
+ * Turns exact statistics into releases. Noise is drawn once: before the draw the live store notes that it is about to happen, in the
+ * same place as the readings, so that whoever finds these readings again, with whatever node store, finds the note as well. Within
+ * this run a release that could not be written is kept, and offered again as it is.
+ */
+export class Releases {
+  readonly #world: ReleaseWorld;
+  readonly #unwritten = new Map<string, Summary>();
+
+  constructor(world: ReleaseWorld) {
+    this.#world = world;
+  }
+
+  /** `group`: streams of one window length and window. */
+  of(group: readonly Candidate[]): readonly Release[] {
+    const verdicts = group.map(({ closing, closed }) => this.#verdictOf(closing, closed));
+    const claimed = this.#claim(group.filter((candidate, index) => isToBeDrawn(candidate, verdicts[index]?.grant)));
+    return group.map(({ closing, closed }, index) => {
+      const verdict = verdicts[index] ?? { grant: "unavailable", span: null };
+      const isSecond = claimed.has(closing.index);
+      return this.#release(closing, closed, isSecond ? "unavailable" : verdict.grant, isSecond ? null : verdict.span);
+    });
+  }
+
+  /** These are on the card: they need not be offered again. */
+  written(releases: readonly Release[]): void {
+    for (const { summary } of releases) if (summary !== null) this.#unwritten.delete(keyOf(summary));
+  }
+
+  #verdictOf({ plan }: Closing, { window, coverage }: ClosedWindow): { readonly grant: Grant; readonly span: ChargedSpan | null } {
+    // A window without coverage says so, and nothing else: no number, no cost.
+    return coverage === 0 ? { grant: "granted", span: null } : this.#world.privacy.charge(plan, window);
+  }
+
+  /** The streams of these that were drawn for before; those that wait to be written are drawn already, once. */
+  #claim(candidates: readonly Candidate[]): ReadonlySet<number> {
+    const fresh = candidates.filter(({ closed }) => !this.#unwritten.has(keyOf(closed)));
+    const claimed = new Set<number>();
+    for (const sensitivity of new Set(fresh.map(({ closing }) => closing.plan.sensitivity))) {
+      const same = fresh.filter(({ closing }) => closing.plan.sensitivity === sensitivity);
+      const [{ closing, closed }] = same as [Candidate];
+      const streams = same.map((one) => one.closing.index);
+      for (const index of this.#world.live.claimDraws(sensitivity, closing.plan.windowMs, closed.window.start, streams)) claimed.add(index);
+    }
+    return claimed;
+  }
+
+  #release(closing: Closing, closed: ClosedWindow, grant: Grant, span: ChargedSpan | null): Release {
+    const kept = grant === "granted" ? this.#unwritten.get(keyOf(closed)) : undefined;
+    const result = kept ?? anonymise(closed, this.#world.coins, grant);
+    const { plan, mark } = closing;
+    const next = { closedTo: closed.window.end, lastStart: closed.window.start };
+    if ("is" in result) {
+      this.#world.events.emit({ type: "StreamWithheld", stream: plan.id, because: result.because });
+      return { closing, summary: null, mark: { ...next, lastStart: mark.lastStart }, span: null };
+    }
+    const isNumber = result.body.is !== "reason";
+    if (plan.policy.is === "noised" && isNumber) this.#unwritten.set(keyOf(closed), result);
+    if (plan.policy.is === "noised" && result.body.is === "reason" && result.body.reason === "unavailable")
+      this.#world.events.emit({ type: "NoiseUnavailable", stream: plan.id });
+    return { closing, summary: result, mark: next, span: isNumber ? span : null };
+  }
+}
+
+function isToBeDrawn({ closing, closed }: Candidate, grant: Grant | undefined): boolean {
+  return closing.plan.policy.is === "noised" && grant === "granted" && closed.coverage > 0;
+}
+
+const keyOf = ({ stream, window }: Pick<ClosedWindow, "stream" | "window">): string => `${stream.id} ${window.start}`;
