@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomFillSync } from "node:crypto";
+import { createHash, createHmac, randomBytes, randomFillSync } from "node:crypto";
 import type { Crypto } from "../ports/crypto.ts";
 
 /** Random bytes and digests from the system, by way of OpenSSL. */
@@ -7,6 +7,7 @@ export function createSystemCrypto(): Crypto {
     randomBytes: (count) => randomBytes(count),
     fillRandom: (bytes) => void randomFillSync(bytes),
     jitter: () => Math.random(),
+    keyedHash: (key, bytes) => createHmac("sha256", key).update(bytes).digest(),
     sha256: (text) => createHash("sha256").update(text, "utf8").digest("hex"),
   };
 }

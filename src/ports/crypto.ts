@@ -6,6 +6,8 @@ export interface Crypto extends RandomBytes {
   randomBytes(count: number): Uint8Array;
   /** A number in [0, 1) for jitter; never for privacy. */
   jitter(): number;
+  /** HMAC-SHA-256 (RFC 2104, FIPS 198-1): 32 bytes, the caller's own. */
+  keyedHash(key: Uint8Array, bytes: Uint8Array): Uint8Array;
   /** SHA-256 in lower-case hex. */
   sha256(text: string): string;
 }

@@ -4,6 +4,7 @@ import type { Sensitivity } from "../core/reading/quantity.ts";
 import { ChunkReader, MARK } from "../core/reading/record.ts";
 import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
 import type { DurationMs, MonotonicMs } from "../core/units/time.ts";
+import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import { type LiveChunk, type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import { channelOf, Intake, type Slot } from "./intake.ts";
@@ -20,6 +21,8 @@ const COVER_EVERY_MS = 1_000;
 export interface IngestWorld {
   readonly live: LiveStore;
   readonly events: Events;
+  /** For identifiers. */
+  readonly crypto: Crypto;
 }
 
 /** All intakes of a node, and the flush of what they collect. */
@@ -61,7 +64,7 @@ export class Ingest {
         .map((stream) => this.#slot(stream, counters));
       return channelOf(plan, slots);
     });
-    const intake = new Intake(lineup, counters);
+    const intake = new Intake(lineup, counters, this.#world.crypto);
     this.#intakes.push(intake);
     return intake;
   }

@@ -4,6 +4,7 @@ import { MARK } from "../core/reading/record.ts";
 import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
 import type { MonotonicMs } from "../core/units/time.ts";
 import type { Passage, ReadingDetail } from "../driver-api/driver.ts";
+import type { Crypto } from "../ports/crypto.ts";
 import type { Lane } from "./lane.ts";
 
 /** One stream at ingest. */
@@ -49,10 +50,12 @@ export class Intake {
   lastLifeMs = 0;
   readonly #channels = new Map<string, Channel>();
   readonly #speed: Channel | null;
+  readonly #crypto: Crypto;
   #openedMs: number | null = null;
   #withinMs: number | null = null;
 
-  constructor(channels: readonly Channel[], counters: SensorCounters) {
+  constructor(channels: readonly Channel[], counters: SensorCounters, crypto: Crypto) {
+    this.#crypto = crypto;
     this.counters = counters;
     for (const channel of channels) this.#channels.set(channel.plan.name, channel);
     this.#speed = channels.find((channel) => channel.plan.kind === "speed") ?? null;
@@ -124,11 +127,45 @@ export class Intake {
     this.reading(name, wrapped, undefined, atMs);
   }
 
-  /** Identifiers are published as a noised distinct count or not at all; until that is built they are zeroed and forgotten. */
-  identity(name: string, bytes: Uint8Array): void {
-    bytes.fill(0);
-    const channel = this.#channels.get(name);
-    this.#drop(channel ?? null, channel === undefined ? "unknown-channel" : "not-published");
+  /**
+   * An identifier is hashed under the secret of its window and zeroed: what is stored says whether two were the same within a window,
+   * and nothing beyond. Of the hash 48 bits are kept: among 10,000 devices two share one by chance once in 5 million windows.
+   */
+  identity(name: string, bytes: Uint8Array, atMs: MonotonicMs): void {
+    try {
+      const channel = this.#channels.get(name);
+      if (channel === undefined) return this.#drop(null, "unknown-channel");
+      if (channel.plan.kind !== "identity") return this.#drop(channel, "wrong-kind");
+      if (channel.slots.length === 0) return this.#drop(channel, "not-published");
+      for (const slot of channel.slots) this.#storeIdentity(slot, bytes, atMs);
+    } finally {
+      bytes.fill(0);
+    }
+  }
+
+  #storeIdentity({ lane, index, counters }: Slot, bytes: Uint8Array, atMs: MonotonicMs): void {
+    counters.emitted++;
+    const value = this.#hashed(lane, bytes, atMs);
+    if (typeof value === "string") return counters.drop(value);
+    const problem = lane.put(index, atMs, value, 0, 0, MARK.sample);
+    if (problem !== null) counters.drop(problem);
+    else counters.stored++;
+  }
+
+  /** 48 bits of the keyed hash as a number, or why there is none. */
+  #hashed(lane: Lane, bytes: Uint8Array, atMs: MonotonicMs): number | DropReason {
+    let secret: Uint8Array | null;
+    try {
+      secret = lane.secretAt(atMs, () => freshSecret(this.#crypto));
+    } catch {
+      return "no-secret";
+    }
+    if (secret === null) return lane.window === null ? "clock-untrusted" : "late";
+    const hash = this.#crypto.keyedHash(secret, bytes);
+    const view = new DataView(hash.buffer, hash.byteOffset, hash.byteLength);
+    const value = view.getUint32(0) * 2 ** 16 + view.getUint16(4);
+    hash.fill(0);
+    return value;
   }
 
   /** Vouches for the time since the last call, for every stream whose own readings do not. */
@@ -201,6 +238,15 @@ export class Intake {
     this.counters.emitted += count;
     this.counters.drop(reason, count);
   }
+}
+
+const SECRET_BYTES = 32;
+
+/** Throws when there is no randomness. */
+function freshSecret(crypto: Crypto): Uint8Array {
+  const secret = new Uint8Array(SECRET_BYTES);
+  crypto.fillRandom(secret);
+  return secret;
 }
 
 function coverTo(slot: Slot, nowMs: number): void {

@@ -19,6 +19,8 @@ interface Begun {
   readonly startMs: number;
   /** Records given to the live store. */
   appended: number;
+  /** Under which identifiers seen in this window are hashed; null until there is one. */
+  secret: Uint8Array | null;
 }
 
 /**
@@ -89,9 +91,26 @@ export class Lane {
     return this.#begun.get(window)?.appended ?? 0;
   }
 
-  /** `window` and all before it are closed: nobody will ask for them again. */
+  /**
+   * The secret of the window that a record of `atMs` would be put into, made when it is first asked for; null where it could not be put
+   * anywhere with a window. It lives in this process only, and dies with the window.
+   */
+  secretAt(atMs: MonotonicMs, make: () => Uint8Array): Uint8Array | null {
+    if (atMs >= this.#present.endMs) this.advance(atMs);
+    const { window, startMs } = atMs < this.#present.startMs ? this.#before : this.#present;
+    const begun = window === null || atMs < startMs ? undefined : this.#begun.get(window);
+    if (begun === undefined) return null;
+    begun.secret ??= make();
+    return begun.secret;
+  }
+
+  /** `window` and all before it are closed: nobody will ask for them again. Their secrets are destroyed. */
   forget(window: EpochMs): void {
-    for (const begun of this.#begun.keys()) if (begun <= window) this.#begun.delete(begun);
+    for (const [start, { secret }] of this.#begun) {
+      if (start > window) continue;
+      secret?.fill(0);
+      this.#begun.delete(start);
+    }
   }
 
   /** Stores one record; says why when it cannot. `coversMs` that reaches into the window before is split off. */
@@ -224,7 +243,7 @@ export class Lane {
 
   #startAt(filling: Filling, startMs: number): void {
     filling.startMs = startMs;
-    this.#begun.set(filling.window as EpochMs, { startMs, appended: 0 });
+    this.#begun.set(filling.window as EpochMs, { startMs, appended: 0, secret: null });
   }
 
   #flushOne(filling: Filling): void {

@@ -31,6 +31,8 @@ export class PrivacyDesk {
   readonly #capMicro: EpsilonMicro;
   #ledger: Ledger | null = null;
   #book: TermsBook | null = null;
+  /** Identifiers were hashed under secrets of this run, since its clock was trusted: earlier windows cannot be counted. */
+  #identitiesFrom = Number.POSITIVE_INFINITY;
 
   constructor(world: PrivacyWorld, streams: readonly StreamPlan[], capMicro: EpsilonMicro) {
     this.#world = world;
@@ -72,6 +74,7 @@ export class PrivacyDesk {
     }
     if (book.pausedUntil > now) this.#world.events.emit({ type: "LedgerDamaged", until: isoUtc(book.pausedUntil) });
     this.#book = book;
+    this.#identitiesFrom = now;
     for (const [stream, since] of this.waiting(now)) this.#world.events.emit({ type: "TermsWait", stream, since: isoUtc(since) });
   }
 
@@ -87,6 +90,7 @@ export class PrivacyDesk {
     if (this.#ledger === null || window.start < (this.#book?.pausedUntil ?? 0)) return { grant: "unavailable", span: null };
     if (!this.#isInForce(plan, window)) return { grant: policy.is === "noised" ? "budget" : "unavailable", span: null };
     if (policy.is !== "noised") return { grant: "granted", span: null };
+    if (plan.channel.kind === "identity" && window.start < this.#identitiesFrom) return { grant: "unavailable", span: null };
     this.#ledger.forget((window.start - REMEMBERED_MS) as EpochMs);
     const { account, id: stream, windowMs } = plan;
     const span = this.#ledger.charge({ account, stream, windowMs, window, epsilonMicro: policy.epsilonMicro });

@@ -265,7 +265,7 @@ export class Sensor implements SessionSink {
   }
 
   identity(channel: string, bytes: Uint8Array): void {
-    this.#intake.identity(channel, bytes);
+    this.#intake.identity(channel, bytes, this.#nowMs);
   }
 
   /** No port of today can tell which bytes answer which question; buses that can will come with their drivers. */

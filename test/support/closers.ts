@@ -11,6 +11,7 @@ import type { Intake } from "../../src/runtime/intake.ts";
 import { MetaBook } from "../../src/runtime/meta-book.ts";
 import { TimeDesk } from "../../src/runtime/time-desk.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
+import { seededBytes } from "./coins.ts";
 import { FakeLiveStore } from "./fake-live-store.ts";
 import { FakeOutbox, type SeenSummary } from "./fake-outbox.ts";
 import { nodePlan, sensorPlan } from "./plans.ts";
@@ -47,13 +48,13 @@ export class CloserBench {
 
   constructor(
     streams: readonly StreamPlan[],
-    { clock, live, outbox, randomness = fixedCrypto, capMicro = epsilonMicro(1_000_000) }: Survivors = {},
+    { clock, live, outbox, randomness = seededBytes("closer"), capMicro = epsilonMicro(1_000_000) }: Survivors = {},
   ) {
     this.clock = clock ?? new VirtualClock();
     this.live = live ?? new FakeLiveStore();
     this.outbox = outbox ?? new FakeOutbox();
     const channels = [...new Map(streams.map(({ channel }): [string, ChannelPlan] => [channel.name, channel])).values()];
-    this.ingest = new Ingest({ live: this.live, events: this.events });
+    this.ingest = new Ingest({ live: this.live, events: this.events, crypto: { ...fixedCrypto, ...randomness } });
     this.intake = this.ingest.addSensor(channels, streams, this.counters);
     this.time = new TimeDesk(this.clock, this.events, "operator", (offsetMs, how) => {
       this.ingest.anchor(offsetMs, this.clock.monotonicMs(), how);

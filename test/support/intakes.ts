@@ -6,8 +6,10 @@ import { type WindowReadings, WindowTable } from "../../src/core/window/readings
 import { type ExactStatistic, exactStatistic } from "../../src/core/window/statistics.ts";
 import { FLUSH_EVERY_MS, Ingest } from "../../src/runtime/ingest.ts";
 import type { Intake } from "../../src/runtime/intake.ts";
+import { seededBytes } from "./coins.ts";
 import { FakeLiveStore } from "./fake-live-store.ts";
 import { RecordingEvents } from "./recording-events.ts";
+import { fixedCrypto } from "./virtual-node.ts";
 
 /** Ingest of one sensor over a store in memory. Wall time is monotonic time; the first window begins at 0. */
 export class IntakeBench {
@@ -21,7 +23,7 @@ export class IntakeBench {
 
   constructor(channels: readonly ChannelPlan[], streams: readonly StreamPlan[], { isTrusted = true } = {}) {
     this.#streams = streams;
-    this.ingest = new Ingest({ live: this.live, events: this.events });
+    this.ingest = new Ingest({ live: this.live, events: this.events, crypto: { ...fixedCrypto, ...seededBytes("intake") } });
     this.intake = this.ingest.addSensor(channels, streams, this.counters);
     if (isTrusted) this.ingest.anchor(0, this.nowMs, "first");
   }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import type { NodePlan } from "../../src/config/plan.ts";
 import type { Cancel } from "../../src/ports/clock.ts";
 import type { Crypto } from "../../src/ports/crypto.ts";
@@ -17,6 +17,7 @@ export const fixedCrypto: Crypto = {
   randomBytes: (count) => new Uint8Array(count).fill(7),
   fillRandom: (bytes) => seededBytes("a test").fillRandom(bytes),
   jitter: () => 0.5,
+  keyedHash: (key, bytes) => createHmac("sha256", key).update(bytes).digest(),
   sha256: (text) => createHash("sha256").update(text).digest("hex"),
 };
 

@@ -23,7 +23,7 @@ export interface TermsBook {
   /** Damaged rows of the ledger that were seen already. */
   readonly damagedSeen: number;
   readonly streams: Readonly<Record<string, StreamTerms>>;
-  /** Accounts with a stream that was dropped or changed: until then its old terms count. */
+  /** Accounts and sensors (`sensor:gate-1`) with a stream that was dropped or changed: until then its old terms count. */
   readonly busyUntil: Readonly<Record<string, EpochMs>>;
 }
 
@@ -54,8 +54,8 @@ export interface TermsQuestion {
 }
 
 /**
- * The book as it is from now on. Unchanged terms stay in force. New ones are in force at once where the account has told nothing yet
- * today, and else with the next day.
+ * The book as it is from now on. Unchanged terms stay in force. New ones are in force at once where neither their account nor their
+ * sensor has told anything yet today, and else with the next day.
  */
 export function settleTerms(book: TermsBook | typeof UNREADABLE | null, { now, born, streams, damaged }: TermsQuestion): TermsBook {
   const isReadable = book !== null && book !== UNREADABLE;
@@ -65,14 +65,17 @@ export function settleTerms(book: TermsBook | typeof UNREADABLE | null, { now, b
   const isKept = (id: string, { account, text }: StreamTerms): boolean =>
     wanted.get(id)?.account === account && wanted.get(id)?.text === text;
   const busyUntil: Record<string, EpochMs> = Object.fromEntries(Object.entries(before.busyUntil).filter(([, until]) => until > now));
-  for (const [id, terms] of Object.entries(before.streams)) if (!isKept(id, terms)) busyUntil[terms.account] = tomorrow;
-  const busy = new Set([...Object.keys(busyUntil), ...Object.values(before.streams).map(({ account }) => account)]);
+  for (const [id, terms] of Object.entries(before.streams)) {
+    if (!isKept(id, terms)) for (const who of peopleOf(id, terms)) busyUntil[who] = tomorrow;
+  }
+  const busy = new Set([...Object.keys(busyUntil), ...Object.entries(before.streams).flatMap((entry) => peopleOf(...entry))]);
   // Of the first terms of a store every whole window of its life counts.
   const atOnce = book === null ? born : now;
   const settled = [...wanted].map(([id, terms]): [string, StreamTerms] => {
     const old = before.streams[id];
     if (old !== undefined && isKept(id, old)) return [id, old];
-    return [id, { ...terms, since: book === UNREADABLE || busy.has(terms.account) ? tomorrow : atOnce }];
+    const isBusy = book === UNREADABLE || peopleOf(id, terms).some((who) => busy.has(who));
+    return [id, { ...terms, since: isBusy ? tomorrow : atOnce }];
   });
   const isDamaged = damaged > before.damagedSeen;
   return {
@@ -82,4 +85,9 @@ export function settleTerms(book: TermsBook | typeof UNREADABLE | null, { now, b
     streams: Object.fromEntries(settled),
     busyUntil,
   };
+}
+
+/** Whom a stream is about: its account, and whoever is in front of its sensor, whatever account that is declared to be. */
+function peopleOf(id: string, { account }: Pick<StreamTerms, "account">): readonly string[] {
+  return [account, `sensor:${id.slice(0, id.indexOf("."))}`];
 }

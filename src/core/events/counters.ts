@@ -10,6 +10,7 @@ export const DROP_REASONS = [
   "reset",
   "late",
   "clock-untrusted",
+  "no-secret",
   "store-full",
 ] as const;
 export type DropReason = (typeof DROP_REASONS)[number];

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openLiveStore } from "../../../src/adapters/sqlite/live-store.ts";
+import { createSystemCrypto } from "../../../src/adapters/system-crypto.ts";
 import { SensorCounters } from "../../../src/core/events/counters.ts";
 import { type EpochMs, monotonicMs } from "../../../src/core/units/time.ts";
 import { coverageOf } from "../../../src/core/window/coverage.ts";
@@ -20,7 +21,7 @@ const { streams, readingsPerWindow, windows } = inputOf<CostInput>();
 const WINDOW_MS = 10_000;
 const directory = mkdtempSync("/dev/shm/stoep-bench-");
 const live = openLiveStore({ path: join(directory, "live.db"), instance: "bench", bootId: "bench", bytesMax: 256e6 });
-const ingest = new Ingest({ live, events: { emit: () => {} } });
+const ingest = new Ingest({ live, events: { emit: () => {} }, crypto: createSystemCrypto() });
 const plan = benchPlan({
   sensors: streams,
   streamsPerSensor: 1,

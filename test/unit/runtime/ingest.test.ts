@@ -22,8 +22,8 @@ describe("a reading that is not used is counted with its reason", () => {
     ["a total of a channel that nobody declared", (bench) => bench.total("rain", 1), { "unknown-channel": 1 }],
     ["a total of what is no counter", (bench) => bench.total("pm25", 1), { "wrong-kind": 1 }],
     ["a passage of what nobody passes", (bench) => bench.intake.passage("pm25", {}, bench.nowMs), { "wrong-kind": 1 }],
-    ["an identifier", (bench) => bench.intake.identity("pm25", new Uint8Array(6)), { "not-published": 1 }],
-    ["an identifier of nothing", (bench) => bench.intake.identity("mac", new Uint8Array(6)), { "unknown-channel": 1 }],
+    ["an identifier", (bench) => bench.intake.identity("pm25", new Uint8Array(6), bench.nowMs), { "wrong-kind": 1 }],
+    ["an identifier of nothing", (bench) => bench.intake.identity("mac", new Uint8Array(6), bench.nowMs), { "unknown-channel": 1 }],
   ])("%s", (_, act, dropped) => {
     const bench = dust();
     bench.open();
@@ -127,7 +127,7 @@ describe("a reading that is not used is counted with its reason", () => {
 it("zeroes an identifier wherever it comes from", () => {
   const bench = dust();
   const bytes = Uint8Array.of(0xde, 0xad, 0xbe, 0xef);
-  bench.intake.identity("pm25", bytes);
+  bench.intake.identity("pm25", bytes, bench.nowMs);
   expect([...bytes]).toEqual([0, 0, 0, 0]);
 });
 
@@ -401,7 +401,7 @@ it("balances its books whatever a driver emits and the store takes", () => {
         (bench: IntakeBench) =>
           bench.intake.passage(channel, { direction, speedKmh }, bench.nowMs),
     ),
-    name.map((channel) => (bench: IntakeBench) => bench.intake.identity(channel, new Uint8Array(2))),
+    name.map((channel) => (bench: IntakeBench) => bench.intake.identity(channel, new Uint8Array(2), bench.nowMs)),
     fc.integer({ min: 1, max: 9_000 }).map((ms) => (bench: IntakeBench) => bench.pass(ms)),
     fc.constant((bench: IntakeBench) => bench.open()),
     fc.constant((bench: IntakeBench) => bench.intake.closed(bench.nowMs)),
