@@ -1,5 +1,7 @@
-/** Random bytes and digests. */
-export interface Crypto {
+import type { RandomBytes } from "../core/anonymise/noise/byte-pool.ts";
+
+/** Random bytes and digests. Noise is drawn from `fillRandom`. */
+export interface Crypto extends RandomBytes {
   /** `count` random bytes from the system's generator. Throws when it has none: then nothing may be released. */
   randomBytes(count: number): Uint8Array;
   /** A number in [0, 1) for jitter; never for privacy. */

@@ -8,11 +8,13 @@ import { Node, type NodeOptions, type StopReport, type World } from "../../src/r
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { FakeLiveStore } from "./fake-live-store.ts";
 import { FakeOutbox } from "./fake-outbox.ts";
+import { seededBytes } from "./noise/seeded-bytes.ts";
 import { RecordingEvents } from "./recording-events.ts";
 import { ScriptedBroker } from "./scripted-broker.ts";
 
 /** No randomness: jitter is in the middle. */
 export const fixedCrypto: Crypto = {
+  fillRandom: (bytes) => seededBytes(7).fillRandom(bytes), // the same bytes each time; noise needs some that differ among themselves
   randomBytes: (count) => new Uint8Array(count).fill(7),
   jitter: () => 0.5,
   sha256: (text) => createHash("sha256").update(text).digest("hex"),
