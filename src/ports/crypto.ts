@@ -1,6 +1,6 @@
 import type { RandomBytes } from "../core/anonymise/noise/byte-pool.ts";
 
-/** Random bytes and digests. */
+/** Random bytes and digests. Noise is drawn from `fillRandom`. */
 export interface Crypto extends RandomBytes {
   /** `count` random bytes from the system's generator. Throws when it has none: then nothing may be released. */
   randomBytes(count: number): Uint8Array;

@@ -1,5 +1,4 @@
 import { BytePool, type RandomBytes } from "../core/anonymise/noise/byte-pool.ts";
-import { PoolCoins } from "../core/anonymise/noise/coins.ts";
 import type { ClosedWindow, Flag, Summary } from "../core/anonymise/summary.ts";
 import type { Sensitivity } from "../core/reading/quantity.ts";
 import { MARK } from "../core/reading/record.ts";
@@ -84,7 +83,7 @@ export class Closer {
       }));
     this.#startedMs = world.clock.monotonicMs();
     this.privacy = new PrivacyDesk(world, streams, world.epsilonPerEventMicro);
-    this.#releases = new Releases({ ...world, privacy: this.privacy, coins: new PoolCoins(new BytePool(world.crypto)) });
+    this.#releases = new Releases({ ...world, privacy: this.privacy, pool: new BytePool(world.crypto) });
     this.#schedule = new CloseSchedule(closings, world.live, world.events);
   }
 

@@ -1,5 +1,6 @@
 import type { ChargedSpan } from "../core/anonymise/ledger.ts";
-import type { Coins } from "../core/anonymise/noise/coins.ts";
+import type { BytePool } from "../core/anonymise/noise/byte-pool.ts";
+import { type Coins, PoolCoins } from "../core/anonymise/noise/coins.ts";
 import { anonymise, type ClosedWindow, type Grant, type Summary } from "../core/anonymise/summary.ts";
 import type { Events } from "../ports/events.ts";
 import type { LiveStore } from "../ports/live-store.ts";
@@ -26,7 +27,8 @@ export interface ReleaseWorld {
   readonly live: LiveStore;
   readonly events: Events;
   readonly privacy: PrivacyDesk;
-  readonly coins: Coins;
+  /** Random bytes: what a group leaves over is thrown away, so that no memory tells of noise to come. */
+  readonly pool: BytePool;
 }
 
 /**
@@ -36,21 +38,25 @@ export interface ReleaseWorld {
  */
 export class Releases {
   readonly #world: ReleaseWorld;
+  readonly #coins: Coins;
   readonly #unwritten = new Map<string, Summary>();
 
   constructor(world: ReleaseWorld) {
     this.#world = world;
+    this.#coins = new PoolCoins(world.pool);
   }
 
   /** `group`: streams of one window length and window. */
   of(group: readonly Candidate[]): readonly Release[] {
     const verdicts = group.map(({ closing, closed }) => this.#verdictOf(closing, closed));
     const claimed = this.#claim(group.filter((candidate, index) => isToBeDrawn(candidate, verdicts[index]?.grant)));
-    return group.map(({ closing, closed }, index) => {
+    const releases = group.map(({ closing, closed }, index) => {
       const verdict = verdicts[index] ?? { grant: "unavailable", span: null };
       const isSecond = claimed.has(closing.index);
       return this.#release(closing, closed, isSecond ? "unavailable" : verdict.grant, isSecond ? null : verdict.span);
     });
+    this.#world.pool.wipe();
+    return releases;
   }
 
   /** These are on the card: they need not be offered again. */
@@ -78,7 +84,7 @@ export class Releases {
 
   #release(closing: Closing, closed: ClosedWindow, grant: Grant, span: ChargedSpan | null): Release {
     const kept = grant === "granted" ? this.#unwritten.get(keyOf(closed)) : undefined;
-    const result = kept ?? anonymise(closed, this.#world.coins, grant);
+    const result = kept ?? anonymise(closed, this.#coins, grant);
     const { plan, mark } = closing;
     const next = { closedTo: closed.window.end, lastStart: closed.window.start };
     if ("is" in result) {

@@ -11,9 +11,9 @@ import type { Intake } from "../../src/runtime/intake.ts";
 import { MetaBook } from "../../src/runtime/meta-book.ts";
 import { TimeDesk } from "../../src/runtime/time-desk.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
-import { seededBytes } from "./coins.ts";
 import { FakeLiveStore } from "./fake-live-store.ts";
 import { FakeOutbox, type SeenSummary } from "./fake-outbox.ts";
+import { seededBytes } from "./noise/seeded-bytes.ts";
 import { nodePlan, sensorPlan } from "./plans.ts";
 import { RecordingEvents } from "./recording-events.ts";
 import { fixedCrypto } from "./virtual-node.ts";
@@ -48,7 +48,7 @@ export class CloserBench {
 
   constructor(
     streams: readonly StreamPlan[],
-    { clock, live, outbox, randomness = seededBytes("closer"), capMicro = epsilonMicro(1_000_000) }: Survivors = {},
+    { clock, live, outbox, randomness = seededBytes(1), capMicro = epsilonMicro(1_000_000) }: Survivors = {},
   ) {
     this.clock = clock ?? new VirtualClock();
     this.live = live ?? new FakeLiveStore();

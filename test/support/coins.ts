@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
-import { BytePool, type RandomBytes } from "../../src/core/anonymise/noise/byte-pool.ts";
+import { BytePool } from "../../src/core/anonymise/noise/byte-pool.ts";
 import { type Coins, PoolCoins } from "../../src/core/anonymise/noise/coins.ts";
+import { seededBytes } from "./noise/seeded-bytes.ts";
 
 /** For releases without noise: whoever draws is wrong. */
 export const noCoins: Coins = {
@@ -12,20 +12,8 @@ export const noCoins: Coins = {
   },
 };
 
-/** Bytes that look random and are the same for the same seed: SHA-256 of the seed and a counter. */
-export function seededBytes(seed: string | number): RandomBytes {
-  let block = 0;
-  return {
-    fillRandom: (bytes) => {
-      for (let at = 0; at < bytes.length; at += 32) {
-        const digest = createHash("sha256").update(`${seed}/${block++}`).digest();
-        bytes.set(digest.subarray(0, Math.min(32, bytes.length - at)), at);
-      }
-    },
-  };
-}
-
-export const seededCoins = (seed: string | number): Coins => new PoolCoins(new BytePool(seededBytes(seed)));
+/** The same coins for the same seed. */
+export const seededCoins = (seed: number): Coins => new PoolCoins(new BytePool(seededBytes(seed)));
 
 /** A source that fails. */
 export const brokenCoins: Coins = new PoolCoins(

@@ -6,8 +6,8 @@ import { type WindowReadings, WindowTable } from "../../src/core/window/readings
 import { type ExactStatistic, exactStatistic } from "../../src/core/window/statistics.ts";
 import { FLUSH_EVERY_MS, Ingest } from "../../src/runtime/ingest.ts";
 import type { Intake } from "../../src/runtime/intake.ts";
-import { seededBytes } from "./coins.ts";
 import { FakeLiveStore } from "./fake-live-store.ts";
+import { seededBytes } from "./noise/seeded-bytes.ts";
 import { RecordingEvents } from "./recording-events.ts";
 import { fixedCrypto } from "./virtual-node.ts";
 
@@ -23,7 +23,7 @@ export class IntakeBench {
 
   constructor(channels: readonly ChannelPlan[], streams: readonly StreamPlan[], { isTrusted = true } = {}) {
     this.#streams = streams;
-    this.ingest = new Ingest({ live: this.live, events: this.events, crypto: { ...fixedCrypto, ...seededBytes("intake") } });
+    this.ingest = new Ingest({ live: this.live, events: this.events, crypto: { ...fixedCrypto, ...seededBytes(1) } });
     this.intake = this.ingest.addSensor(channels, streams, this.counters);
     if (isTrusted) this.ingest.anchor(0, this.nowMs, "first");
   }

@@ -21,3 +21,13 @@ it("jitters within [0, 1)", () => {
     expect(jitter).toBeLessThan(1);
   }
 });
+
+it("fills all of the bytes that it is given", () => {
+  const seen = new Uint8Array(64); // of 40 fills, none leaves a place zero every time: 64 * 256^-40
+  for (let fill = 0; fill < 40; fill++) {
+    const bytes = new Uint8Array(64);
+    crypto.fillRandom(bytes);
+    for (const [index, byte] of bytes.entries()) seen[index] = (seen[index] as number) | byte;
+  }
+  expect(seen).not.toContain(0);
+});
