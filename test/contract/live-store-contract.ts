@@ -51,6 +51,42 @@ export function liveStoreContract(make: (bytesMax: number) => LiveStore): void {
       store.close();
     });
 
+    it("notes a draw once, for each window, length and sensitivity apart", () => {
+      const store = open();
+      const claim = (streams: readonly number[], window = 0, windowMs = FIVE_MIN) => [
+        ...store.claimDraws("presence", windowMs, epochMs(window), streams),
+      ];
+      expect(claim([1, 2])).toEqual([]);
+      expect(claim([2, 3])).toEqual([2]);
+      expect(claim([2], 300_000)).toEqual([]);
+      expect(claim([2], 0, HOUR)).toEqual([]);
+      expect([...store.claimDraws("identifying", FIVE_MIN, epochMs(0), [2])]).toEqual([]);
+      expect(claim([1, 2, 3])).toEqual([1, 2, 3]);
+      store.close();
+    });
+
+    it("forgets a draw with the readings of its window, and not before", () => {
+      const store = open();
+      const claim = (window: number) => [...store.claimDraws("presence", FIVE_MIN, epochMs(window), [1])];
+      for (const window of [0, 300_000]) store.append(chunkOf([1], { window: epochMs(window), sensitivity: "presence" }));
+      expect([claim(0), claim(300_000)]).toEqual([[], []]);
+      store.purge("environmental", FIVE_MIN, epochMs(900_000));
+      expect(claim(0)).toEqual([1]);
+      store.purge("presence", FIVE_MIN, epochMs(300_000));
+      expect(claim(300_000)).toEqual([1]);
+      expect(claim(0)).toEqual([]);
+      store.close();
+    });
+
+    it("keeps the note of a draw as long as a slice of the purge leaves readings", () => {
+      const store = open();
+      for (let chunk = 0; chunk < 3; chunk++) store.append(chunkOf([1], { sensitivity: "presence" }));
+      store.claimDraws("presence", FIVE_MIN, epochMs(0), [1]);
+      expect(store.purge("presence", FIVE_MIN, epochMs(300_000), 2)).toBe(2);
+      expect([...store.claimDraws("presence", FIVE_MIN, epochMs(0), [1])]).toEqual([1]);
+      store.close();
+    });
+
     it("gives back the chunks of one window, every sensitivity, oldest first", () => {
       const store = open();
       store.append(chunkOf([3], { fromMs: monotonicMs(30), sensitivity: "presence" }));

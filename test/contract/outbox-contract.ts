@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { ChargedSpan } from "../../src/core/anonymise/ledger.ts";
 import { type Message, sealMessage } from "../../src/core/anonymise/message.ts";
+import { epsilonMicro } from "../../src/core/units/epsilon.ts";
 import { type StreamId, sensorId, streamId } from "../../src/core/units/ids.ts";
-import { type EpochMs, epochMs } from "../../src/core/units/time.ts";
+import { durationMs, type EpochMs, epochMs } from "../../src/core/units/time.ts";
 import type { Acknowledgement, CloseBatch, NewRow, Outbox, OutboxLimits, OutboxRow } from "../../src/ports/outbox.ts";
 
 export const STREAM: StreamId = streamId(sensorId("air-1"), "pm25");
@@ -74,6 +76,27 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
         lost: [],
       });
       expect(await outbox.read(0, 10)).toEqual([]);
+      await outbox.close();
+    });
+
+    it("keeps one span for each stream and start, and gives back the last that was written", async () => {
+      const outbox = await make();
+      const span = (fromMs: number, toMs: number, stream = STREAM): ChargedSpan => ({
+        account: "node",
+        stream,
+        windowMs: durationMs(900_000),
+        epsilonMicro: epsilonMicro(600_000),
+        fromMs: epochMs(fromMs),
+        toMs: epochMs(toMs),
+      });
+      const other = streamId(sensorId("gate-1"), "speed");
+      expect(await outbox.ledger()).toEqual({ spans: [], damaged: 0 });
+      await outbox.commit({ ...batchOf([]), charges: [span(0, 900_000), span(0, 900_000, other)] });
+      await outbox.commit({ ...batchOf([]), charges: [span(0, 1_800_000), span(3_600_000, 4_500_000, other)] });
+      const { spans, damaged } = await outbox.ledger();
+      expect(damaged).toBe(0);
+      expect(spans).toHaveLength(3);
+      expect(spans).toEqual(expect.arrayContaining([span(0, 1_800_000), span(0, 900_000, other), span(3_600_000, 4_500_000, other)]));
       await outbox.close();
     });
 

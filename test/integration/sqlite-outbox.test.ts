@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,8 @@ import { type Connect, type Connection, databaseFiles } from "../../src/adapters
 import { openOutbox } from "../../src/adapters/sqlite/outbox.ts";
 import { quarantine } from "../../src/adapters/sqlite/outbox-file.ts";
 import { EGRESS_ROW_BYTES, TRIM_ROWS_MAX } from "../../src/adapters/sqlite/outbox-trim.ts";
-import { epochMs } from "../../src/core/units/time.ts";
+import { epsilonMicro } from "../../src/core/units/epsilon.ts";
+import { durationMs, epochMs } from "../../src/core/units/time.ts";
 import type { Outbox } from "../../src/ports/outbox.ts";
 import { acked, batchOf, STREAM, summaries, trimAll } from "../contract/outbox-contract.ts";
 
@@ -19,6 +20,8 @@ let stores = 0;
 const freshDirectory = () => join(root, String(stores++));
 const open = (directory: string, connect?: Connect) => openOutbox({ directory, randomBytes, ...(connect ? { connect } : {}) });
 const dbOf = (directory: string) => join(directory, "node.db");
+
+const sha256 = (text: string) => createHash("sha256").update(text, "utf8").digest("hex");
 
 /** Runs SQL on a store that nobody has open. */
 function alter(directory: string, work: (db: Connection) => void): void {
@@ -116,6 +119,49 @@ describe("node.db", () => {
     const outbox = await open(directory);
     expect([outbox.quarantined, await pendingSeqs(outbox)]).toEqual([null, [3]]);
     await outbox.close();
+  });
+});
+
+describe("the privacy ledger", () => {
+  const span = { account: "node", stream: STREAM, windowMs: durationMs(900_000), fromMs: epochMs(0), toMs: epochMs(900_000) };
+
+  it("counts a row that is not what was written as damaged, and says nothing else of it", async () => {
+    const directory = freshDirectory();
+    let outbox = await open(directory);
+    const second = { ...span, fromMs: epochMs(1_800_000), toMs: epochMs(2_700_000), epsilonMicro: epsilonMicro(2) };
+    await outbox.commit({ ...batchOf([]), charges: [{ ...span, epsilonMicro: epsilonMicro(1) }, second] });
+    await outbox.close();
+    alter(directory, (db) => db.exec("UPDATE ledger SET epsilon_micro = 0 WHERE from_ms = 0"));
+    outbox = await open(directory);
+    expect(await outbox.ledger()).toEqual({ spans: [second], damaged: 1 });
+    await outbox.close();
+  });
+
+  it("is forgotten with the egress log, by age", async () => {
+    const outbox = await open(freshDirectory());
+    await outbox.commit({ ...batchOf([]), charges: [{ ...span, epsilonMicro: epsilonMicro(1) }] });
+    await trimAll(outbox, { egressBefore: epochMs(900_000) });
+    expect((await outbox.ledger()).spans).toHaveLength(1);
+    await trimAll(outbox, { egressBefore: epochMs(900_001) });
+    expect((await outbox.ledger()).spans).toHaveLength(0);
+    await outbox.close();
+  });
+
+  it("keeps changes as a chain of hashes that cannot be altered", async () => {
+    const directory = freshDirectory();
+    const outbox = await open(directory);
+    await outbox.commit({ ...batchOf([], 5), changes: ["first", "second"] });
+    await outbox.close();
+    alter(directory, (db) => {
+      const rows = db.prepare<[], { text: string; hash: string }>("SELECT text, hash FROM change ORDER BY id").all();
+      const first = sha256("\n5\nfirst");
+      expect(rows).toEqual([
+        { text: "first", hash: first },
+        { text: "second", hash: sha256(`${first}\n5\nsecond`) },
+      ]);
+      expect(() => db.exec("UPDATE change SET text = 'other'")).toThrow("append-only");
+      expect(() => db.exec("DELETE FROM change")).toThrow("append-only");
+    });
   });
 });
 
