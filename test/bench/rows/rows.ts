@@ -6,6 +6,7 @@ import { cpuPerMillionRow } from "./cpu-per-million.ts";
 import { drainRow } from "./drain.ts";
 import { flashRow } from "./flash.ts";
 import { idleCpuRow, idleMemoryRow } from "./idle.ts";
+import { noisedYearRow } from "./noised-year.ts";
 import { startRows } from "./start.ts";
 import { wholePathRows } from "./whole-path.ts";
 
@@ -21,4 +22,5 @@ export const ROWS: readonly Row[] = [
   drainRow,
   closeBlockRow,
   costByStreamsRow,
+  noisedYearRow,
 ];
