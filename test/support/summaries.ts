@@ -19,6 +19,7 @@ export interface SummaryDocument {
   readonly cells?: readonly { readonly direction?: string; readonly count: number | null }[];
   readonly histogram?: { readonly counts: readonly (number | null)[]; readonly v85: number | null };
   readonly reason?: string;
+  readonly total?: { readonly count: number; readonly ci95: number };
   readonly privacy: { readonly policy: string; readonly k?: number };
   readonly coverage: number;
   readonly quality: "ok" | "partial";
