@@ -1,5 +1,6 @@
 import { testsOwnTime, testsRun, worldIsPassedIn } from "./calls.ts";
 import { deadFiles, declaredPackages, importTable, sealedMessages, shellIsLast } from "./imports.ts";
+import { noiseIsExact } from "./noise.ts";
 import type { Rule } from "./repository.ts";
 import { noLooseEnds, nothingIsCalledAnonymous, promisesAreTested, shortFiles, shortLines } from "./text.ts";
 
@@ -17,6 +18,7 @@ const planted = (rule: Rule, what: string, path: string, text: string): Planted 
 const core = "src/core/window/planted.ts";
 const driver = "drivers/planted/driver.ts";
 const unit = "test/unit/planted.test.ts";
+const draw = "src/core/anonymise/noise/planted.ts";
 
 const imports: readonly Planted[] = [
   planted(importTable, "a built-in module in core", core, 'import { readFileSync } from "node:fs";\n'),
@@ -100,6 +102,24 @@ const calls: readonly Planted[] = [
   planted(testsOwnTime, "a sleep by Atomics", "test/property/planted.test.ts", "Atomics.wait(cells, 0, 0, 10);\n"),
 ];
 
+const noise: readonly Planted[] = [
+  planted(noiseIsExact, "Math.random", draw, "export const u = () => Math.random();\n"),
+  planted(noiseIsExact, "Math under another name", draw, "const { log } = Math;\nexport const x = (y: any) => log(y);\n"),
+  planted(noiseIsExact, "Math through globalThis", draw, "export const u = () => globalThis.Math.random();\n"),
+  planted(noiseIsExact, "Math by key", draw, 'export const u = () => (globalThis as any)["Math"].random();\n'),
+  planted(noiseIsExact, "a float", draw, "export const half = 0.5;\n"),
+  planted(noiseIsExact, "a float with an exponent", draw, "export const tiny = 1e-9;\n"),
+  planted(noiseIsExact, "a number that is whole", draw, "export const two = 2;\n"),
+  planted(noiseIsExact, "Number()", draw, "export const x = (y: bigint) => Number(y);\n"),
+  planted(noiseIsExact, "a number by its sign", draw, "export const x = (y: string) => +y;\n"),
+  planted(noiseIsExact, "parseFloat", draw, "export const x = (y: string) => parseFloat(y);\n"),
+  planted(noiseIsExact, "a parameter that is a number", draw, "export const x = (scale: number) => BigInt(scale);\n"),
+  planted(noiseIsExact, "an array of floats", draw, "export const x = (y: bigint[]) => new Float64Array(y as any);\n"),
+  planted(noiseIsExact, "a division of bytes", "src/core/anonymise/noise/byte-planted.ts", "export const u = (b: number) => b / 256;\n"),
+  planted(noiseIsExact, "an import of readings", draw, 'import type { Readings } from "../../window/readings.ts";\n'),
+  planted(noiseIsExact, "an import of accuracy", draw, 'import { halfWidth95 } from "../accuracy.ts";\n'),
+];
+
 const text: readonly Planted[] = [
   planted(shortLines, "a long line", core, `// ${"x".repeat(140)}\n`),
   planted(shortFiles, "a long file", core, "// one\n".repeat(351)),
@@ -110,4 +130,4 @@ const text: readonly Planted[] = [
 ];
 
 /** At least one for every rule. */
-export const PLANTED: readonly Planted[] = [...imports, ...calls, ...text];
+export const PLANTED: readonly Planted[] = [...imports, ...calls, ...noise, ...text];

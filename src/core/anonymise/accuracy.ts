@@ -11,7 +11,7 @@ const NORMAL_QUANTILE = 1.959963984540054;
 const REACH_DEVIATIONS = 16;
 /** What an exact convolution may cost, in probabilities that it computes: some 5 ms, once for each pair of parameters. */
 const CONVOLUTION_STEPS_MAX = 1_000_000;
-/** Four months of 1,000 released counts a day: more in one sum is a mistake. */
+/** A hundred days of 1,000 released counts: more in one sum is a mistake. */
 const TERMS_MAX = 100_000;
 
 const ratio = ({ num, den }: Fraction): number => Number(num) / Number(den);

@@ -4,13 +4,14 @@ import { closeBlockRow } from "./close-block.ts";
 import { costByStreamsRow } from "./cost-by-streams.ts";
 import { cpuPerMillionRow } from "./cpu-per-million.ts";
 import { drainRow } from "./drain.ts";
+import { drawsRow } from "./draws.ts";
 import { flashRow } from "./flash.ts";
 import { idleCpuRow, idleMemoryRow } from "./idle.ts";
 import { noisedYearRow } from "./noised-year.ts";
 import { startRows } from "./start.ts";
 import { wholePathRows } from "./whole-path.ts";
 
-/** Every row of DESIGN §7, in its order. */
+/** Every row of DESIGN §7, in its order; then what else is worth knowing. */
 export const ROWS: readonly Row[] = [
   ...wholePathRows,
   cpuPerMillionRow,
@@ -23,4 +24,5 @@ export const ROWS: readonly Row[] = [
   closeBlockRow,
   costByStreamsRow,
   noisedYearRow,
+  drawsRow,
 ];

@@ -12,10 +12,23 @@ const passes = ({ statistic, tolerance }: Check): boolean => Math.abs(statistic)
 /** The names of the checks that fail; a statistic that is no number fails. */
 export const failed = (checks: readonly Check[]): string[] => checks.filter((check) => !passes(check)).map(({ what }) => what);
 
+const use = ({ statistic, tolerance }: Check): number => Math.abs(statistic) / tolerance;
+
+/** Of checks that differ only in the number at their end, the one that is closest to its tolerance. */
+export function worstOf(checks: readonly Check[]): Check[] {
+  const worst = new Map<string, Check>();
+  for (const check of checks) {
+    const family = check.what.replace(/\d+\)?$/, "");
+    const before = worst.get(family);
+    if (before === undefined || !(use(check) <= use(before))) worst.set(family, check);
+  }
+  return [...worst.values()];
+}
+
 /** For people: how much of each tolerance is used. */
 export function tableOf(checks: readonly Check[]): string {
   const rows = checks.map((check) => {
-    const used = `${Math.round((100 * Math.abs(check.statistic)) / check.tolerance)} %`;
+    const used = `${Math.round(100 * use(check))} %`;
     return [check.what, check.statistic.toPrecision(3), check.tolerance.toPrecision(3), used, passes(check) ? "ok" : "FAILS"];
   });
   const cells = [["what", "statistic", "tolerance", "used", ""], ...rows];
