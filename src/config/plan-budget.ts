@@ -60,8 +60,8 @@ export function allotBudgets(config: NodeConfig, report: PlanReport): Budgets {
 
 function spendersOf({ sensors }: NodeConfig): readonly Spender[] {
   return Object.entries(sensors).flatMap(([sensor, { streams = {}, account = NODE_ACCOUNT, enabled }]) =>
-    Object.entries(streams).flatMap(([name, { policy, epsilon }]) => {
-      if (policy !== "noised" && policy !== "minimum-count") return [];
+    Object.entries(streams).flatMap(([name, { policy, epsilon, from }]) => {
+      if ((policy !== "noised" && policy !== "minimum-count") || from !== undefined) return [];
       const path = ["sensors", sensor, "streams", name];
       return [
         { id: `${sensor}.${name}`, path, account, enabled, policy, epsilonMicro: epsilon === undefined ? null : parseEpsilon(epsilon) },

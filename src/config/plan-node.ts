@@ -95,7 +95,7 @@ function planSensor(
   const specs = driver.channels(options.value);
   const simulated = sensor.replay !== undefined || driver.port === "simulator";
   const { channels, streams } = planStreams(
-    { id, path, config: sensor, channels: specs, simulated, defaultWindowMs: config.window, budgets },
+    { id, path, config: sensor, channels: specs, simulated, defaultWindowMs: config.window, budgets, timeZone: config.node.timeZone },
     report,
   );
   if (sensor.streams === undefined && streams.length === 0) {

@@ -6,6 +6,7 @@ import { DAY_MS, type DurationMs, durationMs, HOUR_MS, MINUTE_MS, SECOND_MS } fr
 import type { ChannelSpec } from "../driver-api/driver.ts";
 import type { Budgets } from "./plan-budget.ts";
 import { type NamedStream, planCalibrations, planChannel } from "./plan-channel.ts";
+import { planDerived } from "./plan-derived.ts";
 import type { PlanReport } from "./plan-report.ts";
 import type { Path } from "./problem.ts";
 import type { SensorConfig, StreamConfig } from "./schema.ts";
@@ -33,6 +34,8 @@ export interface StreamsInput {
   readonly simulated: boolean;
   readonly defaultWindowMs: DurationMs;
   readonly budgets: Budgets;
+  /** The node's, for windows of a local day. */
+  readonly timeZone: string;
 }
 
 /** What a sensor can measure, and what is made of it. */
@@ -56,8 +59,11 @@ export function planStreams(input: StreamsInput, report: PlanReport): PlannedStr
     plans.push(...planned);
   }
   refuseSecondLook(plans, input, report);
+  const all = [...plans, ...planDerived({ ...input, sources: plans }, report)];
   // In the order of the file, which is how an operator looks for them.
-  return { channels, streams: named.flatMap(({ name }) => plans.filter((plan) => plan.name === name)) };
+  const names = Object.keys(input.config.streams ?? {});
+  const inOrder = names.flatMap((name) => all.filter((plan) => plan.name === name));
+  return { channels, streams: input.config.streams === undefined ? all : inOrder };
 }
 
 interface Named extends NamedStream {
@@ -72,6 +78,7 @@ function namedStreams({ config, channels, path }: StreamsInput, report: PlanRepo
   }
   const names = channels.map(({ name }) => name);
   return Object.entries(config.streams).flatMap(([name, stream]) => {
+    if (stream.from !== undefined) return []; // made of another stream, not of a channel
     const streamPath = [...path, "streams", name];
     const channel = stream.channel ?? name;
     if (names.includes(channel)) return [{ name, channel, path: streamPath, config: stream }];
@@ -100,6 +107,7 @@ function planStream(stream: Named, channel: ChannelPlan, input: StreamsInput, re
     sensor: input.id,
     name: stream.name,
     account: input.config.account ?? NODE_ACCOUNT,
+    from: null,
     channel,
     sensitivity: channel.sensitivity,
     policy,

@@ -13,7 +13,7 @@ export interface StreamLine {
   readonly quantity: string;
   readonly sensitivity: string;
   readonly window: string;
-  /** `open`, `noised epsilon=0.5`, `minimum-count k=10`, `withheld`. */
+  /** `open`, `noised epsilon=0.5`, `minimum-count k=10`, `withheld`, `from gate-1.passages`. */
   readonly policy: string;
   readonly leaves: boolean;
   /** The operator's reason to hold a quantity outside the vocabulary to be environmental. */
@@ -48,7 +48,7 @@ export function reportJson(plan: NodePlan): CheckReport {
 }
 
 function streamLine(sensor: SensorPlan, stream: StreamPlan): StreamLine {
-  const { channel, policy } = stream;
+  const { channel, policy, from } = stream;
   const because = sensor.because?.[stream.name];
   return {
     sensor: sensor.id,
@@ -57,7 +57,7 @@ function streamLine(sensor: SensorPlan, stream: StreamPlan): StreamLine {
     quantity: channel.quantity,
     sensitivity: stream.sensitivity,
     window: durationText(stream.windowMs),
-    policy: policyText(policy),
+    policy: from === null ? policyText(policy) : `from ${from.stream}`,
     leaves: sensor.enabled && policy.is !== "withheld",
     ...(because === undefined ? {} : { because }),
   };
@@ -107,6 +107,7 @@ export function reportText(plan: NodePlan): string {
 
 function leavesAs(policy: string): string {
   if (policy.startsWith("minimum-count")) return "as counts, small ones withheld";
+  if (policy.startsWith("from ")) return "as sums of what left";
   return policy.startsWith("noised") ? "as counts with noise" : "as statistics";
 }
 

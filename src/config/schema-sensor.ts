@@ -2,12 +2,12 @@ import { z } from "zod";
 import { MINIMUM_COUNT_FLOOR } from "../core/anonymise/policy.ts";
 import { SENSITIVITIES } from "../core/reading/quantity.ts";
 import { EPSILON_PER_EVENT_MAX } from "../core/units/epsilon.ts";
-import { day, decimal, driverName, duration, id, integer, notYet, number, oneOfNumbers, path, text } from "./values.ts";
+import { DAY_MS, HOUR_MS } from "../core/units/time.ts";
+import { gpioSchema, replaySchema, serialSchema } from "./schema-port.ts";
+import { day, decimal, driverName, duration, id, integer, notYet, number, text } from "./values.ts";
 
 /** Most streams of one sensor. */
 const STREAMS_MAX = 1_000;
-/** Rates that serial adapters and UARTs share. A rate in between is nearly always a slip of the finger. */
-const BAUD_RATES = [300, 600, 1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600] as const;
 
 export const locationSchema = z.strictObject({
   latitude: number(-90, 90, "degrees north, WGS 84").meta({ description: "Latitude.", examples: [52.361] }),
@@ -18,97 +18,6 @@ export const locationSchema = z.strictObject({
 });
 
 const azimuth = () => number(0, 360, "degrees clockwise from north");
-
-const serialSchema = z.strictObject({
-  path: path().meta({
-    description: "The device by a name that stays the same over reboots: /dev/serial/by-id/… or /dev/serial/by-path/…",
-    examples: ["/dev/serial/by-id/usb-OmniPreSense_OPS243-A_0123-if00"],
-  }),
-  baud: oneOfNumbers(BAUD_RATES)
-    .optional()
-    .meta({
-      title: "baud rate",
-      description: "Bits per second, one of the usual rates from 300 to 921600. Absent: what the driver says.",
-      examples: [9_600],
-    }),
-});
-
-const lineShape = {
-  chip: text()
-    .optional()
-    .meta({ description: "Label of the GPIO chip; then line: is a number.", examples: ["pinctrl-bcm2711"] }),
-  edge: z.enum(["rising", "falling", "both"]).meta({ title: "choice", description: "Which edges are watched.", examples: ["falling"] }),
-  pull: z
-    .enum(["up", "down", "none"])
-    .default("none")
-    .meta({ title: "choice", description: "The resistor inside the chip.", examples: ["up"] }),
-  debounce: duration("0ms", "10s")
-    .prefault("0ms")
-    .meta({ description: "Edges closer than this to the one before are bounce: counted, not reported.", examples: ["50ms"] }),
-};
-const lineName = z
-  .union([z.string().min(1), z.int().min(0).max(1_023)], {
-    error: () => "must be the name of a line such as GPIO17, or its number with chip:",
-  })
-  .meta({ title: "text or number", description: "The line by its name, or by its number on chip:.", examples: ["GPIO17"] });
-
-interface LineInput {
-  line?: string | number | undefined;
-  chip?: string | undefined;
-}
-
-/** A name stands alone, a number needs its chip. */
-function checkLine({ line, chip }: LineInput, context: z.core.$RefinementCtx): void {
-  if (typeof line === "number" && chip === undefined) {
-    context.addIssue({
-      code: "custom",
-      path: ["line"],
-      message: `is a number, which needs chip:; or write the name of the line, such as GPIO${line}`,
-    });
-  }
-  if (typeof line === "string" && chip !== undefined) {
-    context.addIssue({ code: "custom", path: ["chip"], message: "goes with the number of a line; a line by name needs no chip:" });
-  }
-}
-
-const namedLineSchema = z.strictObject({ line: lineName, ...lineShape }).superRefine(checkLine);
-
-const gpioSchema = z
-  .strictObject({
-    line: lineName.optional(),
-    ...lineShape,
-    edge: lineShape.edge.optional(),
-    lines: z
-      .record(id(), namedLineSchema)
-      .optional()
-      .meta({
-        description: "In place of line:, for a driver with several lines: each by the driver's name for it.",
-        examples: [{ a: { line: "GPIO17", edge: "both" } }],
-      }),
-  })
-  .superRefine((gpio, context) => {
-    const complain = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
-    if (gpio.lines === undefined) {
-      if (gpio.line === undefined) complain(["line"], "is missing: must be the name of a line such as GPIO17");
-      if (gpio.edge === undefined) complain(["edge"], "is missing: must be rising, falling or both");
-      checkLine(gpio, context);
-      return;
-    }
-    if (gpio.line !== undefined) complain(["line"], "cannot stand beside lines:");
-    if (gpio.chip !== undefined) complain(["chip"], "cannot stand beside lines: write it with each line");
-    if (gpio.edge !== undefined) complain(["edge"], "cannot stand beside lines: write it with each line");
-  });
-
-const replaySchema = z.strictObject({
-  file: path().meta({ description: "A capture or golden file.", examples: ["captures/air-1.txt"] }),
-  speed: number(0.1, 10_000, "times as fast")
-    .default(1)
-    .meta({ description: "1 is as it happened.", examples: [1] }),
-  repeat: z
-    .boolean()
-    .default(false)
-    .meta({ description: "Starts again at the end.", examples: [true] }),
-});
 
 const calibrationShape = {
   scale: number(-1_000_000, 1_000_000, "")
@@ -152,10 +61,12 @@ const streamSchema = z
     channel: id()
       .optional()
       .meta({ description: "The driver's channel. Absent: the channel with the name of the stream.", examples: ["pm25"] }),
-    window: duration("10s", "1h")
+    window: duration("10s", "1d")
       .optional()
       .meta({
-        description: "Length of the stream's windows. Divides a day; for streams of people at least 5m. Absent: the file's window:.",
+        description:
+          "Length of the stream's windows. Divides a day, at most 1h; for streams of people at least 5m. Absent: the file's window:. " +
+          "With from: 1h or 1d.",
         examples: ["5m"],
       }),
     policy: z
@@ -204,21 +115,56 @@ const streamSchema = z
         description: "Why a quantity outside the vocabulary is environmental. Only with sensitivity: environmental; reports print it.",
         examples: ["Counts litres of a public fountain"],
       }),
-    from: notYet("streams made from the released summaries of another"),
-    days: notYet("windows of a local day, together with from:"),
+    from: id()
+      .optional()
+      .meta({
+        description:
+          "In place of a channel: another stream of this sensor, of whose released windows longer ones are made. That costs no budget. " +
+          "Policy and everything else are that stream's.",
+        examples: ["passages"],
+      }),
+    days: z
+      .enum(["utc", "local"])
+      .optional()
+      .meta({
+        title: "choice",
+        description: "With from: and a window of 1d: whether days begin at midnight UTC, or at that of node.timeZone. Default utc.",
+        examples: ["local"],
+      }),
   })
   .superRefine((stream, context) => {
     if (stream.k !== undefined && stream.policy !== "minimum-count") {
       context.addIssue({ code: "custom", path: ["k"], message: "goes with policy: minimum-count only" });
     }
+    checkDerived(stream, context);
     for (const key of ["epsilon", "bound"] as const) {
-      if (stream[key] === undefined || stream.policy === "noised") continue;
+      if (stream[key] === undefined || stream.policy === "noised" || stream.from !== undefined) continue;
       context.addIssue({ code: "custom", path: [key], message: "goes with policy: noised only" });
     }
     if (stream.because !== undefined && stream.sensitivity !== "environmental") {
       context.addIssue({ code: "custom", path: ["because"], message: "goes with sensitivity: environmental only" });
     }
   });
+
+/** Keys that a stream made from: another has of its own. */
+const DERIVED_KEYS = ["from", "window", "days"];
+
+/** A stream that is made from: another takes everything but its windows from it; others have windows of an hour at most. */
+function checkDerived(stream: Readonly<Record<string, unknown>>, context: z.core.$RefinementCtx): void {
+  const complain = (key: string, message: string): void => context.addIssue({ code: "custom", path: [key], message });
+  if (stream.from === undefined) {
+    if (stream.days !== undefined) complain("days", "goes with from: only");
+    if (typeof stream.window === "number" && stream.window > HOUR_MS) {
+      complain("window", "must be from 10s to 1h: longer windows are made from: another stream");
+    }
+    return;
+  }
+  for (const key of Object.keys(stream)) {
+    if (stream[key] === undefined || DERIVED_KEYS.includes(key)) continue;
+    complain(key, `cannot stand beside from: the stream takes it from ${String(stream.from)}`);
+  }
+  if (stream.days !== undefined && stream.window !== DAY_MS) complain("days", "goes with window: 1d only");
+}
 
 const directionSchema = z.strictObject({
   label: text().meta({ description: "What people call that way.", examples: ["centrum"] }),

@@ -96,7 +96,7 @@ function summaryPayload(summary: Summary, envelope: Envelope, times: TimeTexts):
     quantity: channel.quantity,
     kind: channel.kind,
     unit: channel.unit,
-    window: { start, end: times.of(window.end), seconds: stream.windowMs / 1_000 },
+    window: { start, end: times.of(window.end), seconds: (window.end - window.start) / 1_000 },
     made: times.of(envelope.made),
     ...bodyOf(summary.body),
     privacy: summary.privacy,

@@ -12,10 +12,12 @@ import { type WindowReadings, WindowTable } from "../core/window/readings.ts";
 import { type ExactStatistic, exactStatistic, type StatisticShape } from "../core/window/statistics.ts";
 import type { NativeFormat } from "../formats/native.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import type { CloseBatch, Mark, NewRow, Outbox } from "../ports/outbox.ts";
 import { CloseSchedule, type Closing } from "./close-schedule.ts";
+import { DerivedDesk } from "./derived-desk.ts";
 import type { Ingest } from "./ingest.ts";
 import type { MetaBook } from "./meta-book.ts";
 import { PrivacyDesk } from "./privacy-desk.ts";
@@ -46,7 +48,7 @@ export interface CloserWorld {
   readonly metas: MetaBook;
   readonly node: NodeId;
   /** Where noise comes from. */
-  readonly crypto: RandomBytes;
+  readonly crypto: RandomBytes & Pick<Crypto, "sha256">;
   /** The most that an account may spend on one event. */
   readonly epsilonPerEventMicro: EpsilonMicro;
   /** Whether a sensor's port is a simulator or a replay: its summaries say so. */
@@ -64,6 +66,7 @@ export class Closer {
   readonly #world: CloserWorld;
   readonly #schedule: CloseSchedule;
   readonly #releases: Releases;
+  readonly #derived: DerivedDesk;
   readonly #startedMs: number;
   #nextSeq: number;
   #running: Promise<boolean> | null = null;
@@ -73,7 +76,7 @@ export class Closer {
     this.#world = world;
     this.#nextSeq = world.outbox.standing().lastSeq + 1;
     const closings = streams
-      .filter((plan) => plan.policy.is !== "withheld")
+      .filter((plan) => plan.policy.is !== "withheld" && plan.from === null)
       .map((plan) => ({
         plan,
         index: world.live.streamIndex(plan.id),
@@ -81,6 +84,7 @@ export class Closer {
         mark: marks.get(plan.id) ?? { closedTo: 0 as EpochMs, lastStart: null },
         isPlaced: false,
       }));
+    this.#derived = new DerivedDesk(world.outbox, world.crypto, streams);
     this.#startedMs = world.clock.monotonicMs();
     this.privacy = new PrivacyDesk(world, streams, world.epsilonPerEventMicro);
     this.#releases = new Releases({ ...world, privacy: this.privacy, pool: new BytePool(world.crypto) });
@@ -106,6 +110,7 @@ export class Closer {
       await this.#world.outbox.reopen();
       this.#schedule.restore(await this.#world.outbox.marks());
       await this.privacy.reload();
+      await this.#derived.load();
       this.#nextSeq = this.#world.outbox.standing().lastSeq + 1;
       return true;
     } catch (error) {
@@ -120,6 +125,7 @@ export class Closer {
     if (now === null) return true;
     try {
       await this.privacy.settle(now, this.#bornMs(now));
+      if (!this.#derived.isLoaded) await this.#derived.load();
       this.#schedule.place(now, this.privacy.born);
       this.#schedule.tidy();
       for (;;) {
@@ -232,19 +238,21 @@ export class Closer {
     const rows: NewRow[] = [];
     const published: MadeSummary[] = [];
     let seq = this.#nextSeq;
-    for (const { closing, summary } of releases) {
-      if (summary === null) continue;
-      const rev = metas.revOf(closing.plan.sensor);
-      const envelope = { node, instance: outbox.instance, seq, prev: closing.mark.lastStart, rev, made };
-      rows.push({ message: format.summary(summary, envelope), seq });
+    const add = (summary: Summary, prev: EpochMs | null): void => {
+      const rev = metas.revOf(summary.stream.sensor);
+      rows.push({ message: format.summary(summary, { node, instance: outbox.instance, seq, prev, rev, made }), seq });
       published.push({ summary, seq });
       seq++;
-    }
-    const marks = new Map(releases.map(({ closing, mark }) => [closing.plan.id, mark]));
+    };
+    for (const { closing, summary } of releases) if (summary !== null) add(summary, closing.mark.lastStart);
+    const derived = this.#derived.of(published.map(({ summary }) => summary));
+    for (const { summary, prev } of derived.summaries) add(summary, prev);
+    const marks = new Map([...releases.map(({ closing, mark }) => [closing.plan.id, mark] as const), ...derived.marks]);
     const charges = releases.flatMap(({ span }) => (span === null ? [] : [span]));
-    const batch: CloseBatch = { rows, marks, facts: new Map(), charges, madeAt: made };
+    const batch: CloseBatch = { rows, marks, facts: derived.facts, charges, madeAt: made };
     await outbox.commit(batch);
     this.#releases.written(releases);
+    this.#derived.written(derived);
     this.#nextSeq = seq;
     for (const { closing, mark } of releases) closing.mark = mark;
     for (const one of published) {

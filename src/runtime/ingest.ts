@@ -60,7 +60,7 @@ export class Ingest {
   addSensor(channels: readonly ChannelPlan[], streams: readonly StreamPlan[], counters: SensorCounters): Intake {
     const lineup = channels.map((plan) => {
       const slots = streams
-        .filter((stream) => stream.channel.name === plan.name && stream.policy.is !== "withheld")
+        .filter((stream) => stream.channel.name === plan.name && stream.policy.is !== "withheld" && stream.from === null)
         .map((stream) => this.#slot(stream, counters));
       return channelOf(plan, slots);
     });

@@ -77,6 +77,6 @@ describe("the documentation of the node file", () => {
     const { plan: example } = plan("node.example.yaml", textOf("node.example.yaml"));
     if (example === null) throw new Error("the example has a mistake");
     await expect(reportText(example)).toMatchFileSnapshot("./config-report.txt");
-    expect(estimate(example).summariesPerDay).toBe(96 + 96 + 288 + (96 + 24) + 96 + 96);
+    expect(estimate(example).summariesPerDay).toBe(96 + 96 + 288 + (96 + 24 + 1) + 96 + 96);
   });
 });

@@ -71,7 +71,7 @@ export class CloserBench {
         format,
         metas: new MetaBook(nodePlan([sensorPlan({ channels, streams })]), format, fixedCrypto, "0.1.0"),
         node: nodeId("n0042"),
-        crypto: randomness,
+        crypto: { ...fixedCrypto, ...randomness },
         epsilonPerEventMicro: capMicro,
         isSimulated: (sensor) => this.simulated.has(sensor),
         onMade: (one) => this.made.push(one),

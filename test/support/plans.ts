@@ -74,6 +74,7 @@ export function streamPlan(channel: ChannelPlan = channelPlan(), changes: Stream
   return {
     channel,
     account: NODE_ACCOUNT,
+    from: null,
     sensitivity: channel.sensitivity,
     policy: isOfPeople ? { is: "minimum-count", k: 10 } : { is: "open" },
     binEdges: channel.kind === "speed" ? [0, 30, 50, 70, 250] : [],

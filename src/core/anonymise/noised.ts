@@ -52,8 +52,8 @@ export function noiseScale(stream: StreamPlan, policy: NoisedPolicy): Fraction {
 /** What one step is in the unit of the stream: 1 for counts, the resolution for a counter. */
 const stepOf = ({ channel }: StreamPlan): number => (channel.kind === "counter" ? channel.resolution : 1);
 
-/** What a subscriber is told about the noise; the same for every window of a stream. */
-export function noisedNote(stream: StreamPlan, policy: NoisedPolicy): NoisedNote {
+/** What a subscriber is told about the noise; the same for every window of a stream. `windows`: released numbers in each sum. */
+export function noisedNote(stream: StreamPlan, policy: NoisedPolicy, windows = 1): NoisedNote {
   const scale = noiseScale(stream, policy);
   const step = stepOf(stream);
   const { kind } = stream.channel;
@@ -63,7 +63,7 @@ export function noisedNote(stream: StreamPlan, policy: NoisedPolicy): NoisedNote
     epsilon: epsilonNumber(policy.epsilonMicro),
     epsilonTotal: epsilonNumber(policy.accountMicro),
     scale: rounded((Number(scale.num) / Number(scale.den)) * step, SCALE_DECIMALS),
-    ci95: rounded(halfWidth95(scale, 1) * step, SCALE_DECIMALS),
+    ci95: rounded(halfWidth95(scale, Math.max(1, windows)) * step, SCALE_DECIMALS),
     per: kind === "counter" ? "reading" : kind === "identity" ? "identifier" : "detection",
   };
 }

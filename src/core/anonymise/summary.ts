@@ -4,6 +4,7 @@ import type { NoisedPolicy, Policy, StreamPlan } from "../reading/stream.ts";
 import type { Window } from "../window/lattice.ts";
 import type { ExactStatistic } from "../window/statistics.ts";
 import { type NoNumber, openStats, type SummaryBody } from "./body.ts";
+import { type LongWindow, longBody, longCoverage } from "./derived.ts";
 import { withMinimumCount } from "./minimum-count.ts";
 import type { Coins } from "./noise/coins.ts";
 import { type NoisedNote, noisedBody, noisedNote } from "./noised.ts";
@@ -17,7 +18,16 @@ export type Flag = (typeof FLAGS)[number];
 export type TimeState = "synced" | "rtc" | "gps" | "operator" | "holdover";
 
 /** How the people behind a summary are protected, as it is told to subscribers. */
-export type PrivacyNote = { readonly policy: "open" } | NoisedNote | { readonly policy: "minimum-count"; readonly k: number };
+export type PrivacyNote =
+  | ({ readonly policy: "open" } & MadeOf)
+  | (NoisedNote & MadeOf)
+  | { readonly policy: "minimum-count"; readonly k: number };
+
+/** Of a longer window: the stream that it is made of, and how many released numbers of it. */
+interface MadeOf {
+  readonly from?: string;
+  readonly windows?: number;
+}
 
 /** A window of one stream whose readings are all in. */
 export interface ClosedWindow {
@@ -101,6 +111,25 @@ export function anonymise(closed: ClosedWindow, coins: Coins, grant: Grant): Sum
 }
 
 type Publishing = Exclude<Policy, { is: "withheld" }>;
+
+/**
+ * The summary of a longer window, made of released ones. That is post-processing: it looks at no reading, draws nothing and costs
+ * nothing. Fails closed as `anonymise` does.
+ */
+export function anonymiseLong(stream: StreamPlan, long: LongWindow): Summary | Withheld {
+  const { policy, from } = stream;
+  if (policy.is === "withheld") return { is: "withheld", because: "policy" };
+  const isForbidden = policyProblem(stream.channel.kind, stream.sensitivity, policy.is) !== null;
+  if (from === null || policy.is === "minimum-count" || isForbidden) return { is: "withheld", because: "forbidden" };
+  const { window, flags, time } = long;
+  const closed: ClosedWindow = { stream, window, coverage: longCoverage(long), statistic: null, flags, time };
+  const source = from.stream.slice(from.stream.indexOf(".") + 1);
+  const note: PrivacyNote =
+    policy.is === "open"
+      ? { policy: "open", from: source, windows: long.windows }
+      : { ...noisedNote(stream, policy, long.windows), epsilon: 0, from: source, windows: long.windows };
+  return new Summary(mint, closed, note, longBody(stream, long));
+}
 
 function privacyNote(stream: StreamPlan, policy: Publishing): PrivacyNote {
   switch (policy.is) {

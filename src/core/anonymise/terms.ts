@@ -34,7 +34,8 @@ export const UNREADABLE = "unreadable";
 export const nextUtcDay = (now: EpochMs): EpochMs => (Math.floor(now / DAY_MS) * DAY_MS + DAY_MS) as EpochMs;
 
 /** A stream of people that leaves, by itself: it has terms. */
-export const hasTerms = ({ sensitivity, policy }: StreamPlan): boolean => sensitivity !== "environmental" && policy.is !== "withheld";
+export const hasTerms = ({ sensitivity, policy, from }: StreamPlan): boolean =>
+  from === null && sensitivity !== "environmental" && policy.is !== "withheld";
 
 /** The terms of a stream as text. */
 export function termsText({ channel, policy, windowMs, binEdges }: StreamPlan): string {

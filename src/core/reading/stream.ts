@@ -55,6 +55,13 @@ export interface ChannelPlan {
   readonly calibration: Calibration | null;
 }
 
+/** What a longer window is made of. */
+export interface DerivedFrom {
+  readonly stream: StreamId;
+  /** Time zone whose calendar days its windows are; null: they lie on the lattice of UTC. */
+  readonly timeZone: string | null;
+}
+
 /** One stream as it runs. */
 export interface StreamPlan {
   readonly id: StreamId;
@@ -69,6 +76,8 @@ export interface StreamPlan {
   readonly windowMs: DurationMs;
   /** How long after its end a window is closed. */
   readonly latenessMs: DurationMs;
+  /** The stream whose released windows it is made of; null: it is made of readings. */
+  readonly from: DerivedFrom | null;
   /** Edges of the speed histogram in km/h, ascending; used by kind `speed` only. */
   readonly binEdges: readonly number[];
 }

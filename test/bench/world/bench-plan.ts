@@ -44,6 +44,7 @@ export function benchPlan(wanted: BenchPlan): NodePlan {
           sensor: id,
           name: channel.name,
           account: NODE_ACCOUNT,
+          from: null,
           channel,
           sensitivity: "environmental",
           policy: { is: "open" },

@@ -212,8 +212,8 @@ describe("the rest of the plan", () => {
 describe("a mistake of form", () => {
   it("is not told a second time as a mistake of meaning", () => {
     expect(
-      wrong("sds011", "serial: { path: 3 }", "streams: { a: { channel: 7 }, b: { from: pm25 } }").map((line) => line.split(":")[0]),
-    ).toEqual(["sensors.s.serial.path", "sensors.s.streams.a.channel", "sensors.s.streams.b.from"]);
+      wrong("sds011", "serial: { path: 3 }", "streams: { a: { channel: 7 }, b: { from: pm26 } }").map((line) => line.split(":")[0]),
+    ).toEqual(["sensors.s.serial.path", "sensors.s.streams.a.channel", "sensors.s.streams.b.window", "sensors.s.streams.b.from"]);
     expect(wrong("sds011", "replay: { fle: x }").map((line) => line.split(":")[0])).toEqual([
       "sensors.s.replay.file",
       "sensors.s.replay.fle",
