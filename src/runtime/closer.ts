@@ -28,6 +28,8 @@ import type { TimeDesk } from "./time-desk.ts";
 const GROUP_PAIRS = 50;
 /** Chunks that are sorted between two breaths. */
 const SLICE_CHUNKS = 25;
+/** Closed windows whose readings may wait for those of the next to be purged; a run is a moment, but it may catch up with a day. */
+const UNPURGED_MAX = 4;
 /** Chunks that are zeroed between two breaths: a full one takes longer than to sort it. */
 const PURGE_CHUNKS = 50;
 
@@ -67,6 +69,8 @@ export class Closer {
   readonly #schedule: CloseSchedule;
   readonly #releases: Releases;
   readonly #derived: DerivedDesk;
+  /** Classes of windows that were closed and are still in the live store. */
+  readonly #unpurged: { readonly sensitivity: Sensitivity; readonly windowMs: DurationMs }[] = [];
   readonly #startedMs: number;
   #nextSeq: number;
   #running: Promise<boolean> | null = null;
@@ -130,9 +134,12 @@ export class Closer {
       this.#schedule.tidy();
       for (;;) {
         const due = this.#schedule.next(now);
-        if (due === null) return true;
+        if (due === null) break;
         await this.#closeWindow(due.windowMs, due.window, due.streams);
+        if (this.#unpurged.length >= UNPURGED_MAX) await this.#purgeClosed();
       }
+      await this.#purgeClosed();
+      return true;
     } catch (error) {
       // The rows are not there, the readings are: the next run does it again, after the outbox was read anew.
       this.#world.events.emit({ type: "CloseFailed", detail: error instanceof Error ? error.message : String(error) });
@@ -164,14 +171,19 @@ export class Closer {
     } finally {
       table.wipe();
     }
-    for (const sensitivity of sensitivitiesOf(streams)) await this.#purge(sensitivity, windowMs);
+    for (const sensitivity of sensitivitiesOf(streams)) this.#unpurged.push({ sensitivity, windowMs });
     for (const { lane } of streams) lane.forget(window);
   }
 
-  async #purge(sensitivity: Sensitivity, windowMs: DurationMs): Promise<void> {
+  /** Windows of one class that closed in one run are purged together: each purge ends with cutting the WAL to nothing. */
+  async #purgeClosed(): Promise<void> {
     const { live, clock } = this.#world;
-    const closedTo = this.#schedule.closedByAll(sensitivity, windowMs);
-    while (live.purge(sensitivity, windowMs, closedTo, PURGE_CHUNKS) === PURGE_CHUNKS) await clock.breathe();
+    const classes = new Map(this.#unpurged.map((one) => [`${one.sensitivity}/${one.windowMs}`, one]));
+    for (const { sensitivity, windowMs } of classes.values()) {
+      const closedTo = this.#schedule.closedByAll(sensitivity, windowMs);
+      while (live.purge(sensitivity, windowMs, closedTo, PURGE_CHUNKS) === PURGE_CHUNKS) await clock.breathe();
+    }
+    this.#unpurged.length = 0;
   }
 
   async #read(table: WindowTable, windowMs: DurationMs, window: EpochMs): Promise<void> {

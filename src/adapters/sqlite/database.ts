@@ -47,6 +47,8 @@ export interface DatabaseSettings {
   readonly synchronous: "OFF" | "FULL";
   /** One connection only: no -shm file, and no second reader that keeps old pages alive. */
   readonly exclusive: boolean;
+  /** Size of a page; absent: 4 KiB, SQLite's own. */
+  readonly pageBytes?: number;
   /** Overwrites what is deleted with zeros. */
   readonly secureDelete: boolean;
   /** The WAL is copied into the file when it is this long. */
@@ -66,6 +68,8 @@ export function openDatabase(path: string, settings: DatabaseSettings, connect: 
     assertEngine(db.prepare<[], string>("SELECT sqlite_version()").pluck().get() ?? "");
     // Before the WAL is touched: this is what makes SQLite keep the WAL index in its own memory (sqlite.org/wal.html §8).
     if (settings.exclusive) db.pragma("locking_mode = EXCLUSIVE");
+    // Of a file that is new: it cannot be changed once there is a WAL.
+    if (settings.pageBytes !== undefined) db.pragma(`page_size = ${settings.pageBytes}`);
     db.pragma(`cache_size = -${CACHE_KIB_MAX}`);
     db.pragma("temp_store = MEMORY");
     db.pragma(`secure_delete = ${settings.secureDelete ? "ON" : "OFF"}`);

@@ -35,8 +35,8 @@ export interface OutboxOptions {
 export const DAMAGED = "damaged";
 
 const INSTANCE_BYTES = 4;
-/** As many as a publisher asks for at a time: more would only take memory. */
-const FRESH_ROWS_MAX = 100;
+/** A publisher that is a few windows behind is spared reading them back, which costs as much as writing them. Some 400 KB. */
+const FRESH_ROWS_MAX = 500;
 
 /**
  * Opens the node store. A damaged one is moved aside and a fresh one made: sensing must not stop. Throws `StoreError` for a store
