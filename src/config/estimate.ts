@@ -57,7 +57,11 @@ export interface Estimate {
 
 /** The streams that publish: of enabled sensors, and not withheld. */
 export function publishingStreams(plan: NodePlan): readonly StreamPlan[] {
-  return plan.sensors.filter(({ enabled }) => enabled).flatMap(({ streams }) => streams.filter(({ policy }) => policy.is !== "withheld"));
+  const streams = [
+    ...plan.sensors.filter(({ enabled }) => enabled).flatMap((sensor) => sensor.streams),
+    ...plan.groups.map(({ stream }) => stream),
+  ];
+  return streams.filter(({ policy }) => policy.is !== "withheld");
 }
 
 /** What this plan will cost on the uplink and on flash. */

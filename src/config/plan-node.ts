@@ -6,6 +6,7 @@ import { inputSchemaOf } from "./json-schema.ts";
 import { type ParsedFile, PROBLEMS_MAX, problemsOf } from "./parse.ts";
 import type { BrokerPlan, NodeFacts, NodePlan, PortPlan, SensorPlan, StoragePlan, StringRef } from "./plan.ts";
 import { allotBudgets, type Budgets } from "./plan-budget.ts";
+import { planGroups } from "./plan-groups.ts";
 import { type PortsTaken, planPort, takePort } from "./plan-port.ts";
 import { PlanReport } from "./plan-report.ts";
 import { latticeProblem, planStreams } from "./plan-streams.ts";
@@ -47,10 +48,11 @@ export function planNode(
     const driver = findDriver(sensor.driver, ["sensors", name, "driver"], drivers, missingDrivers, report);
     return (driver && planSensor(name, sensor, driver, { config, taken, budgets }, report)) ?? [];
   });
+  const grouped = planGroups(config, sensors, report);
   const found = [...parsed.problems, ...report.problems];
   const problems = inFileOrder(found).slice(0, PROBLEMS_MAX);
   if (found.some(({ severity }) => severity === "error")) return { plan: null, problems };
-  return { plan: { ...planRest(config), sensors }, problems };
+  return { plan: { ...planRest(config), ...grouped }, problems };
 }
 
 function findDriver(
@@ -115,6 +117,7 @@ function planSensor(
     onStartFailure: sensor.onStartFailure,
     channels,
     streams,
+    consent: sensor.consent?.reference ?? null,
     because: reasonsOf(sensor),
   };
 }
@@ -163,7 +166,7 @@ type LocationConfig = NodeConfig["node"]["location"];
 const planLocation = (location: LocationConfig): NodeFacts["location"] =>
   location === undefined ? null : { ...location, height: location.height ?? null };
 
-function planRest(config: NodeConfig): Omit<NodePlan, "sensors"> {
+function planRest(config: NodeConfig): Omit<NodePlan, "sensors" | "groups"> {
   const { node, storage, privacy, time, log } = config;
   const { owner } = node;
   return {

@@ -10,6 +10,8 @@ export interface NodePlan {
   readonly node: NodeFacts;
   readonly broker: BrokerPlan;
   readonly sensors: readonly SensorPlan[];
+  /** Sensors whose streams leave together only. */
+  readonly groups: readonly GroupPlan[];
   readonly storage: StoragePlan;
   /** The most that all noised streams of an account together may tell about one event of one person. */
   readonly privacy: { readonly epsilonPerEventMicro: EpsilonMicro };
@@ -74,8 +76,18 @@ export interface SensorPlan {
   /** Everything the driver can emit with these options, published or not. */
   readonly channels: readonly ChannelPlan[];
   readonly streams: readonly StreamPlan[];
+  /** Of a meter of one household: where the consent of its people is kept. */
+  readonly consent: string | null;
   /** By name of stream: why the operator holds a quantity outside the vocabulary to be environmental. Reports print it. */
   readonly because?: Readonly<Record<string, string>>;
+}
+
+/** Several sensors as one. */
+export interface GroupPlan {
+  readonly id: SensorId;
+  readonly stream: StreamPlan;
+  /** Whether a member is replayed or made up. */
+  readonly simulated: boolean;
 }
 
 export interface StoragePlan {

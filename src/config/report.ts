@@ -1,7 +1,7 @@
 import type { Policy, StreamPlan } from "../core/reading/stream.ts";
 import { epsilonText } from "../core/units/epsilon.ts";
 import { type Estimate, estimate } from "./estimate.ts";
-import type { NodePlan, SensorPlan } from "./plan.ts";
+import type { GroupPlan, NodePlan, SensorPlan } from "./plan.ts";
 import { leavesUnasked } from "./plan-streams.ts";
 import { durationText } from "./values.ts";
 
@@ -41,7 +41,10 @@ export function reportJson(plan: NodePlan): CheckReport {
   return {
     node: plan.node.id,
     broker: plan.broker.url,
-    streams: plan.sensors.flatMap((sensor) => sensor.streams.map((stream) => streamLine(sensor, stream))),
+    streams: [
+      ...plan.sensors.flatMap((sensor) => sensor.streams.map((stream) => streamLine(sensor, stream))),
+      ...plan.groups.map(groupLine),
+    ],
     stays: plan.sensors.flatMap(stayingLines),
     estimate: estimate(plan),
   };
@@ -63,9 +66,32 @@ function streamLine(sensor: SensorPlan, stream: StreamPlan): StreamLine {
   };
 }
 
+/** Why nothing of a channel leaves by itself; of one household it is personal data, whatever is done to it. */
+function stayingReason({ consent }: SensorPlan, streams: readonly StreamPlan[]): string {
+  const groups = streams.flatMap(({ group }) => (group === null ? [] : [group]));
+  const how = groups.length === 0 ? "its policy is withheld" : `leaves with group ${groups.join(", ")} only`;
+  if (!streams.some(({ sensitivity }) => sensitivity === "identifying")) return how;
+  return `${how}; personal data${consent === null ? "" : `, consent: ${consent}`}`;
+}
+
 function policyText(policy: Policy): string {
   if (policy.is === "minimum-count") return `${policy.is} k=${policy.k}`;
+  if (policy.is === "group") return `group of ${policy.members.length}`;
   return policy.is === "noised" ? `${policy.is} epsilon=${epsilonText(policy.epsilonMicro)}` : policy.is;
+}
+
+function groupLine({ stream }: GroupPlan): StreamLine {
+  const { channel, policy } = stream;
+  return {
+    sensor: stream.sensor,
+    stream: stream.name,
+    channel: channel.name,
+    quantity: channel.quantity,
+    sensitivity: stream.sensitivity,
+    window: durationText(stream.windowMs),
+    policy: policyText(policy),
+    leaves: policy.is !== "withheld",
+  };
 }
 
 function stayingLines(sensor: SensorPlan): readonly StayingLine[] {
@@ -78,7 +104,7 @@ function stayingLines(sensor: SensorPlan): readonly StayingLine[] {
       return [line(spec.name, "stems from people, and is not named under streams:")];
     }
     if (!sensor.enabled) return [line(spec.name, "the sensor is not enabled")];
-    if (streams.every(({ policy }) => policy.is === "withheld")) return [line(spec.name, "its policy is withheld")];
+    if (streams.every(({ policy }) => policy.is === "withheld")) return [line(spec.name, stayingReason(sensor, streams))];
     return [];
   });
 }
@@ -107,6 +133,7 @@ export function reportText(plan: NodePlan): string {
 
 function leavesAs(policy: string): string {
   if (policy.startsWith("minimum-count")) return "as counts, small ones withheld";
+  if (policy.startsWith("group")) return "as one number of all";
   if (policy.startsWith("from ")) return "as sums of what left";
   return policy.startsWith("noised") ? "as counts with noise" : "as statistics";
 }

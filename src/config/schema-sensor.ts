@@ -146,6 +146,35 @@ const streamSchema = z
     }
   });
 
+const MEMBER_PATTERN = /^[a-z0-9*][a-z0-9_*-]{0,31}\.[a-z0-9*][a-z0-9_*-]{0,31}$/;
+
+/** One entry of `groups`. */
+export const groupSchema = z.strictObject({
+  members: z
+    .array(z.string().regex(MEMBER_PATTERN, "must be SENSOR.STREAM, with * for any part of a name: bay-*.state"))
+    .min(1, "must name at least one stream")
+    .max(STREAMS_MAX)
+    .meta({
+      title: "list",
+      description:
+        "The streams that are published together, each withheld by itself: 20 parking bays at least (bay_state), or 15 households " +
+        "(energy, power, gas, water_use).",
+      examples: [["bay-*.state"]],
+    }),
+  policy: z.enum(["minimum-count", "withheld"]).meta({
+    title: "choice",
+    description:
+      "minimum-count: what all of them did together, and nothing when one stands out (a household with more than 15 % of the sum).",
+    examples: ["minimum-count"],
+  }),
+  stream: id()
+    .optional()
+    .meta({
+      description: "What it is called, the topic level. Absent: occupancy for bays, the quantity for households.",
+      examples: ["occupancy"],
+    }),
+});
+
 /** Keys that a stream made from: another has of its own. */
 const DERIVED_KEYS = ["from", "window", "days"];
 
@@ -240,6 +269,15 @@ export const sensorSchema = z
       .meta({
         description: "What is made of it, by the operator's name. Absent: every environmental channel of the driver. Present: only these.",
         examples: [{ passages: { policy: "minimum-count" } }],
+      }),
+    consent: z
+      .strictObject({
+        reference: text().meta({ description: "Where it is kept.", examples: ["toestemming 2026-0117"] }),
+      })
+      .optional()
+      .meta({
+        description: "For a meter of one household: that its people consented to be in a group. Its readings are personal data, and stay.",
+        examples: [{ reference: "toestemming 2026-0117" }],
       }),
     account: id()
       .optional()

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { EPSILON_PER_EVENT_MAX } from "../core/units/epsilon.ts";
 import { brokerSchema, driverPathSchema, logSchema, ownerSchema } from "./schema-broker.ts";
-import { locationSchema, sensorSchema } from "./schema-sensor.ts";
+import { groupSchema, locationSchema, sensorSchema } from "./schema-sensor.ts";
 import { didYouMean } from "./suggest.ts";
 import { decimal, duration, id, notYet, path, size, text } from "./values.ts";
 import { mustBe, shown } from "./wording.ts";
@@ -148,7 +148,13 @@ export const nodeFileSchema = z.strictObject({
   time: timeSchema.prefault({}).meta({ description: "Which clock is believed.", examples: [{ source: "system" }] }),
   log: logSchema.prefault({}).meta({ description: "The log, on standard output.", examples: [{ level: "info" }] }),
   buses: notYet("buses that several sensors share"),
-  groups: notYet("streams of several sensors together"),
+  groups: z
+    .record(id(), groupSchema)
+    .default({})
+    .meta({
+      description: "Several sensors whose streams leave together only: parking bays, households.",
+      examples: [{ "lot-a": { members: ["bay-*.state"], policy: "minimum-count" } }],
+    }),
   extends: notYet("a file that this one builds on"),
 });
 

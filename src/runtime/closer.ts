@@ -1,3 +1,4 @@
+import { groupCoverage } from "../core/anonymise/group.ts";
 import { BytePool, type RandomBytes } from "../core/anonymise/noise/byte-pool.ts";
 import type { ClosedWindow, Flag, Summary } from "../core/anonymise/summary.ts";
 import type { Sensitivity } from "../core/reading/quantity.ts";
@@ -163,8 +164,8 @@ export class Closer {
     try {
       await this.#read(table, windowMs, window);
       this.#checkBalance(table, streams, window);
-      for (let from = 0; from < streams.length; from += GROUP_PAIRS) {
-        const group = streams.slice(from, from + GROUP_PAIRS).map((closing) => this.#candidate(closing, table, window));
+      for (const part of partsOf(streams)) {
+        const group = part.map((closing) => this.#candidate(closing, table, window));
         await this.#commit(this.#releases.of(group));
         await this.#world.clock.breathe();
       }
@@ -206,6 +207,7 @@ export class Closer {
 
   #candidate(closing: Closing, table: WindowTable, start: EpochMs): Candidate {
     const { plan, index, lane } = closing;
+    if (plan.policy.is === "group") return this.#groupCandidate(closing, plan.policy.members, table, start);
     const readings = table.of(index);
     const closed: ClosedWindow = {
       stream: plan,
@@ -213,6 +215,28 @@ export class Closer {
       coverage: coverageOf(readings, plan.windowMs),
       statistic: this.#statisticOf(plan, shapeOf(plan, lane.monotonicOf(start) ?? 0), readings),
       flags: this.#flagsOf(plan, readings, start),
+      time: this.#world.time.state() ?? "holdover",
+    };
+    return { closing, closed };
+  }
+
+  /** A group is made of the windows of its members, which are all in one lane. */
+  #groupCandidate(closing: Closing, members: readonly StreamId[], table: WindowTable, start: EpochMs): Candidate {
+    const { plan, lane } = closing;
+    const shape = shapeOf(plan, lane.monotonicOf(start) ?? 0);
+    const flags = new Set<Flag>();
+    const windows = members.map((id) => {
+      const readings = table.of(this.#world.live.streamIndex(id));
+      for (const flag of this.#flagsOf(plan, readings, start)) flags.add(flag);
+      const statistic = this.#statisticOf(plan, shape, readings);
+      return { coverage: coverageOf(readings, plan.windowMs), statistic: statistic === "failed" ? null : statistic };
+    });
+    const closed: ClosedWindow = {
+      stream: plan,
+      window: windowAt(start, plan.windowMs),
+      coverage: groupCoverage(windows),
+      statistic: { kind: "group", members: windows },
+      flags: [...flags],
       time: this.#world.time.state() ?? "holdover",
     };
     return { closing, closed };
@@ -279,6 +303,23 @@ function shapeOf({ channel, windowMs, policy, binEdges }: StreamPlan, startMs: n
   const { kind, cells, states, resolution } = channel;
   const bound = policy.is === "noised" && policy.bound !== null ? { most: policy.bound, step: resolution } : null;
   return { kind, windowMs, startMs, cells, states, bound, binEdges };
+}
+
+/**
+ * Streams in parts of about 50, which are committed one after the other. Tables of counts of one sensor stay together: whether the
+ * second one may leave depends on the first.
+ */
+function partsOf(streams: readonly Closing[]): readonly (readonly Closing[])[] {
+  const parts: Closing[][] = [];
+  let part: Closing[] = [];
+  for (const closing of streams) {
+    const last = part.at(-1);
+    const belongsTogether = closing.plan.policy.is === "minimum-count" && last?.plan.sensor === closing.plan.sensor;
+    if (part.length >= GROUP_PAIRS && !belongsTogether) part = [];
+    if (part.length === 0) parts.push(part);
+    part.push(closing);
+  }
+  return parts;
 }
 
 function sensitivitiesOf(streams: readonly Closing[]): ReadonlySet<Sensitivity> {

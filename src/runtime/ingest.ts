@@ -25,6 +25,10 @@ export interface IngestWorld {
   readonly crypto: Crypto;
 }
 
+/** Whether readings of a stream are kept until their window is closed: it leaves, by itself or with its group. */
+const isWatched = ({ policy, from, group }: StreamPlan): boolean =>
+  from === null && policy.is !== "group" && (policy.is !== "withheld" || group !== null);
+
 /** All intakes of a node, and the flush of what they collect. */
 export class Ingest {
   readonly #world: IngestWorld;
@@ -60,7 +64,7 @@ export class Ingest {
   addSensor(channels: readonly ChannelPlan[], streams: readonly StreamPlan[], counters: SensorCounters): Intake {
     const lineup = channels.map((plan) => {
       const slots = streams
-        .filter((stream) => stream.channel.name === plan.name && stream.policy.is !== "withheld" && stream.from === null)
+        .filter((stream) => stream.channel.name === plan.name && isWatched(stream))
         .map((stream) => this.#slot(stream, counters));
       return channelOf(plan, slots);
     });

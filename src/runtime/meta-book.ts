@@ -1,4 +1,4 @@
-import type { NodePlan, SensorPlan } from "../config/plan.ts";
+import type { GroupPlan, NodePlan, SensorPlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
 import { noisedNote } from "../core/anonymise/noised.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
@@ -32,6 +32,11 @@ export class MetaBook {
     for (const sensor of plan.sensors) {
       const document = stamped(sensorDocument(plan, sensor, format), crypto);
       this.#revs.set(sensor.id, document.rev);
+      entries.push(entry(document, format));
+    }
+    for (const group of plan.groups) {
+      const document = stamped(groupDocument(plan, group, format), crypto);
+      this.#revs.set(group.id, document.rev);
       entries.push(entry(document, format));
     }
     this.entries = entries;
@@ -83,27 +88,40 @@ function sensorDocument(plan: NodePlan, sensor: SensorPlan, format: NativeFormat
     azimuth: sensor.azimuth,
     directions: sensor.directions,
     simulated: sensor.port.is === "replay" || sensor.port.is === "simulator",
-    streams: Object.fromEntries(
-      streams.map((stream) => {
-        const { channel, windowMs, latenessMs, binEdges } = stream;
-        const { quantity, kind, unit, range, resolution, calibration, cells, states } = channel;
-        const shape = kind === "passage" ? { cells } : kind === "speed" ? { bins: binEdges } : kind === "state" ? { states } : {};
-        const timing = { windowSeconds: windowMs / 1_000, latenessSeconds: latenessMs / 1_000 };
-        const privacy = privacyOf(stream);
-        const topic = format.summaryTopic(sensor.id, stream.name);
-        return [
-          stream.name,
-          { topic, channel: channel.name, quantity, kind, unit, range, resolution, calibration, ...shape, ...timing, privacy },
-        ];
-      }),
-    ),
+    streams: streamsOf(sensor.id, streams, format),
   };
+}
+
+/** A group is described as one sensor. Of its members it says how many there are, and not which. */
+function groupDocument(plan: NodePlan, { id, stream, simulated }: GroupPlan, format: NativeFormat): MetaDocument {
+  const { location } = plan.node;
+  const nothing = { instrument: null, azimuth: null, directions: {} };
+  const streams = streamsOf(id, stream.policy.is === "withheld" ? [] : [stream], format);
+  return { v: 1, about: "sensor", rev: "", node: plan.node.id, sensor: id, driver: "group", location, ...nothing, simulated, streams };
+}
+
+function streamsOf(sensor: SensorId, streams: readonly StreamPlan[], format: NativeFormat): Readonly<Record<string, object>> {
+  return Object.fromEntries(
+    streams.map((stream) => {
+      const { channel, windowMs, latenessMs, binEdges } = stream;
+      const { quantity, kind, unit, range, resolution, calibration, cells, states } = channel;
+      const shape = kind === "passage" ? { cells } : kind === "speed" ? { bins: binEdges } : kind === "state" ? { states } : {};
+      const timing = { windowSeconds: windowMs / 1_000, latenessSeconds: latenessMs / 1_000 };
+      const privacy = privacyOf(stream);
+      const topic = format.summaryTopic(sensor, stream.name);
+      return [
+        stream.name,
+        { topic, channel: channel.name, quantity, kind, unit, range, resolution, calibration, ...shape, ...timing, privacy },
+      ];
+    }),
+  );
 }
 
 /** The policy of a stream with everything that a researcher needs to check the claim; the budget as an exact fraction too. */
 function privacyOf(stream: StreamPlan): object {
   const { policy, account } = stream;
   if (policy.is === "minimum-count") return { policy: policy.is, k: policy.k };
+  if (policy.is === "group") return { policy: "minimum-count", members: policy.members.length };
   if (policy.is !== "noised") return { policy: policy.is };
   const { epsilonMicro, accountMicro, bound } = policy;
   const exact = { epsilonExact: epsilonFraction(epsilonMicro), epsilonTotalExact: epsilonFraction(accountMicro) };

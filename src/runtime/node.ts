@@ -15,6 +15,7 @@ import { TRIM_CRON, trimOutbox } from "./housekeeping.ts";
 import { FLUSH_EVERY_MS, Ingest } from "./ingest.ts";
 import type { Anchoring } from "./lane.ts";
 import { MetaBook } from "./meta-book.ts";
+import { simulatedIn, streamsOf } from "./node-streams.ts";
 import { Publisher } from "./publisher.ts";
 import { labelWaiting } from "./relabel.ts";
 import { Sensor } from "./sensor.ts";
@@ -186,8 +187,7 @@ export class Node {
     );
     this.#every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
     this.#everySlow();
-    const streams = this.#plan.sensors.reduce((sum, { streams }) => sum + streams.length, 0);
-    events.emit({ type: "NodeReady", sensors: this.#sensors.length, streams });
+    events.emit({ type: "NodeReady", sensors: this.#sensors.length, streams: streamsOf(this.#plan).length });
   }
 
   #every(name: string, everyMs: number, task: () => void): void {
@@ -223,9 +223,8 @@ export class Node {
     const now = this.#time.now();
     this.#mark("OUTBOX_FAILED", !isClosed || !isPublisherWell);
     this.#mark("LIVE_FULL", this.#ingest.isFull);
-    const { privacy } = this.#closer;
-    this.#mark("LEDGER_DAMAGED", now !== null && privacy.isPaused(now));
-    this.#mark("PRIVACY_CHANGE_WAITS", now !== null && privacy.waiting(now).size > 0);
+    this.#mark("LEDGER_DAMAGED", now !== null && this.#closer.privacy.isPaused(now));
+    this.#mark("PRIVACY_CHANGE_WAITS", now !== null && this.#closer.privacy.waiting(now).size > 0);
     this.#mark("CLOCK_WENT_BACK", now !== null && this.#closer.isAhead(now));
     this.#tellLost();
     this.#tellStatus();
@@ -327,7 +326,7 @@ export class Node {
   }
 
   #makeCloser(marks: Awaited<ReturnType<Outbox["marks"]>>): Closer {
-    const simulated = new Set(this.#plan.sensors.filter(({ port }) => port.is === "replay" || port.is === "simulator").map(({ id }) => id));
+    const simulated = simulatedIn(this.#plan);
     return new Closer(
       {
         ...this.#world,
@@ -343,7 +342,7 @@ export class Node {
           this.#options.onMade?.(made);
         },
       },
-      this.#plan.sensors.filter(({ enabled }) => enabled).flatMap(({ streams }) => streams),
+      streamsOf(this.#plan),
       marks,
     );
   }

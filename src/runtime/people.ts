@@ -1,4 +1,5 @@
 import type { NodePlan, SensorPlan } from "../config/plan.ts";
+import type { StreamPlan } from "../core/reading/stream.ts";
 import type { Host } from "../ports/host.ts";
 
 /** Why streams of people are withheld on this machine, and how to mend it. */
@@ -23,17 +24,19 @@ export function withoutPeople(plan: NodePlan): NodePlan {
   const sensors = plan.sensors.map((sensor) => {
     if (!isReal(sensor)) return sensor;
     const streams = sensor.streams.map((stream) =>
-      stream.sensitivity === "environmental" ? stream : { ...stream, policy: { is: "withheld" } as const },
+      stream.sensitivity === "environmental" ? stream : { ...stream, policy: { is: "withheld" } as const, group: null },
     );
     return { ...sensor, streams };
   });
-  return { ...plan, sensors };
+  const groups = plan.groups.map((group) =>
+    group.simulated ? group : { ...group, stream: { ...group.stream, policy: { is: "withheld" } as const } },
+  );
+  return { ...plan, sensors, groups };
 }
 
 /** Whether a real sensor's stream of people would be published. */
 export function hasPeople(plan: NodePlan): boolean {
-  return plan.sensors.some(
-    (sensor) =>
-      isReal(sensor) && sensor.streams.some(({ sensitivity, policy }) => sensitivity !== "environmental" && policy.is !== "withheld"),
-  );
+  const isOfPeople = ({ sensitivity, policy, group }: StreamPlan): boolean =>
+    sensitivity !== "environmental" && (policy.is !== "withheld" || group !== null);
+  return plan.sensors.some((sensor) => isReal(sensor) && sensor.streams.some(isOfPeople));
 }

@@ -1,3 +1,4 @@
+import { type CountTable, publishable } from "../core/anonymise/interval-audit.ts";
 import type { ChargedSpan } from "../core/anonymise/ledger.ts";
 import type { BytePool } from "../core/anonymise/noise/byte-pool.ts";
 import { type Coins, PoolCoins } from "../core/anonymise/noise/coins.ts";
@@ -6,7 +7,7 @@ import type { Events } from "../ports/events.ts";
 import type { LiveStore } from "../ports/live-store.ts";
 import type { Mark } from "../ports/outbox.ts";
 import type { Closing } from "./close-schedule.ts";
-import type { PrivacyDesk } from "./privacy-desk.ts";
+import type { PrivacyDesk, Verdict } from "./privacy-desk.ts";
 
 /** One (stream, window) pair that is over: what is to be written down together. */
 export interface Release {
@@ -48,7 +49,10 @@ export class Releases {
 
   /** `group`: streams of one window length and window. */
   of(group: readonly Candidate[]): readonly Release[] {
-    const verdicts = group.map(({ closing, closed }) => this.#verdictOf(closing, closed));
+    const verdicts = audited(
+      group,
+      group.map(({ closing, closed }) => this.#verdictOf(closing, closed)),
+    );
     const claimed = this.#claim(group.filter((candidate, index) => isToBeDrawn(candidate, verdicts[index]?.grant)));
     const releases = group.map(({ closing, closed }, index) => {
       const verdict = verdicts[index] ?? { grant: "unavailable", span: null };
@@ -64,7 +68,7 @@ export class Releases {
     for (const { summary } of releases) if (summary !== null) this.#unwritten.delete(keyOf(summary));
   }
 
-  #verdictOf({ plan }: Closing, { window, coverage }: ClosedWindow): { readonly grant: Grant; readonly span: ChargedSpan | null } {
+  #verdictOf({ plan }: Closing, { window, coverage }: ClosedWindow): Verdict {
     // A window without coverage says so, and nothing else: no number, no cost.
     return coverage === 0 ? { grant: "granted", span: null } : this.#world.privacy.charge(plan, window);
   }
@@ -97,6 +101,31 @@ export class Releases {
       this.#world.events.emit({ type: "NoiseUnavailable", stream: plan.id });
     return { closing, summary: result, mark: next, span: isNumber ? span : null };
   }
+}
+
+/**
+ * Several tables of counts of one sensor give each other away now and then: the second one says `suppressed` in such a window. Only
+ * streams under minimum-count are concerned, and those are closed in one group (see `Closer`).
+ */
+function audited(group: readonly Candidate[], verdicts: readonly Verdict[]): readonly Verdict[] {
+  const result = [...verdicts];
+  const sensors = new Map<string, number[]>();
+  for (const [index, { closing, closed }] of group.entries()) {
+    if (closing.plan.policy.is !== "minimum-count" || verdicts[index]?.grant !== "granted" || tableOf(closed) === null) continue;
+    sensors.set(closing.plan.sensor, [...(sensors.get(closing.plan.sensor) ?? []), index]);
+  }
+  for (const indices of sensors.values()) {
+    const tables = indices.flatMap((index) => tableOf((group[index] as Candidate).closed) ?? []);
+    for (const [at, isSafe] of publishable(tables).entries()) {
+      if (!isSafe) result[indices[at] as number] = { grant: "suppressed", span: null };
+    }
+  }
+  return result;
+}
+
+function tableOf({ stream: { policy }, statistic }: ClosedWindow): CountTable | null {
+  if (policy.is !== "minimum-count" || statistic === null || statistic === "failed") return null;
+  return statistic.kind === "passage" || statistic.kind === "speed" ? { counts: statistic.counts, k: policy.k } : null;
 }
 
 function isToBeDrawn({ closing, closed }: Candidate, grant: Grant | undefined): boolean {

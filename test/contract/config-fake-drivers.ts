@@ -62,6 +62,19 @@ const pulseCounter = fake({
   channels: ({ quantity }) => [channel(quantity, quantity, quantity === "rainfall" ? "mm" : quantity === "energy" ? "kW.h" : "1")],
 });
 
+const contact = fake({
+  name: "contact",
+  port: "gpio",
+  options: z.strictObject({ quantity: z.enum(["cabinet_door", "bay_state"]) }),
+  channels: ({ quantity }) => [
+    channel(quantity, quantity, "1", {
+      sensitivity: quantity === "bay_state" ? "presence" : "environmental",
+      range: [0, 1],
+      resolution: 1,
+    }),
+  ],
+});
+
 const windVane = fake({
   name: "wind-vane",
   port: "gpio",
@@ -91,5 +104,5 @@ const modbusMeter = fake({ name: "modbus-meter", port: "modbus", options: nothin
 
 /** Every fake driver, by name. */
 export const fakeDrivers: ReadonlyMap<string, Driver> = new Map(
-  [sds011, ops243, pulseCounter, windVane, jsonLines, simulator, modbusMeter].map((driver) => [driver.name, driver]),
+  [contact, sds011, ops243, pulseCounter, windVane, jsonLines, simulator, modbusMeter].map((driver) => [driver.name, driver]),
 );

@@ -49,7 +49,7 @@ describe("the documentation of the node file", () => {
   it("node.example.yaml is a file without a mistake or a warning", () => {
     const { plan: example, problems } = plan("node.example.yaml", textOf("node.example.yaml"));
     expect(problems).toEqual([]);
-    expect(example?.sensors.map(({ id }) => id)).toEqual(["air-1", "rain-1", "gate-1", "door-1", "gate-2"]);
+    expect(example?.sensors.map(({ id }) => id)).toEqual(["air-1", "rain-1", "gate-1", "door-1", "gate-2", "bay-01"]);
   });
 
   it("node.example.yaml is right by node.schema.json, and a mistake in it is not", () => {

@@ -75,6 +75,7 @@ export function streamPlan(channel: ChannelPlan = channelPlan(), changes: Stream
     channel,
     account: NODE_ACCOUNT,
     from: null,
+    group: null,
     sensitivity: channel.sensitivity,
     policy: isOfPeople ? { is: "minimum-count", k: 10 } : { is: "open" },
     binEdges: channel.kind === "speed" ? [0, 30, 50, 70, 250] : [],
@@ -118,6 +119,7 @@ export function sensorPlan(changes: SensorChanges = {}): SensorPlan {
     directions: {},
     location: null,
     onStartFailure: "retry",
+    consent: null,
     channels: [channelPlan()],
     streams: [streamPlan(channelPlan(), { sensor: id })],
     ...rest,
@@ -148,6 +150,7 @@ export function nodePlan(sensors: readonly SensorPlan[], changes: Partial<NodePl
       allowSimulated: true,
     },
     sensors,
+    groups: [],
     privacy: { epsilonPerEventMicro: epsilonMicro(1_000_000) },
     storage: {
       directory: "/var/lib/stoep",

@@ -14,7 +14,7 @@ const COUNTED_KINDS: readonly Kind[] = ["passage", "speed"];
 /** Kinds that can be noised: one event moves them by a known amount at most. A counter needs a declared bound for that. */
 const NOISED_KINDS: readonly Kind[] = ["passage", "speed", "counter"];
 
-/** The policies that a stream of this kind and sensitivity may have (CONTRACT §1, kind x policy); the first is its default. */
+/** The policies that a stream of one sensor may have, by kind and sensitivity (CONTRACT §1); the first is its default. */
 export function policiesOf(kind: Kind, sensitivity: Sensitivity): readonly PolicyName[] {
   if (sensitivity === "environmental" && OPEN_KINDS.includes(kind)) return ["open", "withheld"];
   // How many different identifiers there were is no identifier; anything else that is made of one is.

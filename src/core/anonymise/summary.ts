@@ -5,6 +5,7 @@ import type { Window } from "../window/lattice.ts";
 import type { ExactStatistic } from "../window/statistics.ts";
 import { type NoNumber, openStats, type SummaryBody } from "./body.ts";
 import { type LongWindow, longBody, longCoverage } from "./derived.ts";
+import { groupBody, groupRule, type MemberWindow } from "./group.ts";
 import { withMinimumCount } from "./minimum-count.ts";
 import type { Coins } from "./noise/coins.ts";
 import { type NoisedNote, noisedBody, noisedNote } from "./noised.ts";
@@ -21,7 +22,8 @@ export type TimeState = "synced" | "rtc" | "gps" | "operator" | "holdover";
 export type PrivacyNote =
   | ({ readonly policy: "open" } & MadeOf)
   | (NoisedNote & MadeOf)
-  | { readonly policy: "minimum-count"; readonly k: number };
+  | { readonly policy: "minimum-count"; readonly k: number }
+  | { readonly policy: "minimum-count"; readonly members: number };
 
 /** Of a longer window: the stream that it is made of, and how many released numbers of it. */
 interface MadeOf {
@@ -36,9 +38,15 @@ export interface ClosedWindow {
   /** 0 to 1 in steps of 0.01. */
   readonly coverage: number;
   /** null: there was nothing to make a statistic of. `failed`: there was, and a bug of ours stood in the way. */
-  readonly statistic: ExactStatistic | "failed" | null;
+  readonly statistic: ExactStatistic | GroupStatistic | "failed" | null;
   readonly flags: readonly Flag[];
   readonly time: TimeState;
+}
+
+/** The exact statistics of the members of a group. */
+export interface GroupStatistic {
+  readonly kind: "group";
+  readonly members: readonly MemberWindow[];
 }
 
 const COVERAGE_OK = 0.9;
@@ -95,7 +103,7 @@ export interface Withheld {
  * Whether a window of people may be released. `granted`: its terms are in force; a noised one has its charge in the ledger when the
  * summary is written, and this is the first draw for it. Else the reason that is published in place of a number.
  */
-export type Grant = "granted" | Extract<NoNumber, "budget" | "unavailable">;
+export type Grant = "granted" | Extract<NoNumber, "budget" | "unavailable" | "suppressed">;
 
 /**
  * Turns a closed window into what may leave. It fails closed: a policy that does not fit the stream publishes nothing, whatever
@@ -105,12 +113,29 @@ export function anonymise(closed: ClosedWindow, coins: Coins, grant: Grant): Sum
   const { stream } = closed;
   const { policy } = stream;
   if (policy.is === "withheld") return { is: "withheld", because: "policy" };
+  if (policy.is === "group") return groupSummary(closed, policy.members.length, grant);
   if (policyProblem(stream.channel.kind, stream.sensitivity, policy.is) !== null) return { is: "withheld", because: "forbidden" };
   if (policy.is === "minimum-count" && !(policy.k >= MINIMUM_COUNT_FLOOR)) return { is: "withheld", because: "forbidden" };
   return new Summary(mint, closed, privacyNote(stream, policy), bodyOf(closed, policy, coins, grant));
 }
 
-type Publishing = Exclude<Policy, { is: "withheld" }>;
+type Publishing = Exclude<Policy, { is: "withheld" } | { is: "group" }>;
+
+/** A group stands or falls by its own rule: how many members, and whether one of them stands out. */
+function groupSummary(closed: ClosedWindow, members: number, grant: Grant): Summary | Withheld {
+  const { stream, statistic, coverage } = closed;
+  const rule = groupRule(stream.channel.quantity);
+  if (rule === null || members < rule.membersMin) return { is: "withheld", because: "forbidden" };
+  const note: PrivacyNote = { policy: "minimum-count", members };
+  return new Summary(mint, closed, note, groupBodyOf(stream, statistic, coverage, grant));
+}
+
+function groupBodyOf(stream: StreamPlan, statistic: ClosedWindow["statistic"], coverage: number, grant: Grant): SummaryBody {
+  if (coverage === 0) return { is: "reason", reason: "missing" };
+  if (grant !== "granted") return { is: "reason", reason: grant };
+  if (statistic === null || statistic === "failed" || statistic.kind !== "group") return UNAVAILABLE;
+  return groupBody(stream, statistic.members);
+}
 
 /**
  * The summary of a longer window, made of released ones. That is post-processing: it looks at no reading, draws nothing and costs
@@ -118,7 +143,7 @@ type Publishing = Exclude<Policy, { is: "withheld" }>;
  */
 export function anonymiseLong(stream: StreamPlan, long: LongWindow): Summary | Withheld {
   const { policy, from } = stream;
-  if (policy.is === "withheld") return { is: "withheld", because: "policy" };
+  if (policy.is === "withheld" || policy.is === "group") return { is: "withheld", because: "policy" };
   const isForbidden = policyProblem(stream.channel.kind, stream.sensitivity, policy.is) !== null;
   if (from === null || policy.is === "minimum-count" || isForbidden) return { is: "withheld", because: "forbidden" };
   const { window, flags, time } = long;
@@ -147,7 +172,7 @@ function privacyNote(stream: StreamPlan, policy: Publishing): PrivacyNote {
 function bodyOf(closed: ClosedWindow, policy: Publishing, coins: Coins, grant: Grant): SummaryBody {
   const { stream, statistic, coverage } = closed;
   if (coverage === 0 || statistic === null) return { is: "reason", reason: "missing" };
-  if (statistic === "failed" || statistic.kind !== stream.channel.kind) return UNAVAILABLE;
+  if (statistic === "failed" || statistic.kind === "group" || statistic.kind !== stream.channel.kind) return UNAVAILABLE;
   if (policy.is !== "open" && grant !== "granted") return { is: "reason", reason: grant };
   switch (policy.is) {
     case "open":

@@ -10,9 +10,12 @@ export type Policy =
   | NoisedPolicy
   /** Cells with fewer than `k` detections are withheld; zero counts as small. */
   | { readonly is: "minimum-count"; readonly k: number }
+  /** A number about so many sensors together, none of which leaves alone. Published as `minimum-count` of `members`. */
+  | { readonly is: "group"; readonly members: readonly StreamId[] }
   | { readonly is: "withheld" };
 
-export type PolicyName = Policy["is"];
+/** The policies that a stream of one sensor can have. */
+export type PolicyName = Exclude<Policy["is"], "group">;
 
 /** Released with exact discrete noise, at the cost of a budget that is shared by everything that is told about the same people. */
 export interface NoisedPolicy {
@@ -78,6 +81,8 @@ export interface StreamPlan {
   readonly latenessMs: DurationMs;
   /** The stream whose released windows it is made of; null: it is made of readings. */
   readonly from: DerivedFrom | null;
+  /** The group that it is a member of: watched, and published with the others only; null: none. */
+  readonly group: SensorId | null;
   /** Edges of the speed histogram in km/h, ascending; used by kind `speed` only. */
   readonly binEdges: readonly number[];
 }

@@ -37,6 +37,7 @@ export function benchPlan(wanted: BenchPlan): NodePlan {
       directions: {},
       location: null,
       onStartFailure: "retry",
+      consent: null,
       channels,
       streams: channels.slice(0, wanted.streamsPerSensor).map(
         (channel): StreamPlan => ({
@@ -45,6 +46,7 @@ export function benchPlan(wanted: BenchPlan): NodePlan {
           name: channel.name,
           account: NODE_ACCOUNT,
           from: null,
+          group: null,
           channel,
           sensitivity: "environmental",
           policy: { is: "open" },
@@ -70,6 +72,7 @@ export function benchPlan(wanted: BenchPlan): NodePlan {
       allowSimulated: true,
     },
     sensors,
+    groups: [],
     privacy: { epsilonPerEventMicro: epsilonMicro(1_000_000) },
     storage: {
       directory: wanted.directory,

@@ -170,6 +170,7 @@ sensors: { s: { driver: simulator }, t: { driver: simulator }, u: { driver: othe
         u: { driver: "other", enabled: true, options: {}, directions: {}, onStartFailure: "retry" },
       },
       driverPaths: [],
+      groups: {},
       storage: {
         ...{ directory: "/var/lib/stoep", live: "/run/stoep" },
         outbox: { maxBytes: 256_000_000, maxAge: 2_592_000_000 },
