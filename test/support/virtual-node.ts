@@ -96,7 +96,8 @@ export class VirtualNode {
   readonly fatal: string[] = [];
   #node: Node | null = null;
 
-  constructor(clock = new VirtualClock()) {
+  /** `changes`: parts of the world that a test brings itself. */
+  constructor(clock = new VirtualClock(), changes: Partial<World> = {}) {
     this.clock = clock;
     this.broker = new ScriptedBroker(clock);
     this.broker.friendly = true;
@@ -118,6 +119,7 @@ export class VirtualNode {
       outbox: this.outbox,
       broker: this.broker,
       residentBytes: () => 64_000_000,
+      ...changes,
     };
   }
 
