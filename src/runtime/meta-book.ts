@@ -1,4 +1,5 @@
 import type { GroupPlan, NodePlan, SensorPlan } from "../config/plan.ts";
+import { claimOf } from "../core/anonymise/claims.ts";
 import type { Message } from "../core/anonymise/message.ts";
 import { noisedNote } from "../core/anonymise/noised.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
@@ -108,10 +109,11 @@ function streamsOf(sensor: SensorId, streams: readonly StreamPlan[], format: Nat
       const shape = kind === "passage" ? { cells } : kind === "speed" ? { bins: binEdges } : kind === "state" ? { states } : {};
       const timing = { windowSeconds: windowMs / 1_000, latenessSeconds: latenessMs / 1_000 };
       const privacy = privacyOf(stream);
+      const claim = claimOf(stream);
       const topic = format.summaryTopic(sensor, stream.name);
       return [
         stream.name,
-        { topic, channel: channel.name, quantity, kind, unit, range, resolution, calibration, ...shape, ...timing, privacy },
+        { topic, channel: channel.name, quantity, kind, unit, range, resolution, calibration, ...shape, ...timing, privacy, claim },
       ];
     }),
   );

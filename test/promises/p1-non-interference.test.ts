@@ -176,7 +176,7 @@ function parted({ topic, text, atMs, retain }: Told): { readonly rest: string; r
   return { rest: `${atMs} ${topic} ${retain} ${JSON.stringify(document)}`, numbers };
 }
 
-/** Throws where two runs can be told apart by anything but noised numbers; gives by how much those differ, over all summaries of a topic. */
+/** Throws where two runs can be told apart by anything but noised numbers; gives by how much those differ, by topic. */
 function compared(none: Left, some: Left): ReadonlyMap<string, number> {
   const [before, after] = [none.told.map(parted), some.told.map(parted)];
   expect(after.map(({ rest }) => rest)).toEqual(before.map(({ rest }) => rest));

@@ -126,6 +126,9 @@ const text: readonly Planted[] = [
   planted(noLooseEnds, "a loose end", core, `// TO${"DO"}: finish\n`),
   planted(noLooseEnds, "another", driver, `// FIX${"ME"}\n`),
   planted(nothingIsCalledAnonymous, "a claim", "src/formats/planted.ts", 'export const claim = "Anonymous statistics";\n'),
+  planted(nothingIsCalledAnonymous, "a claim beside the claims", "src/core/anonymise/planted.ts", "// anonymously\n"),
+  planted(nothingIsCalledAnonymous, "a claim in Dutch", driver, 'export const claim = "anonieme tellingen";\n'),
+  planted(nothingIsCalledAnonymous, "a claim in the README", "README.md", "Anonymous counts of P1 to P8, not kept yet\n"),
   planted(promisesAreTested, "a promise that is neither tested nor admitted", "README.md", "| P1 | Only summaries leave. | |\n"),
 ];
 

@@ -19,6 +19,12 @@ const SCALE_DECIMALS = 6;
 /** What one event of one person is, in the words of the summary. */
 export type PrivacyUnit = "detection" | "reading" | "identifier";
 
+/** What one event is of a stream. */
+export function privacyUnit({ channel: { kind } }: StreamPlan): PrivacyUnit {
+  if (kind === "counter") return "reading";
+  return kind === "identity" ? "identifier" : "detection";
+}
+
 /** How a noised summary says that it is one. `scale` and `ci95` are in the unit of what is released. */
 export interface NoisedNote {
   readonly policy: "noised";
@@ -50,13 +56,12 @@ export function noiseScale(stream: StreamPlan, policy: NoisedPolicy): Fraction {
 }
 
 /** What one step is in the unit of the stream: 1 for counts, the resolution for a counter. */
-const stepOf = ({ channel }: StreamPlan): number => (channel.kind === "counter" ? channel.resolution : 1);
+export const stepOf = ({ channel }: StreamPlan): number => (channel.kind === "counter" ? channel.resolution : 1);
 
 /** What a subscriber is told about the noise; the same for every window of a stream. `windows`: released numbers in each sum. */
 export function noisedNote(stream: StreamPlan, policy: NoisedPolicy, windows = 1): NoisedNote {
   const scale = noiseScale(stream, policy);
   const step = stepOf(stream);
-  const { kind } = stream.channel;
   return {
     policy: "noised",
     mechanism: "discrete-laplace",
@@ -64,7 +69,7 @@ export function noisedNote(stream: StreamPlan, policy: NoisedPolicy, windows = 1
     epsilonTotal: epsilonNumber(policy.accountMicro),
     scale: rounded((Number(scale.num) / Number(scale.den)) * step, SCALE_DECIMALS),
     ci95: rounded(halfWidth95(scale, Math.max(1, windows)) * step, SCALE_DECIMALS),
-    per: kind === "counter" ? "reading" : kind === "identity" ? "identifier" : "detection",
+    per: privacyUnit(stream),
   };
 }
 
