@@ -64,6 +64,21 @@ describe("node.db", () => {
     await outbox.close();
   });
 
+  it("is made with small pages, and one that has larger ones is taken as it is", async () => {
+    const directory = await filled(3);
+    alter(directory, (db) => {
+      expect(db.pragma("page_size", { simple: true })).toBe(2_048);
+      db.pragma("journal_mode = DELETE");
+      db.pragma("page_size = 4096");
+      db.exec("VACUUM");
+      expect(db.pragma("page_size", { simple: true })).toBe(4_096);
+    });
+    const outbox = await open(directory);
+    await outbox.commit(batchOf(summaries(4, 1)));
+    expect(await pendingSeqs(outbox)).toEqual([3, 4]);
+    await outbox.close();
+  });
+
   it("keeps its name and counts its runs", async () => {
     const directory = freshDirectory();
     const names = new Set<string>();

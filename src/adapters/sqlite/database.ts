@@ -49,6 +49,8 @@ export interface DatabaseSettings {
   readonly exclusive: boolean;
   /** Overwrites what is deleted with zeros. */
   readonly secureDelete: boolean;
+  /** Of a file that is made anew: one that has pages keeps their size. */
+  readonly pageBytes: number;
   /** The WAL is copied into the file when it is this long. */
   readonly checkpointPages: number;
   /** The WAL is cut down to this after it was reset. */
@@ -69,6 +71,7 @@ export function openDatabase(path: string, settings: DatabaseSettings, connect: 
     db.pragma(`cache_size = -${CACHE_KIB_MAX}`);
     db.pragma("temp_store = MEMORY");
     db.pragma(`secure_delete = ${settings.secureDelete ? "ON" : "OFF"}`);
+    db.pragma(`page_size = ${settings.pageBytes}`);
     const journal = db.pragma("journal_mode = WAL", { simple: true });
     if (journal !== (path === IN_MEMORY ? "memory" : "wal")) throw new StoreError("STORE_SETTING", `${path}: no WAL but ${journal}`);
     db.pragma(`wal_autocheckpoint = ${settings.checkpointPages}`);

@@ -26,7 +26,12 @@ export interface StoreIdentity {
   readonly run: number;
 }
 
-const CHECKPOINT_PAGES = 500;
+/**
+ * Three summaries fit into a page, and a close writes few others: half the usual size costs 18 MB a day instead of 23 (test/bench).
+ * Deleted pages are written once more, each its whole size.
+ */
+const PAGE_BYTES = 2_048;
+const CHECKPOINT_PAGES = 1_000;
 const WAL_BYTES_MAX = 4 * 1024 * 1024;
 const INSTANCE = /^[0-9a-f]{8}$/;
 
@@ -35,7 +40,14 @@ export function openOutboxFile({ path, connect }: OutboxFile, freshInstance: () 
   if (path !== IN_MEMORY) mkdirSync(dirname(path), { recursive: true });
   const db = openDatabase(
     path,
-    { synchronous: "FULL", exclusive: false, secureDelete: false, checkpointPages: CHECKPOINT_PAGES, walBytesMax: WAL_BYTES_MAX },
+    {
+      synchronous: "FULL",
+      exclusive: false,
+      secureDelete: false,
+      pageBytes: PAGE_BYTES,
+      checkpointPages: CHECKPOINT_PAGES,
+      walBytesMax: WAL_BYTES_MAX,
+    },
     connect,
   );
   return closedOnError(db, () => {
