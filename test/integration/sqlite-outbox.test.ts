@@ -79,6 +79,20 @@ describe("node.db", () => {
     await outbox.close();
   });
 
+  it("says the same of rows that it still has at hand and of those that it reads back", async () => {
+    const directory = freshDirectory();
+    const outbox = await open(directory);
+    for (let from = 1; from <= 1_101; from += 100) await outbox.commit(batchOf(summaries(from, 100)));
+    for (const upTo of [300, 650, 900, 1_199]) {
+      await outbox.acknowledge(acked(upTo));
+      const other = await open(directory);
+      expect(outbox.standing()).toEqual(other.standing());
+      for (const after of [0, upTo + 20, 1_150]) expect(await outbox.read(after, 100)).toEqual(await other.read(after, 100));
+      await other.close();
+    }
+    await outbox.close();
+  });
+
   it("keeps its name and counts its runs", async () => {
     const directory = freshDirectory();
     const names = new Set<string>();
