@@ -1,5 +1,4 @@
 import { anonymise, type Flag, type Summary } from "../core/anonymise/summary.ts";
-import type { Sensitivity } from "../core/reading/quantity.ts";
 import { MARK } from "../core/reading/record.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { NodeId, SensorId, StreamId } from "../core/units/ids.ts";
@@ -13,13 +12,19 @@ import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
 import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import type { CloseBatch, Mark, NewRow, Outbox } from "../ports/outbox.ts";
-import { CloseSchedule, type Closing } from "./close-schedule.ts";
+import { CloseSchedule, type Closing, type DueWindow } from "./close-schedule.ts";
 import type { Ingest } from "./ingest.ts";
+import type { Lane } from "./lane.ts";
 import type { MetaBook } from "./meta-book.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
-/** (stream, window) pairs in one transaction: 50 keep the event loop free (hot-path measurements §6). */
-const GROUP_PAIRS = 50;
+/**
+ * The most (stream, window) pairs in one transaction. What is due in one tick is committed together, for a commit costs an fsync,
+ * and the pages that every commit writes.
+ */
+export const GROUP_PAIRS_MAX = 100;
+/** Pairs that are made between two breaths. */
+const SLICE_PAIRS = 50;
 /** Chunks that are sorted between two breaths. */
 const SLICE_CHUNKS = 25;
 /** Chunks that are zeroed between two breaths: a full one takes longer than to sort it. */
@@ -49,6 +54,8 @@ export interface CloserWorld {
 interface Pair {
   readonly closing: Closing;
   readonly summary: Summary | null;
+  /** Where the stream stood before, and stands with this window closed. */
+  readonly before: Mark;
   readonly mark: Mark;
 }
 
@@ -111,11 +118,14 @@ export class Closer {
     try {
       this.#schedule.place(now);
       this.#schedule.tidy();
-      for (;;) {
-        const due = this.#schedule.next(now);
-        if (due === null) return true;
-        await this.#closeWindow(due.windowMs, due.window, due.streams);
+      const pairs: Pair[] = [];
+      try {
+        for (let due = this.#schedule.next(now); due !== null; due = this.#schedule.next(now)) await this.#closeWindow(due, pairs);
+      } finally {
+        // Also when a later window could not be read: those that could are whole.
+        await this.#commit(pairs);
       }
+      return true;
     } catch (error) {
       // The rows are not there, the readings are: the next run does it again, after the outbox was read anew.
       this.#world.events.emit({ type: "CloseFailed", detail: error instanceof Error ? error.message : String(error) });
@@ -124,8 +134,9 @@ export class Closer {
     }
   }
 
-  async #closeWindow(windowMs: DurationMs, window: EpochMs, streams: readonly Closing[]): Promise<void> {
-    const { ingest } = this.#world;
+  /** Adds the pairs of a window to `pairs`, which are committed whenever there are enough of them. */
+  async #closeWindow({ windowMs, window, streams }: DueWindow, pairs: Pair[]): Promise<void> {
+    const { ingest, clock } = this.#world;
     const end = (window + windowMs) as EpochMs;
     // From here on, what comes for this window is late: nothing is added to what is about to be read.
     for (const { lane } of streams) lane.closedTo = Math.max(lane.closedTo, end) as EpochMs;
@@ -134,22 +145,27 @@ export class Closer {
     try {
       await this.#read(table, windowMs, window);
       this.#checkBalance(table, streams, window);
-      for (let from = 0; from < streams.length; from += GROUP_PAIRS) {
-        const group = streams.slice(from, from + GROUP_PAIRS).map((closing) => this.#pair(closing, table, window));
-        await this.#commit(group);
-        await this.#world.clock.breathe();
+      for (const [index, closing] of streams.entries()) {
+        const pair = this.#pair(closing, table, window);
+        closing.mark = pair.mark;
+        pairs.push(pair);
+        if (pairs.length === GROUP_PAIRS_MAX) await this.#commit(pairs);
+        if (index % SLICE_PAIRS === SLICE_PAIRS - 1) await clock.breathe();
       }
     } finally {
       table.wipe();
     }
-    for (const sensitivity of sensitivitiesOf(streams)) await this.#purge(sensitivity, windowMs);
-    for (const { lane } of streams) lane.forget(window);
   }
 
-  async #purge(sensitivity: Sensitivity, windowMs: DurationMs): Promise<void> {
+  /** Deletes the readings of windows that every stream of a lane's class has closed: all of them, once for all that were committed. */
+  async #purge(lanes: Iterable<Lane>): Promise<void> {
     const { live, clock } = this.#world;
-    const closedTo = this.#schedule.closedByAll(sensitivity, windowMs);
-    while (live.purge(sensitivity, windowMs, closedTo, PURGE_CHUNKS) === PURGE_CHUNKS) await clock.breathe();
+    for (const lane of lanes) {
+      const { sensitivity, windowMs } = lane;
+      const closedTo = this.#schedule.closedByAll(sensitivity, windowMs);
+      while (live.purge(sensitivity, windowMs, closedTo, PURGE_CHUNKS) === PURGE_CHUNKS) await clock.breathe();
+      lane.forget((closedTo - windowMs) as EpochMs);
+    }
   }
 
   async #read(table: WindowTable, windowMs: DurationMs, window: EpochMs): Promise<void> {
@@ -188,8 +204,9 @@ export class Closer {
     const summary = "is" in result ? null : result;
     if (summary === null)
       this.#world.events.emit({ type: "StreamWithheld", stream: plan.id, because: "is" in result ? result.because : "" });
-    const mark = { closedTo: window.end, lastStart: summary === null ? closing.mark.lastStart : window.start };
-    return { closing, summary, mark };
+    const before = closing.mark;
+    const mark = { closedTo: window.end, lastStart: summary === null ? before.lastStart : window.start };
+    return { closing, summary, before, mark };
   }
 
   /** A bug in the statistic of one stream costs its number, and no other stream's. */
@@ -216,16 +233,29 @@ export class Closer {
     return flags;
   }
 
-  async #commit(pairs: readonly Pair[]): Promise<void> {
+  /** Commits `waiting` and leaves it empty; then the readings go. When that fails, the streams stand where they stood. */
+  async #commit(waiting: Pair[]): Promise<void> {
+    const pairs = waiting.splice(0);
+    if (pairs.length === 0) return;
+    try {
+      await this.#write(pairs);
+    } catch (error) {
+      for (const { closing, before } of pairs.reverse()) closing.mark = before;
+      throw error;
+    }
+    await this.#purge(new Set(pairs.map(({ closing }) => closing.lane)));
+  }
+
+  async #write(pairs: readonly Pair[]): Promise<void> {
     const { outbox, format, metas, node, events, onMade } = this.#world;
     const made = this.#world.time.now() ?? this.#world.clock.wallMs();
     const rows: NewRow[] = [];
     const published: MadeSummary[] = [];
     let seq = this.#nextSeq;
-    for (const { closing, summary } of pairs) {
+    for (const { closing, summary, before } of pairs) {
       if (summary === null) continue;
       const rev = metas.revOf(closing.plan.sensor);
-      const envelope = { node, instance: outbox.instance, seq, prev: closing.mark.lastStart, rev, made };
+      const envelope = { node, instance: outbox.instance, seq, prev: before.lastStart, rev, made };
       rows.push({ message: format.summary(summary, envelope), seq });
       published.push({ summary, seq });
       seq++;
@@ -234,15 +264,10 @@ export class Closer {
     const batch: CloseBatch = { rows, marks, facts: new Map(), madeAt: made };
     await outbox.commit(batch);
     this.#nextSeq = seq;
-    for (const { closing, mark } of pairs) closing.mark = mark;
     for (const one of published) {
       const { stream, window } = one.summary;
       events.emit({ type: "SummaryMade", stream: stream.id, window: isoUtc(window.start), seq: one.seq });
       onMade(one);
     }
   }
-}
-
-function sensitivitiesOf(streams: readonly Closing[]): ReadonlySet<Sensitivity> {
-  return new Set(streams.map(({ plan }) => plan.sensitivity));
 }
