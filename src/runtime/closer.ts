@@ -1,7 +1,6 @@
 import { groupCoverage } from "../core/anonymise/group.ts";
 import { BytePool, type RandomBytes } from "../core/anonymise/noise/byte-pool.ts";
 import type { ClosedWindow, Flag, Summary } from "../core/anonymise/summary.ts";
-import type { Sensitivity } from "../core/reading/quantity.ts";
 import { MARK } from "../core/reading/record.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { EpsilonMicro } from "../core/units/epsilon.ts";
@@ -17,20 +16,24 @@ import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import type { CloseBatch, Mark, NewRow, Outbox } from "../ports/outbox.ts";
-import { CloseSchedule, type Closing } from "./close-schedule.ts";
+import { CloseSchedule, type Closing, type DueWindow } from "./close-schedule.ts";
 import { DerivedDesk } from "./derived-desk.ts";
 import type { Ingest } from "./ingest.ts";
+import type { Lane } from "./lane.ts";
 import type { MetaBook } from "./meta-book.ts";
 import { PrivacyDesk } from "./privacy-desk.ts";
 import { type Candidate, type Release, Releases } from "./releases.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
-/** (stream, window) pairs in one transaction: 50 keep the event loop free (hot-path measurements §6). */
-const GROUP_PAIRS = 50;
+/**
+ * The most (stream, window) pairs in one transaction, or a few more where tables of one sensor stay together. What is due in one tick is
+ * committed together, for a commit costs an fsync, and the pages that every commit writes.
+ */
+export const GROUP_PAIRS_MAX = 100;
+/** Pairs that are made between two breaths. */
+const SLICE_PAIRS = 50;
 /** Chunks that are sorted between two breaths. */
 const SLICE_CHUNKS = 25;
-/** Closed windows whose readings may wait for those of the next to be purged; a run is a moment, but it may catch up with a day. */
-const UNPURGED_MAX = 4;
 /** Chunks that are zeroed between two breaths: a full one takes longer than to sort it. */
 const PURGE_CHUNKS = 50;
 
@@ -59,6 +62,12 @@ export interface CloserWorld {
   onMade(made: MadeSummary): void;
 }
 
+/** A release that is not written yet. */
+interface Waiting extends Release {
+  /** Where its stream stood before. */
+  readonly before: Mark;
+}
+
 /**
  * Closes windows that are over: reads what the live store holds of them, makes exact statistics, anonymises, and commits summaries
  * and marks together. After a crash anywhere in between, the same window is closed again, to the same id.
@@ -70,8 +79,6 @@ export class Closer {
   readonly #schedule: CloseSchedule;
   readonly #releases: Releases;
   readonly #derived: DerivedDesk;
-  /** Classes of windows that were closed and are still in the live store. */
-  readonly #unpurged: { readonly sensitivity: Sensitivity; readonly windowMs: DurationMs }[] = [];
   readonly #startedMs: number;
   #nextSeq: number;
   #running: Promise<boolean> | null = null;
@@ -133,13 +140,13 @@ export class Closer {
       if (!this.#derived.isLoaded) await this.#derived.load();
       this.#schedule.place(now, this.privacy.born);
       this.#schedule.tidy();
-      for (;;) {
-        const due = this.#schedule.next(now);
-        if (due === null) break;
-        await this.#closeWindow(due.windowMs, due.window, due.streams);
-        if (this.#unpurged.length >= UNPURGED_MAX) await this.#purgeClosed();
+      const waiting: Waiting[] = [];
+      try {
+        for (let due = this.#schedule.next(now); due !== null; due = this.#schedule.next(now)) await this.#closeWindow(due, waiting);
+      } finally {
+        // Also when a later window could not be read: those that could are whole.
+        await this.#commit(waiting);
       }
-      await this.#purgeClosed();
       return true;
     } catch (error) {
       // The rows are not there, the readings are: the next run does it again, after the outbox was read anew.
@@ -154,8 +161,9 @@ export class Closer {
     return (now - (this.#world.clock.monotonicMs() - this.#startedMs)) as EpochMs;
   }
 
-  async #closeWindow(windowMs: DurationMs, window: EpochMs, streams: readonly Closing[]): Promise<void> {
-    const { ingest } = this.#world;
+  /** Adds the releases of a window to `waiting`, which are committed whenever there are enough of them. */
+  async #closeWindow({ windowMs, window, streams }: DueWindow, waiting: Waiting[]): Promise<void> {
+    const { ingest, clock } = this.#world;
     const end = (window + windowMs) as EpochMs;
     // From here on, what comes for this window is late: nothing is added to what is about to be read.
     for (const { lane } of streams) lane.closedTo = Math.max(lane.closedTo, end) as EpochMs;
@@ -165,26 +173,28 @@ export class Closer {
       await this.#read(table, windowMs, window);
       this.#checkBalance(table, streams, window);
       for (const part of partsOf(streams)) {
-        const group = part.map((closing) => this.#candidate(closing, table, window));
-        await this.#commit(this.#releases.of(group));
-        await this.#world.clock.breathe();
+        for (const release of this.#releases.of(part.map((closing) => this.#candidate(closing, table, window)))) {
+          const { closing, mark } = release;
+          waiting.push({ ...release, before: closing.mark });
+          closing.mark = mark;
+        }
+        if (waiting.length >= GROUP_PAIRS_MAX) await this.#commit(waiting);
+        await clock.breathe();
       }
     } finally {
       table.wipe();
     }
-    for (const sensitivity of sensitivitiesOf(streams)) this.#unpurged.push({ sensitivity, windowMs });
-    for (const { lane } of streams) lane.forget(window);
   }
 
-  /** Windows of one class that closed in one run are purged together: each purge ends with cutting the WAL to nothing. */
-  async #purgeClosed(): Promise<void> {
+  /** Deletes the readings of windows that every stream of a lane's class has closed: all of them, once for all that were committed. */
+  async #purge(lanes: Iterable<Lane>): Promise<void> {
     const { live, clock } = this.#world;
-    const classes = new Map(this.#unpurged.map((one) => [`${one.sensitivity}/${one.windowMs}`, one]));
-    for (const { sensitivity, windowMs } of classes.values()) {
+    for (const lane of lanes) {
+      const { sensitivity, windowMs } = lane;
       const closedTo = this.#schedule.closedByAll(sensitivity, windowMs);
       while (live.purge(sensitivity, windowMs, closedTo, PURGE_CHUNKS) === PURGE_CHUNKS) await clock.breathe();
+      lane.forget((closedTo - windowMs) as EpochMs);
     }
-    this.#unpurged.length = 0;
   }
 
   async #read(table: WindowTable, windowMs: DurationMs, window: EpochMs): Promise<void> {
@@ -268,7 +278,20 @@ export class Closer {
     return flags;
   }
 
-  async #commit(releases: readonly Release[]): Promise<void> {
+  /** Commits `waiting` and leaves it empty; then the readings go. When that fails, the streams stand where they stood. */
+  async #commit(waiting: Waiting[]): Promise<void> {
+    const releases = waiting.splice(0);
+    if (releases.length === 0) return;
+    try {
+      await this.#write(releases);
+    } catch (error) {
+      for (const { closing, before } of releases.reverse()) closing.mark = before;
+      throw error;
+    }
+    await this.#purge(new Set(releases.map(({ closing }) => closing.lane)));
+  }
+
+  async #write(releases: readonly Waiting[]): Promise<void> {
     const { outbox, format, metas, node, events, onMade } = this.#world;
     const made = this.#world.time.now() ?? this.#world.clock.wallMs();
     const rows: NewRow[] = [];
@@ -280,7 +303,7 @@ export class Closer {
       published.push({ summary, seq });
       seq++;
     };
-    for (const { closing, summary } of releases) if (summary !== null) add(summary, closing.mark.lastStart);
+    for (const { summary, before } of releases) if (summary !== null) add(summary, before.lastStart);
     const derived = this.#derived.of(published.map(({ summary }) => summary));
     for (const { summary, prev } of derived.summaries) add(summary, prev);
     const marks = new Map([...releases.map(({ closing, mark }) => [closing.plan.id, mark] as const), ...derived.marks]);
@@ -290,7 +313,6 @@ export class Closer {
     this.#releases.written(releases);
     this.#derived.written(derived);
     this.#nextSeq = seq;
-    for (const { closing, mark } of releases) closing.mark = mark;
     for (const one of published) {
       const { stream, window } = one.summary;
       events.emit({ type: "SummaryMade", stream: stream.id, window: isoUtc(window.start), seq: one.seq });
@@ -306,7 +328,7 @@ function shapeOf({ channel, windowMs, policy, binEdges }: StreamPlan, startMs: n
 }
 
 /**
- * Streams in parts of about 50, which are committed one after the other. Tables of counts of one sensor stay together: whether the
+ * Streams in parts of about 50, between which others get their turn. Tables of counts of one sensor stay together: whether the
  * second one may leave depends on the first.
  */
 function partsOf(streams: readonly Closing[]): readonly (readonly Closing[])[] {
@@ -315,13 +337,9 @@ function partsOf(streams: readonly Closing[]): readonly (readonly Closing[])[] {
   for (const closing of streams) {
     const last = part.at(-1);
     const belongsTogether = closing.plan.policy.is === "minimum-count" && last?.plan.sensor === closing.plan.sensor;
-    if (part.length >= GROUP_PAIRS && !belongsTogether) part = [];
+    if (part.length >= SLICE_PAIRS && !belongsTogether) part = [];
     if (part.length === 0) parts.push(part);
     part.push(closing);
   }
   return parts;
-}
-
-function sensitivitiesOf(streams: readonly Closing[]): ReadonlySet<Sensitivity> {
-  return new Set(streams.map(({ plan }) => plan.sensitivity));
 }

@@ -13,7 +13,14 @@ describe("the engine", () => {
   });
 
   it("that is installed is one of them", () => {
-    const settings = { synchronous: "OFF", exclusive: true, secureDelete: true, checkpointPages: 100, walBytesMax: 0 } as const;
+    const settings = {
+      synchronous: "OFF",
+      exclusive: true,
+      secureDelete: true,
+      pageBytes: 4096,
+      checkpointPages: 100,
+      walBytesMax: 0,
+    } as const;
     const db = openDatabase(":memory:", settings);
     expect(db.pragma("secure_delete", { simple: true })).toBe(1);
     db.close();

@@ -67,6 +67,35 @@ describe("node.db", () => {
     await outbox.close();
   });
 
+  it("is made with small pages, and one that has larger ones is taken as it is", async () => {
+    const directory = await filled(3);
+    alter(directory, (db) => {
+      expect(db.pragma("page_size", { simple: true })).toBe(2_048);
+      db.pragma("journal_mode = DELETE");
+      db.pragma("page_size = 4096");
+      db.exec("VACUUM");
+      expect(db.pragma("page_size", { simple: true })).toBe(4_096);
+    });
+    const outbox = await open(directory);
+    await outbox.commit(batchOf(summaries(4, 1)));
+    expect(await pendingSeqs(outbox)).toEqual([3, 4]);
+    await outbox.close();
+  });
+
+  it("says the same of rows that it still has at hand and of those that it reads back", async () => {
+    const directory = freshDirectory();
+    const outbox = await open(directory);
+    for (let from = 1; from <= 1_101; from += 100) await outbox.commit(batchOf(summaries(from, 100)));
+    for (const upTo of [300, 650, 900, 1_199]) {
+      await outbox.acknowledge(acked(upTo));
+      const other = await open(directory);
+      expect(outbox.standing()).toEqual(other.standing());
+      for (const after of [0, upTo + 20, 1_150]) expect(await outbox.read(after, 100)).toEqual(await other.read(after, 100));
+      await other.close();
+    }
+    await outbox.close();
+  });
+
   it("keeps its name and counts its runs", async () => {
     const directory = freshDirectory();
     const names = new Set<string>();

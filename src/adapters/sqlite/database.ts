@@ -47,10 +47,10 @@ export interface DatabaseSettings {
   readonly synchronous: "OFF" | "FULL";
   /** One connection only: no -shm file, and no second reader that keeps old pages alive. */
   readonly exclusive: boolean;
-  /** Size of a page; absent: 4 KiB, SQLite's own. */
-  readonly pageBytes?: number;
   /** Overwrites what is deleted with zeros. */
   readonly secureDelete: boolean;
+  /** Of a file that is made anew: one that has pages keeps their size. */
+  readonly pageBytes: number;
   /** The WAL is copied into the file when it is this long. */
   readonly checkpointPages: number;
   /** The WAL is cut down to this after it was reset. */
@@ -68,11 +68,10 @@ export function openDatabase(path: string, settings: DatabaseSettings, connect: 
     assertEngine(db.prepare<[], string>("SELECT sqlite_version()").pluck().get() ?? "");
     // Before the WAL is touched: this is what makes SQLite keep the WAL index in its own memory (sqlite.org/wal.html §8).
     if (settings.exclusive) db.pragma("locking_mode = EXCLUSIVE");
-    // Of a file that is new: it cannot be changed once there is a WAL.
-    if (settings.pageBytes !== undefined) db.pragma(`page_size = ${settings.pageBytes}`);
     db.pragma(`cache_size = -${CACHE_KIB_MAX}`);
     db.pragma("temp_store = MEMORY");
     db.pragma(`secure_delete = ${settings.secureDelete ? "ON" : "OFF"}`);
+    db.pragma(`page_size = ${settings.pageBytes}`);
     const journal = db.pragma("journal_mode = WAL", { simple: true });
     if (journal !== (path === IN_MEMORY ? "memory" : "wal")) throw new StoreError("STORE_SETTING", `${path}: no WAL but ${journal}`);
     db.pragma(`wal_autocheckpoint = ${settings.checkpointPages}`);

@@ -66,6 +66,7 @@ function open(path: string, { bytesMax, connect }: LiveStoreOptions): Connection
     synchronous: "OFF", // Memory: there is nothing to sync to. On flash only environmental readings of minutes are at stake.
     exclusive: true,
     secureDelete: true,
+    pageBytes: PAGE_BYTES,
     checkpointPages: CHECKPOINT_PAGES,
     walBytesMax: 0,
   };

@@ -41,8 +41,12 @@ export function openOutboxFile({ path, connect }: OutboxFile, freshInstance: () 
   const db = openDatabase(
     path,
     {
-      ...{ synchronous: "FULL", exclusive: false, secureDelete: false, pageBytes: PAGE_BYTES },
-      ...{ checkpointPages: CHECKPOINT_PAGES, walBytesMax: WAL_BYTES_MAX },
+      synchronous: "FULL",
+      exclusive: false,
+      secureDelete: false,
+      pageBytes: PAGE_BYTES,
+      checkpointPages: CHECKPOINT_PAGES,
+      walBytesMax: WAL_BYTES_MAX,
     },
     connect,
   );

@@ -20,11 +20,15 @@ export function messageBytes({ message }: NewRow): number {
   return Buffer.byteLength(message.topic) + message.payload.byteLength;
 }
 
+/** The columns of a row, in the order of the table. */
+export type StoredColumns = readonly [number, number | null, number, string, Uint8Array, number, number | null, number, number];
+
 /** The row to store for a message, with its CRC. */
-export function storedRow(row: NewRow, position: number, madeMs: number, endBytes: number): StoredRow {
+export function storedColumns(row: NewRow, position: number, madeMs: number, endBytes: number): StoredColumns {
   const { topic, payload, retain, expirySeconds } = row.message;
-  const stored = { position, seq: row.seq, madeMs, topic, payload, retain: retain ? 1 : 0, expirySeconds, endBytes };
-  return { ...stored, crc: crcOf(stored) };
+  const kept = retain ? 1 : 0;
+  const crc = crcOf({ position, seq: row.seq, madeMs, topic, payload, retain: kept, expirySeconds, endBytes });
+  return [position, row.seq, madeMs, topic, payload, kept, expirySeconds, endBytes, crc];
 }
 
 /** The message of a stored row, or null when it is not what was written. */

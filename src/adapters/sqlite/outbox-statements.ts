@@ -1,7 +1,7 @@
 import type { LostRange } from "../../ports/outbox.ts";
 import type { Connection } from "./database.ts";
 import type { LedgerRow } from "./ledger-row.ts";
-import type { HighWater, StoredRow } from "./outbox-row.ts";
+import type { HighWater, StoredColumns, StoredRow } from "./outbox-row.ts";
 
 const ROW = `position, seq, made_ms AS "madeMs", topic, payload, retain, expiry_s AS "expirySeconds", end_bytes AS "endBytes", crc`;
 
@@ -22,9 +22,9 @@ export type RowSpan = Pick<StoredRow, "position" | "madeMs" | "endBytes">;
 /** Everything that the outbox ever asks SQLite, prepared. Each statement touches a bounded number of rows. */
 export function prepareOutbox(db: Connection) {
   return {
-    addRow: db.prepare<[StoredRow]>(
+    addRow: db.prepare<[...StoredColumns]>(
       `INSERT INTO outbox (position, seq, made_ms, topic, payload, retain, expiry_s, end_bytes, crc)
-       VALUES (:position, :seq, :madeMs, :topic, :payload, :retain, :expirySeconds, :endBytes, :crc)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     rowsAfter: db.prepare<[number, number], StoredRow>(`SELECT ${ROW} FROM outbox WHERE position > ? ORDER BY position LIMIT ?`),
     rowsDownFrom: db.prepare<[number, number], StoredRow>(`SELECT ${ROW} FROM outbox WHERE position <= ? ORDER BY position DESC LIMIT ?`),

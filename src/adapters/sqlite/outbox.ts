@@ -14,11 +14,12 @@ import {
   type OutboxStanding,
 } from "../../ports/outbox.ts";
 import { assertSound, type Connect, type Connection, closedOnError, IN_MEMORY, StoreError, storeFault } from "./database.ts";
+import { FreshRows } from "./fresh-rows.ts";
 import { changeHash, ledgerReading, ledgerRow } from "./ledger-row.ts";
 import { addLost, gaps } from "./lost-ranges.ts";
 import { type Counters, loadCounters, saveCounters, settledAt, standingOf, summaryAfter, summaryDownFrom } from "./outbox-counters.ts";
 import { beginRun, endRun, type OutboxFile, openOutboxFile, quarantine, type StoreIdentity } from "./outbox-file.ts";
-import { messageBytes, restoredRow, storedRow } from "./outbox-row.ts";
+import { type HighWater, messageBytes, restoredRow, storedColumns } from "./outbox-row.ts";
 import { type OutboxStatements, prepareOutbox } from "./outbox-statements.ts";
 import { trimSlice } from "./outbox-trim.ts";
 
@@ -35,8 +36,6 @@ export interface OutboxOptions {
 export const DAMAGED = "damaged";
 
 const INSTANCE_BYTES = 4;
-/** A publisher that is a few windows behind is spared reading them back, which costs as much as writing them. Some 400 KB. */
-const FRESH_ROWS_MAX = 500;
 
 /**
  * Opens the node store. A damaged one is moved aside and a fresh one made: sensing must not stop. Throws `StoreError` for a store
@@ -102,8 +101,7 @@ class SqliteOutbox implements Outbox {
   readonly #file: OutboxFile;
   #session: Session;
   #counters: Counters;
-  /** The last rows that were committed: a publisher that keeps up need not have them read back. Without gaps, to the end. */
-  #fresh: readonly OutboxRow[] = [];
+  readonly #fresh = new FreshRows();
   /** `failed`: a write may or may not be on the card, so nothing is written until everything was read again. */
   #state: "open" | "failed" | "closed" = "open";
 
@@ -135,14 +133,17 @@ class SqliteOutbox implements Outbox {
   }
 
   async commit(batch: CloseBatch): Promise<void> {
-    const first = this.#counters.lastPosition + 1;
+    const rows: OutboxRow[] = [];
+    const ends: number[] = [];
     this.#write((sql, counters) => {
       let { lastPosition, lastSeq, endBytes } = counters;
       for (const row of batch.rows) {
         lastPosition++;
         if (row.seq !== null) assert(row.seq === ++lastSeq, `the next summary is number ${lastSeq}, not ${row.seq}`);
         endBytes += messageBytes(row);
-        sql.addRow.run(storedRow(row, lastPosition, batch.madeAt, endBytes));
+        sql.addRow.run(...storedColumns(row, lastPosition, batch.madeAt, endBytes));
+        rows.push({ position: lastPosition, seq: row.seq, message: row.message });
+        ends.push(endBytes);
       }
       for (const [stream, mark] of batch.marks) sql.setMark.run(stream, mark.closedTo, mark.lastStart);
       for (const [key, value] of batch.facts) sql.setFact.run(key, value);
@@ -151,8 +152,7 @@ class SqliteOutbox implements Outbox {
         sql.addChange.run(batch.madeAt, text, changeHash(sql.lastChangeHash.get() ?? "", batch.madeAt, text));
       return { ...counters, lastPosition, lastSeq, endBytes };
     });
-    const rows = batch.rows.map(({ seq, message }, index): OutboxRow => ({ position: first + index, seq, message }));
-    this.#fresh = [...this.#fresh, ...rows].slice(-FRESH_ROWS_MAX);
+    this.#fresh.add(rows, ends);
   }
 
   async read(afterPosition: number, rowsMax: number): Promise<readonly OutboxRow[]> {
@@ -160,8 +160,8 @@ class SqliteOutbox implements Outbox {
     let cursor = Math.max(afterPosition, this.#counters.settled.position);
     while (cursor < this.#counters.lastPosition) {
       const from = cursor;
-      const oldest = this.#fresh[0]?.position ?? Number.POSITIVE_INFINITY;
-      if (from + 1 >= oldest) return this.#fresh.slice(from + 1 - oldest, from + 1 - oldest + rowsMax);
+      const fresh = this.#fresh.after(from, rowsMax);
+      if (fresh !== null) return fresh;
       const stored = this.#guard(({ sql }) => sql.rowsAfter.all(from, rowsMax));
       const intact = stored.map(restoredRow).filter((row) => row !== null);
       const end = stored.length < rowsMax ? this.#counters.lastPosition : (stored.at(-1)?.position ?? from);
@@ -176,7 +176,7 @@ class SqliteOutbox implements Outbox {
   async acknowledge({ upTo, refused, egress }: Acknowledgement): Promise<void> {
     this.#write((sql, counters) => {
       assert(upTo <= counters.lastPosition, "only what was written can be acknowledged");
-      const settled = settledAt(sql, counters, upTo);
+      const settled = this.#settledAt(sql, counters, upTo);
       let lost = counters.lost;
       for (const { seq, reason } of refused) {
         if (seq !== null) lost = addLost(lost, { fromSeq: seq, toSeq: seq, reason });
@@ -198,6 +198,7 @@ class SqliteOutbox implements Outbox {
       }
       return { ...counters, settled, lost };
     });
+    this.#fresh.dropTo(upTo);
   }
 
   async recall(key: string): Promise<string | null> {
@@ -218,7 +219,7 @@ class SqliteOutbox implements Outbox {
   async reopen(): Promise<void> {
     assert(this.#state !== "closed", "a closed outbox stays closed");
     this.#state = "failed";
-    this.#fresh = [];
+    this.#fresh.clear();
     try {
       if (this.#file.path !== IN_MEMORY) this.#session = this.#reconnect();
       assertSound(this.#session.db);
@@ -240,6 +241,11 @@ class SqliteOutbox implements Outbox {
     } finally {
       this.#session.db.close();
     }
+  }
+
+  #settledAt(sql: OutboxStatements, counters: Counters, upTo: number): HighWater {
+    const isNews = upTo > counters.settled.position && upTo < counters.lastPosition;
+    return (isNews ? this.#fresh.settledAt(counters, upTo) : null) ?? settledAt(sql, counters, upTo);
   }
 
   #reconnect(): Session {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LiveStoreError } from "../../../src/ports/live-store.ts";
 import { CATCH_UP_WINDOWS_MAX } from "../../../src/runtime/close-schedule.ts";
+import { GROUP_PAIRS_MAX } from "../../../src/runtime/closer.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { CloserBench, type Survivors } from "../../support/closers.ts";
 import { FakeLiveStore } from "../../support/fake-live-store.ts";
@@ -356,15 +357,15 @@ describe("a commit that fails", () => {
 });
 
 describe("many streams", () => {
-  const MANY = Array.from({ length: 120 }, (_, index) => minute({ name: `s${index}` }));
+  const MANY = Array.from({ length: 2 * GROUP_PAIRS_MAX + 20 }, (_, index) => minute({ name: `s${index}` }));
 
   it("are committed in groups of whole streams, each with its mark", async () => {
     const bench = new CloserBench(MANY);
     bench.open();
     await sample(bench, W + LATENESS + 2_000);
     expect(bench.outbox.batches.map(({ rows, marks }) => [rows.length, marks.size])).toEqual([
-      [50, 50],
-      [50, 50],
+      [GROUP_PAIRS_MAX, GROUP_PAIRS_MAX],
+      [GROUP_PAIRS_MAX, GROUP_PAIRS_MAX],
       [20, 20],
     ]);
     for (const summary of bench.summaries()) expect(summary).toMatchObject({ stats: { samples: 60 } });
@@ -377,8 +378,54 @@ describe("many streams", () => {
     bench.open();
     bench.outbox.commitTroubles.push(null, "full");
     await sample(bench, W + LATENESS + 3_000);
-    expect(bench.outbox.batches.map(({ rows }) => rows.length)).toEqual([50, 50, 20]);
+    expect(bench.outbox.batches.map(({ rows }) => rows.length)).toEqual([GROUP_PAIRS_MAX, GROUP_PAIRS_MAX, 20]);
     for (const summary of bench.summaries()) expect(summary).toMatchObject({ stats: { samples: 60 } });
+    gapFree(bench.summaries());
+  });
+});
+
+describe("windows that are due in one tick", () => {
+  const BOTH = [minute(), minute({ name: "slow", windowMs: 2 * W })];
+
+  it("are committed together, and then nothing of them is held any more", async () => {
+    const bench = new CloserBench(BOTH);
+    bench.open();
+    await sample(bench, 2 * W + LATENESS + 2_000);
+    expect(bench.outbox.batches.map(({ rows, marks }) => [rows.length, marks.size])).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
+    expect(bench.live.chunks.every(({ window }) => window === Date.UTC(2026, 10, 23, 10, 2))).toBe(true);
+    gapFree(bench.summaries());
+  });
+
+  it("are several of one stream after an absence: one commit, one mark, each naming the one before", async () => {
+    const first = dust();
+    await first.pass(W + LATENESS + 1_000);
+    await first.clock.advance(5 * W);
+    const second = dust({ clock: first.clock, live: first.live, outbox: first.outbox });
+    await second.pass(1_000);
+    expect(second.outbox.batches.slice(1).map(({ rows, marks }) => [rows.length, marks.size])).toEqual([[5, 1]]);
+    gapFree(second.summaries());
+  });
+
+  it("are committed without the one that cannot be read, which waits", async () => {
+    class Torn extends FakeLiveStore {
+      isTorn = true;
+      override read(...[windowMs, window]: Parameters<FakeLiveStore["read"]>) {
+        if (this.isTorn && windowMs === 2 * W) throw new LiveStoreError("LIVE_IO");
+        return super.read(windowMs, window);
+      }
+    }
+    const live = new Torn();
+    const bench = new CloserBench(BOTH, { live });
+    bench.open();
+    await sample(bench, 2 * W + LATENESS + 2_000);
+    expect(bench.runs.at(-1)).toBe(false);
+    expect(starts(bench.summaries())).toEqual(["10:00", "10:01"]);
+    live.isTorn = false;
+    await sample(bench, 2_000);
+    expect(bench.summaries("slow")).toMatchObject([{ stats: { samples: 120 } }]);
     gapFree(bench.summaries());
   });
 });
