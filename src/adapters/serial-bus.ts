@@ -1,9 +1,10 @@
 import { realpathSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { SerialPort } from "serialport";
+import type { SerialPort } from "serialport";
 import type { SerialSettings } from "../core/units/port.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { FieldPort, PortEvent, PortFault, PortListener, SerialBus } from "../ports/field-port.ts";
+import { onDemand } from "./on-demand.ts";
 
 /**
  * How often the path of an open port is looked at. A pulled adapter does not always give an event (node-serialport #2043), and one
@@ -69,7 +70,9 @@ export function createSerialBus({ clock }: { readonly clock: Pick<Clock, "after"
   };
   return {
     open(path, settings, listener) {
-      const handle = new SerialHandle({ clock, path, settings, listener, onLeaving: (released) => leave(path, released) });
+      // Here and not later: that the package cannot be loaded is no fault of one port.
+      const serialport = onDemand("serialport") as typeof import("serialport");
+      const handle = new SerialHandle({ serialport, clock, path, settings, listener, onLeaving: (released) => leave(path, released) });
       void Promise.resolve(leaving.get(path)).then(() => handle.start());
       return handle;
     },
@@ -84,6 +87,7 @@ export function createSerialBus({ clock }: { readonly clock: Pick<Clock, "after"
 }
 
 interface HandleOptions {
+  readonly serialport: typeof import("serialport");
   readonly clock: Pick<Clock, "after">;
   readonly path: string;
   readonly settings: SerialSettings;
@@ -112,10 +116,14 @@ class SerialHandle implements FieldPort {
   start(): void {
     if (this.#is !== "waiting") return;
     this.#is = "opening";
-    const { path, settings } = this.#options;
+    const { serialport, path, settings } = this.#options;
     try {
       const { baudRate, dataBits = 8, parity = "none", stopBits = 1 } = settings;
-      const stream = new SerialPort({ path, baudRate, dataBits, parity, stopBits, autoOpen: false, highWaterMark: READ_POOL_BYTES });
+      const stream = new serialport.SerialPort({
+        ...{ path, baudRate, dataBits, parity, stopBits },
+        autoOpen: false,
+        highWaterMark: READ_POOL_BYTES,
+      });
       this.#stream = stream;
       // Both stay for good: the package may still speak after `close`, and an error that nobody hears ends the process.
       stream.on("error", (error: Error) => this.#fail(error.message));

@@ -1,11 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { type ControlServer, serveControl } from "../adapters/control-socket.ts";
+import type { ControlServer } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
-import { createGpioBus } from "../adapters/gpio/gpio-bus.ts";
 import { createHost } from "../adapters/host.ts";
 import { createMqttBroker } from "../adapters/mqtt/mqtt-broker.ts";
-import { createReplayBus, readCaptureFile } from "../adapters/replay-bus.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
 import { lockDirectory } from "../adapters/sqlite/directory-lock.ts";
@@ -14,10 +12,10 @@ import { openOutbox } from "../adapters/sqlite/outbox.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
-import type { NodePlan } from "../config/plan.ts";
-import { parseGolden } from "../driver-api/golden.ts";
+import type { NodePlan, PortPlan } from "../config/plan.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
+import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
 import type { Host } from "../ports/host.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
@@ -67,8 +65,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     events,
     scheduler: cronScheduler,
     serial: createSerialBus({ clock }),
-    gpio: createGpioBus({ clock, path: process.env.PATH ?? "/usr/bin:/bin" }),
-    replay: createReplayBus({ clock, readText: (path) => readCaptureFile(resolve(base, path)), parseCapture: parseGolden }),
+    gpio: await gpioBus(plan, clock),
+    replay: await replayBus(plan, clock, base),
     broker: createMqttBroker(settings),
     residentBytes: () => host.residentBytes(),
   };
@@ -95,6 +93,28 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   };
 }
 
+const stands = ({ sensors }: NodePlan, on: PortPlan["is"]): boolean => sensors.some(({ port }) => port.is === on);
+
+/** Loaded for nodes with lines to watch only, like the next: it is much code, and the first reading waits for it. */
+async function gpioBus(plan: NodePlan, clock: Clock): Promise<GpioBus> {
+  if (!stands(plan, "gpio")) return NO_GPIO;
+  const { createGpioBus } = await import("../adapters/gpio/gpio-bus.ts");
+  return createGpioBus({ clock, path: process.env.PATH ?? "/usr/bin:/bin" });
+}
+
+async function replayBus(plan: NodePlan, clock: Clock, base: string): Promise<ReplayBus> {
+  if (!stands(plan, "replay")) return NO_REPLAY;
+  const { createReplayBus, readCaptureFile } = await import("../adapters/replay-bus.ts");
+  const { parseGolden } = await import("../driver-api/golden.ts");
+  return createReplayBus({ clock, readText: (path) => readCaptureFile(resolve(base, path)), parseCapture: parseGolden });
+}
+
+const unplanned = (): never => {
+  throw new Error("bug: a port of a kind that no sensor of the plan has");
+};
+const NO_GPIO: GpioBus = { probe: unplanned, watch: unplanned, close: () => {} };
+const NO_REPLAY: ReplayBus = { open: unplanned };
+
 async function openStores(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<string>) {
   const crypto = createSystemCrypto();
   const outbox = await openOutbox({ directory: plan.storage.directory, randomBytes: (count) => crypto.randomBytes(count) });
@@ -108,6 +128,7 @@ async function openControl(plan: NodePlan, node: Node): Promise<ControlServer | 
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
   try {
+    const { serveControl } = await import("../adapters/control-socket.ts");
     return await serveControl(socket, { "/status": () => node.status() });
   } catch (error) {
     // A node that nobody can ask must not go on unseen.

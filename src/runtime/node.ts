@@ -11,7 +11,7 @@ import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import { type Outbox, OutboxError } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
 import { Closer, type MadeSummary } from "./closer.ts";
-import { TRIM_CRON, trimOutbox } from "./housekeeping.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { FLUSH_EVERY_MS, Ingest } from "./ingest.ts";
 import type { Anchoring } from "./lane.ts";
 import { MetaBook } from "./meta-book.ts";
@@ -24,6 +24,10 @@ import { type LocalStatus, type NodeIdentity, STATUS_EVERY_S, StatusDesk } from 
 import { TimeDesk } from "./time-desk.ts";
 
 const SLOW_TICK_MS = 1_000;
+/** The first readings need not wait for what a connection takes to set up: MQTT.js alone takes longer to load than a port to open. */
+const CONNECT_AFTER_MS = 25;
+/** Nothing is old enough to be let go in the first second. */
+const SCHEDULE_AFTER_MS = 1_000;
 /** While time is not trusted readings wait; beyond this many chunks the oldest go, and are counted. */
 const WAITING_CHUNKS_MAX = 200_000;
 /** How long a clean stop waits for PUBACKs. */
@@ -77,6 +81,7 @@ export class Node {
   readonly #publisher: Publisher;
   readonly #status: StatusDesk;
   readonly #closer: Closer;
+  readonly #housekeeping: Housekeeping;
   readonly #problems = new Set<string>();
   readonly #cancels = new Map<string, Cancel>();
   readonly #startedMs: number;
@@ -86,13 +91,12 @@ export class Node {
   #statusSaid = "";
   #statusSaidMs = Number.NEGATIVE_INFINITY;
   #busy: Promise<void> = Promise.resolve();
-  #trimming: Promise<void> = Promise.resolve();
   #stopping: Promise<StopReport> | null = null;
   #stopped = false;
   /** Lost summaries up to this number were said, by this run or an earlier one. */
   #lostToSeq: number;
 
-  /** Sets everything up and starts it. Resolves when sensors are being opened and the broker is being connected to. */
+  /** Sets everything up and starts it. Resolves when sensors are being opened; the broker is connected to right after. */
   static async start(plan: NodePlan, world: World, options: NodeOptions): Promise<Node> {
     const node = new Node(plan, world, options, await world.outbox.marks());
     await node.#start();
@@ -120,6 +124,7 @@ export class Node {
     this.#publisher = this.#makePublisher();
     this.#status = this.#makeStatusDesk();
     this.#closer = this.#makeCloser(marks);
+    this.#housekeeping = new Housekeeping(plan.storage, world, this.#time);
   }
 
   /** For `stoep status`. */
@@ -148,7 +153,7 @@ export class Node {
     for (const sensor of this.#sensors) sensor.stop();
     this.#ingest.tick(clock.monotonicMs());
     await this.#busy;
-    await this.#trimming;
+    await this.#housekeeping.stop();
     await this.#closer.run();
     await this.#publisher.stop(() => this.#format.status(this.#status.online("offline", this.#publisher.report.conn)), STOP_MS_MAX);
     const pending = outbox.standing().pendingRows;
@@ -164,7 +169,7 @@ export class Node {
   }
 
   async #start(): Promise<void> {
-    const { events, outbox, gpio, scheduler } = this.#world;
+    const { events, outbox, gpio } = this.#world;
     events.emit({ type: "NodeStarting", version: this.#options.identity.version, instance: outbox.instance, run: outbox.run });
     if (outbox.quarantined !== null) {
       this.#problems.add("OUTBOX_QUARANTINED");
@@ -177,17 +182,15 @@ export class Node {
     this.#time.tick();
     await this.#queueMetas();
     for (const sensor of this.#sensors) sensor.start();
-    this.#publisher.start();
-    this.#cancels.set(
-      "trim",
-      scheduler.every(TRIM_CRON, () => {
-        this.#trimming = trimOutbox(this.#plan.storage, this.#world, this.#time);
-        return this.#trimming;
-      }),
-    );
+    this.#later("connect", CONNECT_AFTER_MS, () => this.#publisher.start());
+    this.#later("housekeeping", SCHEDULE_AFTER_MS, () => this.#housekeeping.start());
     this.#every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
     this.#everySlow();
     events.emit({ type: "NodeReady", sensors: this.#sensors.length, streams: streamsOf(this.#plan).length });
+  }
+
+  #later(name: string, delayMs: number, task: () => void): void {
+    this.#cancels.set(name, this.#world.clock.after(delayMs, task));
   }
 
   #every(name: string, everyMs: number, task: () => void): void {
@@ -223,13 +226,11 @@ export class Node {
     const now = this.#time.now();
     this.#mark("OUTBOX_FAILED", !isClosed || !isPublisherWell);
     this.#mark("LIVE_FULL", this.#ingest.isFull);
-    this.#mark("LEDGER_DAMAGED", now !== null && this.#closer.privacy.isPaused(now));
-    this.#mark("PRIVACY_CHANGE_WAITS", now !== null && this.#closer.privacy.waiting(now).size > 0);
+    for (const [code, isWrong] of this.#closer.privacy.problems(now)) this.#mark(code, isWrong);
     this.#mark("CLOCK_WENT_BACK", now !== null && this.#closer.isAhead(now));
     this.#tellLost();
     this.#tellStatus();
-    const { storage } = this.#plan;
-    if (this.#world.outbox.standing().pendingBytes > storage.outbox.maxBytes) await trimOutbox(storage, this.#world, this.#time);
+    if (this.#world.outbox.standing().pendingBytes > this.#plan.storage.outbox.maxBytes) await this.#housekeeping.trim();
     if (isClosed) this.#options.heartbeat?.();
   }
 

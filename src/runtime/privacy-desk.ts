@@ -45,9 +45,13 @@ export class PrivacyDesk {
     return this.#book?.born ?? null;
   }
 
-  /** Whether nothing noised leaves, because of a damaged ledger. */
-  isPaused(now: EpochMs): boolean {
-    return (this.#book?.pausedUntil ?? 0) > now;
+  /** Codes for the status, and whether each of them is the case: nothing noised leaves, or a change is not in force yet. */
+  problems(now: EpochMs | null): readonly (readonly [code: string, isWrong: boolean])[] {
+    const isPaused = now !== null && (this.#book?.pausedUntil ?? 0) > now;
+    return [
+      ["LEDGER_DAMAGED", isPaused],
+      ["PRIVACY_CHANGE_WAITS", now !== null && this.waiting(now).size > 0],
+    ];
   }
 
   /** Streams whose changed terms are not in force yet, and from when they are. */

@@ -37,7 +37,7 @@ describe("status", () => {
       run: 1,
       conn: 1,
       state: "online",
-      at: "2026-11-23T10:00:00.001Z",
+      at: "2026-11-23T10:00:00.026Z",
       every: 300,
       health: "ok",
       problems: [],

@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
-import { type IClientOptions, type IPublishPacket, MqttClient, type Packet } from "mqtt";
+import type { IClientOptions, IPublishPacket, MqttClient, Packet } from "mqtt";
 import type { Message } from "../../core/anonymise/message.ts";
 import type { BrokerEvent, BrokerLink, BrokerListener, CloseCause, ConnectRequest } from "../../ports/broker.ts";
+import { onDemand } from "../on-demand.ts";
 import { connackLimits, connackReason } from "./connack.ts";
 import { InboundGuard } from "./inbound-guard.ts";
 import { type Endpoint, openSocket, remoteAddress, type TlsMaterial } from "./open-socket.ts";
@@ -96,7 +97,9 @@ export class MqttLink implements BrokerLink {
   }
 
   #startClient(socket: Socket, options: IClientOptions): void {
-    const client = new MqttClient(() => socket, options);
+    // Loaded while the socket connects.
+    const { MqttClient: Client } = onDemand("mqtt") as typeof import("mqtt");
+    const client = new Client(() => socket, options);
     const guard = new InboundGuard(this.#settings.inboundBytesMax);
     // These listeners stand before those of MQTT.js, so the guard is first to see each chunk.
     socket.on("data", (chunk: Buffer) => {

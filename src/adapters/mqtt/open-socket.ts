@@ -1,5 +1,5 @@
 import { isIP, type Socket, connect as tcpConnect } from "node:net";
-import { connect as tlsConnect } from "node:tls";
+import { onDemand } from "../on-demand.ts";
 
 /**
  * How long one of several addresses of a name is tried before the next one. Node's default of 250 ms is shorter than a round trip
@@ -39,7 +39,7 @@ export function openSocket({ host, port, tls }: Endpoint, material: TlsMaterial)
   const address = { host, port, autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS };
   const serverName = isIP(host) === 0 ? { servername: host } : {};
   const security = { ...material, ...serverName, minVersion: "TLSv1.3", rejectUnauthorized: true } as const;
-  const socket = tls ? tlsConnect({ ...address, ...security }) : tcpConnect(address);
+  const socket = tls ? (onDemand("node:tls") as typeof import("node:tls")).connect({ ...address, ...security }) : tcpConnect(address);
   // Nagle against the delayed ACK of the other side costs a factor of ten in acknowledged messages a second.
   socket.setNoDelay(true);
   return socket;
