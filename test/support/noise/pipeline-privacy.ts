@@ -106,7 +106,7 @@ function wordOf(body: SummaryBody, exact: ExactStatistic): string {
       return `${body.counts.map((count, index) => near(count ?? Number.NaN, counts[index] ?? 0))} ${body.v85}`;
     }
     case "stats":
-      return `${near(Number(body.stats.sum), exact.kind === "counter" ? (exact.steps ?? 0) : 0)} ${body.stats.samples} ${body.stats.peakPerHour}`;
+      return [near(Number(body.stats.sum), exact.kind === "counter" ? (exact.steps ?? 0) : 0), body.stats.samples].join(" ");
     case "reason":
       return body.reason;
   }
