@@ -24,6 +24,8 @@ export interface CloseBatch {
   /** Facts of the node that must survive, one short text per key: `meta:<topic>` holds the rev last queued. */
   readonly facts: ReadonlyMap<string, string>;
   readonly madeAt: EpochMs;
+  /** What is settled by now, written down with the rest: two commits are two fsyncs. Rows of this batch cannot be among it. */
+  readonly acknowledgement?: Acknowledgement;
 }
 
 /** A row that waits, or waited, for its PUBACK. */

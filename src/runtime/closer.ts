@@ -49,6 +49,8 @@ export interface CloserWorld {
   /** Whether a sensor's port is a simulator or a replay: its summaries say so. */
   isSimulated(sensor: SensorId): boolean;
   onMade(made: MadeSummary): void;
+  /** `outbox.commit`, with whatever else can be written down at the same time. */
+  commit(batch: CloseBatch): Promise<void>;
 }
 
 interface Pair {
@@ -262,7 +264,7 @@ export class Closer {
     }
     const marks = new Map(pairs.map(({ closing, mark }) => [closing.plan.id, mark]));
     const batch: CloseBatch = { rows, marks, facts: new Map(), madeAt: made };
-    await outbox.commit(batch);
+    await this.#world.commit(batch);
     this.#nextSeq = seq;
     for (const one of published) {
       const { stream, window } = one.summary;

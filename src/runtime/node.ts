@@ -334,6 +334,7 @@ export class Node {
         metas: this.#metas,
         node: this.#plan.node.id,
         isSimulated: (sensor) => simulated.has(sensor),
+        commit: (batch) => this.#publisher.commit(batch),
         onMade: (made) => {
           this.#publisher.wake();
           this.#options.onMade?.(made);

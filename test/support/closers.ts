@@ -62,6 +62,7 @@ export class CloserBench {
         metas: new MetaBook(nodePlan([sensorPlan({ channels, streams })]), format, fixedCrypto, "0.1.0"),
         node: nodeId("n0042"),
         isSimulated: (sensor) => this.simulated.has(sensor),
+        commit: (batch) => this.outbox.commit(batch),
         onMade: (one) => this.made.push(one),
       },
       streams,
