@@ -51,6 +51,26 @@ export function coreDumps(limits: string, pattern: string): CoreDumps {
   return /^\|(\S*\/)?systemd-coredump(\s|$)/.test(target) ? "off" : "possible";
 }
 
+/** The serial number of a device tree, which ends with a zero byte; null when it says nothing (QEMU and some boards have zeros). */
+export function serialOf(text: string): string | null {
+  const serial = text.replace(/\0+$/, "").trim();
+  return /[1-9a-z]/i.test(serial) ? serial.toLowerCase() : null;
+}
+
+/** The first in order of the addresses that a manufacturer gave (IEEE 802: bit 1 of the first byte is 0, and it is no group); or null. */
+export function lowestAddress(addresses: readonly string[]): string | null {
+  const isGiven = (address: string): boolean =>
+    /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(address) &&
+    !/^(00:)+00$/.test(address) &&
+    (Number.parseInt(address.slice(0, 2), 16) & 0b11) === 0;
+  return (
+    addresses
+      .map((address) => address.trim().toLowerCase())
+      .filter(isGiven)
+      .sort()[0] ?? null
+  );
+}
+
 /** PRETTY_NAME of os-release(5), or null. */
 export function systemName(osRelease: string): string | null {
   return /^PRETTY_NAME=(?:"([^"\n]*)"|'([^'\n]*)'|([^\s"'#]+))/m.exec(osRelease)?.slice(1).find(Boolean) ?? null;

@@ -1,8 +1,8 @@
-import { readFile, statfs } from "node:fs/promises";
+import { access, readdir, readFile, statfs } from "node:fs/promises";
 import { release } from "node:os";
 import { join } from "node:path";
 import type { Host } from "../ports/host.ts";
-import { coreDumps, folderFacts, parseSwaps, systemName } from "./host-facts.ts";
+import { coreDumps, folderFacts, lowestAddress, parseSwaps, serialOf, systemName } from "./host-facts.ts";
 
 /** What cannot be read is null: the caller decides what that means, and it never means "all is well". */
 async function read(path: string): Promise<string | null> {
@@ -21,6 +21,22 @@ async function readBackingDevice(path: string): Promise<string | null> {
     const absent = error instanceof Error && "code" in error && error.code === "ENOENT";
     return absent ? null : "unreadable";
   }
+}
+
+/** Permanent addresses of interfaces that are hardware: those have a device, and addr_assign_type 0 (NET_ADDR_PERM, sysfs-class-net). */
+async function physicalAddresses(net: string): Promise<readonly string[]> {
+  const names = await readdir(net).catch(() => []);
+  const addresses = await Promise.all(
+    names.map(async (name) => {
+      const isHardware = await access(join(net, name, "device")).then(
+        () => true,
+        () => false,
+      );
+      const assigned = await read(join(net, name, "addr_assign_type"));
+      return isHardware && assigned?.trim() === "0" ? await read(join(net, name, "address")) : null;
+    }),
+  );
+  return addresses.filter((address) => address !== null);
 }
 
 /** Facts from the files of the kernel. `root` stands before `/proc`, `/sys` and `/etc`; tests put their own there. */
@@ -46,6 +62,12 @@ export function createHost(root = "/"): Host {
       const limits = await read(join(root, "proc/self/limits"));
       const pattern = await read(join(root, "proc/sys/kernel/core_pattern"));
       return coreDumps(limits ?? "", pattern ?? "");
+    },
+    async machine() {
+      const serial = serialOf((await read(join(root, "proc/device-tree/serial-number"))) ?? "");
+      if (serial !== null) return `serial ${serial}`;
+      const address = lowestAddress(await physicalAddresses(join(root, "sys/class/net")));
+      return address === null ? null : `address ${address}`;
     },
     residentBytes: () => process.memoryUsage.rss(),
     async versions() {

@@ -7,8 +7,7 @@ import { createMqttBroker } from "../adapters/mqtt/mqtt-broker.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
 import { lockDirectory } from "../adapters/sqlite/directory-lock.ts";
-import { openLiveStore } from "../adapters/sqlite/live-store.ts";
-import { openOutbox } from "../adapters/sqlite/outbox.ts";
+import { openStores } from "../adapters/sqlite/stores.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
@@ -60,7 +59,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   await makeFolder(plan.storage.directory, "storage.directory");
   const lock = lockDirectory(plan.storage.directory);
   const world = {
-    ...(await openStores(plan, clock, host, events, standing)),
+    ...(await stores(plan, clock, host, events, standing)),
     clock,
     events,
     scheduler: cronScheduler,
@@ -115,11 +114,20 @@ const unplanned = (): never => {
 const NO_GPIO: GpioBus = { probe: unplanned, watch: unplanned, close: () => {} };
 const NO_REPLAY: ReplayBus = { open: unplanned };
 
-async function openStores(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<string>) {
+async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<string>) {
   const crypto = createSystemCrypto();
-  const outbox = await openOutbox({ directory: plan.storage.directory, randomBytes: (count) => crypto.randomBytes(count) });
   const path = await livePathOf(plan, host, events, standing);
-  const live = openLiveStore({ path, instance: outbox.instance, bootId: clock.bootId, bytesMax: LIVE_BYTES_MAX });
+  const { outbox, live } = await openStores({
+    directory: plan.storage.directory,
+    live: { path, bootId: clock.bootId, bytesMax: LIVE_BYTES_MAX },
+    machine: await host.machine(),
+    wallMs: clock.wallMs(),
+    randomBytes: (count) => crypto.randomBytes(count),
+  });
+  if (outbox.renewed !== null) {
+    events.emit({ type: "InstanceRenewed", because: outbox.renewed });
+    standing.add("INSTANCE_RENEWED");
+  }
   if (live.discarded !== null) events.emit({ type: "LiveStoreDiscarded", because: live.discarded });
   return { crypto, outbox, live };
 }

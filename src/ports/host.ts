@@ -35,6 +35,8 @@ export interface Host {
   /** Every swap area in use; null: cannot be found out, so readings of people must be withheld. */
   swap(): Promise<readonly SwapArea[] | null>;
   coreDumps(): Promise<CoreDumps>;
+  /** A name of this machine that no card carries with it; null where it has none. Told to nobody: stores keep a hash of it. */
+  machine(): Promise<string | null>;
   /** Memory of this process that is in RAM, bytes. */
   residentBytes(): number;
   versions(): Promise<HostVersions>;

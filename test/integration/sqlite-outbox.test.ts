@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { type Connect, type Connection, databaseFiles } from "../../src/adapters/sqlite/database.ts";
 import { openOutbox } from "../../src/adapters/sqlite/outbox.ts";
 import { quarantine } from "../../src/adapters/sqlite/outbox-file.ts";
+import { OUTBOX_MIGRATIONS } from "../../src/adapters/sqlite/outbox-schema.ts";
 import { EGRESS_ROW_BYTES, TRIM_ROWS_MAX } from "../../src/adapters/sqlite/outbox-trim.ts";
 import { epsilonMicro } from "../../src/core/units/epsilon.ts";
 import { durationMs, epochMs } from "../../src/core/units/time.ts";
@@ -324,7 +325,7 @@ describe("a damaged store", () => {
 
   it("is not told from a newer one by a single flipped bit of its version", async () => {
     const directory = await filled(3);
-    alter(directory, (db) => db.pragma("user_version = 3"));
+    alter(directory, (db) => db.pragma(`user_version = ${OUTBOX_MIGRATIONS.length + 1}`));
     const outbox = await open(directory);
     expect(outbox.quarantined).toContain("corrupt-1");
     await outbox.close();

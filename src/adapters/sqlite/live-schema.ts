@@ -1,18 +1,21 @@
 /** Counted up with each change of the schema below, and of the record in `core/reading/record.ts`. */
-export const LIVE_VERSION = 2;
+export const LIVE_VERSION = 3;
 
 /**
  * Schema of live.db. It is never migrated: a file of another version is discarded, for it holds readings of minutes.
  *
  * `chunk.id` is never reused, since whoever walks over chunks may delete some and add others in between. `window_start_ms` is
  * null while the wall clock is not trusted. The index costs one entry a flush, not one a reading. `drawn` notes for which windows
- * noise was drawn; it goes with their readings.
+ * noise was drawn; it goes with their readings. `binding` names the node store that the readings belong to; `run` and
+ * `position` are how far that was when it last committed.
  */
 export const LIVE_SCHEMA = `
 CREATE TABLE binding (
   one      INTEGER PRIMARY KEY CHECK (one = 1),
   instance TEXT NOT NULL,
-  boot     TEXT NOT NULL
+  boot     TEXT NOT NULL,
+  run      INTEGER NOT NULL,
+  position INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE stream (

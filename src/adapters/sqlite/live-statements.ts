@@ -7,6 +7,7 @@ const CHUNK = `id, sensitivity, window_ms AS "windowMs", window_start_ms AS "win
 /** Everything that the live store ever asks SQLite, prepared. */
 export function prepareLive(db: Connection) {
   return {
+    setStanding: db.prepare<[number, number]>("UPDATE binding SET run = ?, position = ?"),
     findStream: db.prepare<[string], number>("SELECT idx FROM stream WHERE id = ?").pluck(),
     addStream: db.prepare<[string]>("INSERT INTO stream (id) VALUES (?)"),
     append: db.prepare<[Sensitivity, number, number | null, number, number, Uint8Array]>(

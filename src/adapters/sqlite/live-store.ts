@@ -17,6 +17,7 @@ import {
   removeDatabase,
   storeFault,
 } from "./database.ts";
+import type { Witness } from "./instance.ts";
 import { LIVE_SCHEMA, LIVE_VERSION, READING_VIEW } from "./live-schema.ts";
 import { type LiveStatements, prepareLive } from "./live-statements.ts";
 import { schemaVersion, stampVersion } from "./migrate.ts";
@@ -61,7 +62,7 @@ export function openLiveStore(options: LiveStoreOptions): SqliteLiveStore {
   }
 }
 
-function open(path: string, { bytesMax, connect }: LiveStoreOptions): Connection {
+function open(path: string, { bytesMax, connect }: Pick<LiveStoreOptions, "bytesMax" | "connect">): Connection {
   const settings: DatabaseSettings = {
     synchronous: "OFF", // Memory: there is nothing to sync to. On flash only environmental readings of minutes are at stake.
     exclusive: true,
@@ -80,7 +81,7 @@ function create(path: string, options: LiveStoreOptions): Connection {
   const fill = db.transaction(() => {
     db.exec(LIVE_SCHEMA);
     stampVersion(db, LIVE_VERSION);
-    db.prepare("INSERT INTO binding (one, instance, boot) VALUES (1, ?, ?)").run(options.instance, options.bootId);
+    db.prepare("INSERT INTO binding (one, instance, boot, run, position) VALUES (1, ?, ?, 0, 0)").run(options.instance, options.bootId);
   });
   closedOnError(db, fill);
   return db;
@@ -115,6 +116,26 @@ function bindingProblem(db: Connection, { instance, bootId }: LiveStoreOptions):
   return null;
 }
 
+/**
+ * What a live store remembers of the node store that it was bound to, before either is opened for use: nothing else is read. Null:
+ * there is none, or it cannot be asked.
+ */
+export function liveWitness(path: string, connect?: Connect): Witness | null {
+  if (!existsSync(path)) return null;
+  try {
+    const db = open(path, { bytesMax: Number.MAX_SAFE_INTEGER, ...(connect === undefined ? {} : { connect }) });
+    try {
+      if (schemaVersion(db) !== LIVE_VERSION) return null;
+      return db.prepare<[], Witness>("SELECT instance, run, position FROM binding").get() ?? null;
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    if (storeFault(error, path) === null) throw error;
+    return null;
+  }
+}
+
 function emptyWal(db: Connection): void {
   const [outcome] = db.pragma("wal_checkpoint(TRUNCATE)") as { busy: number }[];
   // A busy checkpoint reports success and leaves the readings in the WAL (reliability reference §1.3).
@@ -141,6 +162,11 @@ export class SqliteLiveStore implements LiveStore {
     this.#path = path;
     this.#sql = prepareLive(db);
     this.discarded = discarded;
+  }
+
+  /** Remembers how far the node store is: a copy that is put in its place is not. */
+  noteStanding(run: number, position: number): void {
+    this.#guard(() => this.#sql.setStanding.run(run, position));
   }
 
   streamIndex(id: StreamId): number {

@@ -107,5 +107,10 @@ CREATE TRIGGER change_is_append_only_2 BEFORE DELETE ON change BEGIN
 END;
 `;
 
+/** On which machine the store was written last: SHA-256 of its name under that of the store, or null where machines have no names. */
+const INSTANCE: Migration = `
+ALTER TABLE store ADD COLUMN machine TEXT;
+`;
+
 /** All of them, oldest first. Never change one that was released: add the next. */
-export const OUTBOX_MIGRATIONS: readonly Migration[] = [FIRST, PRIVACY];
+export const OUTBOX_MIGRATIONS: readonly Migration[] = [FIRST, PRIVACY, INSTANCE];

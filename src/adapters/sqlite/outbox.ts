@@ -15,10 +15,11 @@ import {
 } from "../../ports/outbox.ts";
 import { assertSound, type Connect, type Connection, closedOnError, IN_MEMORY, StoreError, storeFault } from "./database.ts";
 import { FreshRows } from "./fresh-rows.ts";
+import { assertSameStore, beginAs, NOTHING_AROUND, type RenewalCause, type RunIdentity, type Surroundings } from "./instance.ts";
 import { changeHash, ledgerReading, ledgerRow } from "./ledger-row.ts";
 import { addLost, gaps } from "./lost-ranges.ts";
 import { type Counters, loadCounters, saveCounters, settledAt, standingOf, summaryAfter, summaryDownFrom } from "./outbox-counters.ts";
-import { beginRun, endRun, type OutboxFile, openOutboxFile, quarantine, type StoreIdentity } from "./outbox-file.ts";
+import { endRun, type OutboxFile, openOutboxFile, quarantine } from "./outbox-file.ts";
 import { type HighWater, messageBytes, restoredRow, storedColumns } from "./outbox-row.ts";
 import { type OutboxStatements, prepareOutbox } from "./outbox-statements.ts";
 import { trimSlice } from "./outbox-trim.ts";
@@ -30,6 +31,16 @@ export interface OutboxOptions {
   readonly randomBytes: (count: number) => Uint8Array;
   /** How to connect; only tests say otherwise. */
   readonly connect?: Connect;
+  /** What is known of the machine, and of the last run; absent: nothing, and the store keeps its name. */
+  readonly surroundings?: Surroundings;
+  /** Called after each commit, with the last position that is on the card. Must not throw. */
+  onCommit?(position: number): void;
+}
+
+/** The outbox in node.db, and what became of its name. */
+export interface NodeStore extends Outbox {
+  /** Why the store has a new name since this start, or null. */
+  readonly renewed: RenewalCause | null;
 }
 
 /** Reason of a range whose rows were not what had been written. */
@@ -41,19 +52,21 @@ const INSTANCE_BYTES = 4;
  * Opens the node store. A damaged one is moved aside and a fresh one made: sensing must not stop. Throws `StoreError` for a store
  * of a later release, and `OutboxError` when there is no room or the file cannot be had.
  */
-export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
+export async function openOutbox(options: OutboxOptions): Promise<NodeStore> {
   const path = options.directory === null ? IN_MEMORY : join(options.directory, "node.db");
   const file: OutboxFile = { path, connect: options.connect };
-  const start = () => startStore(file, () => Buffer.from(options.randomBytes(INSTANCE_BYTES)).toString("hex"));
+  const freshInstance = (): string => Buffer.from(options.randomBytes(INSTANCE_BYTES)).toString("hex");
+  const start = () => startStore(file, freshInstance, options.surroundings ?? NOTHING_AROUND);
+  const onCommit = (position: number): void => options.onCommit?.(position);
   try {
     try {
-      return new SqliteOutbox(file, startPatiently(start, path), null);
+      return new SqliteOutbox(file, startPatiently(start, path), null, onCommit);
     } catch (error) {
       const fault = storeFault(error, path);
       // A file that cannot be read is as good as damaged: it is kept aside. A card that is dead fails again below.
       if (path === IN_MEMORY || (fault !== "damaged" && fault !== "io")) throw error;
       const moved = quarantine(path);
-      return new SqliteOutbox(file, start(), moved);
+      return new SqliteOutbox(file, start(), moved, onCommit);
     }
   } catch (error) {
     throw portError(error, path);
@@ -76,16 +89,16 @@ interface Session {
   readonly sql: OutboxStatements;
 }
 
-interface Started extends Session, StoreIdentity {
+interface Started extends Session, RunIdentity {
   readonly counters: Counters;
 }
 
-function startStore(file: OutboxFile, freshInstance: () => string): Started {
+function startStore(file: OutboxFile, freshInstance: () => string, surroundings: Surroundings): Started {
   const db = openOutboxFile(file, freshInstance);
   return closedOnError(db, () => {
     const sql = prepareOutbox(db);
     const counters = loadCounters(sql);
-    return { db, sql, counters, ...beginRun(db) };
+    return { db, sql, counters, ...beginAs(db, counters.lastPosition, surroundings, freshInstance) };
   });
 }
 
@@ -94,24 +107,33 @@ function portError(error: unknown, path: string): unknown {
   return fault === null ? error : new OutboxError(fault === "full" ? "OUTBOX_FULL" : "OUTBOX_IO", { cause: error });
 }
 
-class SqliteOutbox implements Outbox {
+class SqliteOutbox implements NodeStore {
   readonly instance: string;
   readonly run: number;
   readonly quarantined: string | null;
+  readonly renewed: RenewalCause | null;
   readonly #file: OutboxFile;
+  readonly #onCommit: (position: number) => void;
   #session: Session;
   #counters: Counters;
   readonly #fresh = new FreshRows();
   /** `failed`: a write may or may not be on the card, so nothing is written until everything was read again. */
   #state: "open" | "failed" | "closed" = "open";
 
-  constructor(file: OutboxFile, { db, sql, counters, instance, run }: Started, quarantined: string | null) {
+  constructor(
+    file: OutboxFile,
+    { db, sql, counters, ...identity }: Started,
+    quarantined: string | null,
+    onCommit: (position: number) => void,
+  ) {
     this.#file = file;
     this.#session = { db, sql };
     this.#counters = counters;
-    this.instance = instance;
-    this.run = run;
+    this.instance = identity.instance;
+    this.run = identity.run;
+    this.renewed = identity.renewed;
     this.quarantined = quarantined;
+    this.#onCommit = onCommit;
   }
 
   async marks(): Promise<Map<StreamId, Mark>> {
@@ -156,6 +178,7 @@ class SqliteOutbox implements Outbox {
     });
     this.#fresh.add(rows, ends);
     if (acknowledgement !== undefined) this.#fresh.dropTo(acknowledgement.upTo);
+    this.#onCommit(this.#counters.lastPosition);
   }
 
   async read(afterPosition: number, rowsMax: number): Promise<readonly OutboxRow[]> {
@@ -203,7 +226,9 @@ class SqliteOutbox implements Outbox {
     try {
       if (this.#file.path !== IN_MEMORY) this.#session = this.#reconnect();
       assertSound(this.#session.db);
-      this.#counters = loadCounters(this.#session.sql);
+      const counters = loadCounters(this.#session.sql);
+      assertSameStore(this.#session.db, this, this.#counters.lastPosition, counters.lastPosition);
+      this.#counters = counters;
       this.#state = "open";
     } catch (error) {
       throw portError(error, this.#file.path);

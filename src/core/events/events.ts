@@ -29,6 +29,7 @@ export type NodeEvent =
   | { readonly type: "CloseFailed"; readonly detail: string }
   | { readonly type: "WindowsSkipped"; readonly stream: StreamId; readonly from: string; readonly to: string }
   | { readonly type: "BalanceBroken"; readonly what: string }
+  | { readonly type: "InstanceRenewed"; readonly because: string }
   | { readonly type: "LiveStoreDiscarded"; readonly because: string }
   | { readonly type: "LiveStoreOnDisk"; readonly path: string }
   | { readonly type: "LiveStoreFull" }
@@ -70,6 +71,10 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   CloseFailed: { level: "error", says: "closing windows failed; it is tried again" },
   WindowsSkipped: { level: "warn", says: "windows from before the start are too old to be published as missing" },
   BalanceBroken: { level: "error", says: "counters do not balance: a bug" },
+  InstanceRenewed: {
+    level: "warn",
+    says: "node.db was put back from a copy, or comes from another machine: it has a new name, and begins anew with what is about people",
+  },
   LiveStoreDiscarded: { level: "warn", says: "readings of an earlier run could not be used" },
   LiveStoreOnDisk: {
     level: "warn",

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createHost } from "../../../src/adapters/host.ts";
-import { coreDumps, folderFacts, parseSwaps, systemName } from "../../../src/adapters/host-facts.ts";
+import { coreDumps, folderFacts, lowestAddress, parseSwaps, serialOf, systemName } from "../../../src/adapters/host-facts.ts";
 
 const HEADING = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
 const noBacking = (): null => null;
@@ -89,6 +89,21 @@ describe("the name of the system", () => {
   });
 });
 
+describe("the name of a machine", () => {
+  it("is its serial number, which is none when it is all zeros", () => {
+    expect(serialOf("10000000ABCDEF12\0")).toBe("10000000abcdef12");
+    expect(serialOf("0000000000000000\0")).toBeNull();
+    expect(serialOf("")).toBeNull();
+  });
+
+  it("is the lowest address that a manufacturer gave", () => {
+    expect(lowestAddress(["dc:a6:32:01:02:03\n", "b8:27:eb:00:00:01\n"])).toBe("b8:27:eb:00:00:01");
+    // Made up at random, for a group, of the loopback, no address at all.
+    expect(lowestAddress(["02:fc:00:00:00:01", "01:00:5e:00:00:01", "00:00:00:00:00:00", "none"])).toBeNull();
+    expect(lowestAddress([])).toBeNull();
+  });
+});
+
 describe("the host on a machine of files", () => {
   let root: string;
   const put = async (path: string, text: string): Promise<void> => {
@@ -107,6 +122,20 @@ describe("the host on a machine of files", () => {
     const host = createHost(root);
     expect(await host.swap()).toBeNull();
     expect(await host.coreDumps()).toBe("unknown");
+  });
+
+  it("has no name when nothing says one, and takes the serial number before an address", async () => {
+    const host = createHost(root);
+    expect(await host.machine()).toBeNull();
+    await put("sys/class/net/eth0/address", "b8:27:eb:00:00:01\n");
+    await put("sys/class/net/eth0/addr_assign_type", "0\n");
+    expect(await host.machine(), "no hardware: a bridge, a container").toBeNull();
+    await put("sys/class/net/eth0/device/uevent", "");
+    expect(await host.machine()).toBe("address b8:27:eb:00:00:01");
+    await put("sys/class/net/eth0/addr_assign_type", "3\n");
+    expect(await host.machine(), "set by somebody").toBeNull();
+    await put("proc/device-tree/serial-number", "10000000abcdef12\0");
+    expect(await host.machine()).toBe("serial 10000000abcdef12");
   });
 
   it("finds the write-back of zram", async () => {
