@@ -40,6 +40,7 @@ CREATE TABLE drawn (
   PRIMARY KEY (sensitivity, window_ms, window_start_ms, stream)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX chunk_class ON chunk (window_ms, window_start_ms, from_ms, sensitivity);
+CREATE INDEX chunk_of_people ON chunk (from_ms) WHERE sensitivity <> 'environmental';
 `;
 
 /** The same readings as rows, for people and tests. TEMP, so that nothing of it is in the file. */
