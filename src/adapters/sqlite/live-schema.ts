@@ -1,11 +1,12 @@
 /** Counted up with each change of the schema below, and of the record in `core/reading/record.ts`. */
-export const LIVE_VERSION = 1;
+export const LIVE_VERSION = 2;
 
 /**
  * Schema of live.db. It is never migrated: a file of another version is discarded, for it holds readings of minutes.
  *
- * `chunk.id` is never reused, since whoever walks over chunks may delete some and add others in between. `window_start_ms` is
- * null while the wall clock is not trusted. The index costs one entry a flush, not one a reading.
+ * `chunk.id` is given by the store and never reused while it is open, since whoever walks over chunks may delete some and add
+ * others in between; AUTOINCREMENT would write one page more with each chunk. `window_start_ms` is null while the wall clock is
+ * not trusted. The index costs one entry a flush, not one a reading.
  */
 export const LIVE_SCHEMA = `
 CREATE TABLE binding (
@@ -20,7 +21,7 @@ CREATE TABLE stream (
 ) STRICT;
 
 CREATE TABLE chunk (
-  id              INTEGER PRIMARY KEY AUTOINCREMENT,
+  id              INTEGER PRIMARY KEY,
   sensitivity     TEXT NOT NULL,
   window_ms       INTEGER NOT NULL,
   window_start_ms INTEGER,
