@@ -3,12 +3,13 @@ import { check } from "./check.ts";
 import { type Command, commandHelp, EXIT, type Output, readArguments, table, UsageError } from "./command.ts";
 import { demo } from "./demo.ts";
 import { drivers } from "./drivers.ts";
+import { egress } from "./egress.ts";
 import { explain } from "./explain.ts";
 import { run } from "./run.ts";
 import { status } from "./status.ts";
 import { version } from "./version.ts";
 
-const COMMANDS: readonly Command[] = [run, check, explain, status, drivers, demo, version];
+const COMMANDS: readonly Command[] = [run, check, explain, egress, status, drivers, demo, version];
 
 const output: Output = {
   out: (text) => void process.stdout.write(text.endsWith("\n") ? text : `${text}\n`),
