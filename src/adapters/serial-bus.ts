@@ -1,6 +1,6 @@
-import { realpathSync } from "node:fs";
-import { stat } from "node:fs/promises";
+import { readSync, realpathSync, statSync } from "node:fs";
 import type { SerialPort } from "serialport";
+import { assert } from "../core/assert.ts";
 import type { SerialSettings } from "../core/units/port.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { FieldPort, PortEvent, PortFault, PortListener, SerialBus } from "../ports/field-port.ts";
@@ -11,8 +11,8 @@ import { onDemand } from "./on-demand.ts";
  * that was pulled and put back looks whole from its path alone; a sensor must be back within 10 s of its return.
  */
 export const PATH_CHECK_MS = 2_000;
-/** Size of the buffer that reads are cut from. The kernel's tty layer hands over 4 KiB at most in one read. */
-const READ_POOL_BYTES = 16 * 1_024;
+/** The most that is read in one go: the kernel's tty layer hands over no more than 4 KiB. */
+const READ_BYTES_MAX = 4_096;
 /** Most bytes that wait to be written. Questions to sensors are short: more means that the device takes nothing any more. */
 export const WRITE_QUEUE_BYTES_MAX = 4_096;
 
@@ -24,7 +24,7 @@ type Closed = Extract<PortEvent, { type: "closed" }>;
  */
 export function serialFault(detail: string, path: string): Closed {
   const fault = (code: PortFault, remedy: string): Closed => ({ type: "closed", code, detail, remedy });
-  if (/no such file|no such device|input\/output error|bad file descriptor/i.test(detail))
+  if (/no such file|no such device|i(nput)?\/o(utput)? error|bad file descriptor/i.test(detail))
     return fault("gone", `Check cable and power, and that ${path} exists: ls -l /dev/serial/by-id /dev/serial/by-path`);
   if (/permission denied|operation not permitted/i.test(detail))
     return fault("permission", `Let the user that runs Stoep open ${path}: add it to the group dialout and start Stoep again`);
@@ -40,13 +40,46 @@ export function serialFault(detail: string, path: string): Closed {
 
 const NO_DEVICE = "no such device any more";
 
-/** Which device a path leads to now, links followed; null when to none. A device that was put back is another inode. */
-async function deviceBehind(path: string): Promise<string | null> {
+/**
+ * Which device a path leads to now, links followed; null when to none. A device that was put back is another inode. Asked at once:
+ * `/dev` is memory, and a detour through the thread pool costs more than the answer.
+ */
+function deviceBehind(path: string): string | null {
   try {
-    const { dev, ino, rdev } = await stat(path);
+    const { dev, ino, rdev } = statSync(path);
     return `${dev}:${ino}:${rdev}`;
   } catch {
     return null;
+  }
+}
+
+/** `canceled`: the port is being closed, and whoever closes it says why. */
+type PollError = Error & { readonly canceled?: boolean };
+
+/** What is used of an open port of the package, on Linux. */
+interface PolledPort {
+  readonly fd: number | null;
+  readonly poller: {
+    on(event: "readable", callback: (error: PollError | null) => void): void;
+    /** Tells `readable` once. */
+    poll(events: number): void;
+  };
+}
+
+const UV_READABLE = 1; // libuv, docs/src/poll.rst
+
+// One for all ports: what is in it is passed on within the call, and zeroed.
+const readBuffer = new Uint8Array(READ_BYTES_MAX);
+
+/** The bytes that wait at a descriptor that does not block; none when there are none after all, an error when it is dead. */
+function readNow(fd: number): Uint8Array | Error {
+  try {
+    const byteCount = readSync(fd, readBuffer);
+    // A tty in raw mode gives nothing, without an error, after a hang-up only (tty(4), n_tty in the kernel).
+    return byteCount === 0 ? new Error(NO_DEVICE) : readBuffer.subarray(0, byteCount);
+  } catch (error) {
+    const isEmpty = ["EAGAIN", "EINTR"].includes((error as NodeJS.ErrnoException).code ?? "");
+    return isEmpty ? readBuffer.subarray(0, 0) : (error as Error);
   }
 }
 
@@ -60,6 +93,7 @@ async function deviceBehind(path: string): Promise<string | null> {
  * - A byte with a parity error is dropped by the kernel, without a count: a frame's checksum has to find the gap.
  */
 export function createSerialBus({ clock }: { readonly clock: Pick<Clock, "after"> }): SerialBus {
+  const checks = new PathChecks(clock);
   // A file descriptor is closed on another thread: who opens the same path next waits for that, or would find it locked.
   const leaving = new Map<string, Promise<void>>();
   const leave = (path: string, released: Promise<void>): void => {
@@ -72,7 +106,7 @@ export function createSerialBus({ clock }: { readonly clock: Pick<Clock, "after"
     open(path, settings, listener) {
       // Here and not later: that the package cannot be loaded is no fault of one port.
       const serialport = onDemand("serialport") as typeof import("serialport");
-      const handle = new SerialHandle({ serialport, clock, path, settings, listener, onLeaving: (released) => leave(path, released) });
+      const handle = new SerialHandle({ serialport, checks, path, settings, listener, onLeaving: (released) => leave(path, released) });
       void Promise.resolve(leaving.get(path)).then(() => handle.start());
       return handle;
     },
@@ -86,9 +120,39 @@ export function createSerialBus({ clock }: { readonly clock: Pick<Clock, "after"
   };
 }
 
+/** Looks at the paths of all open ports together: a process that is woken for each of them does little else. */
+class PathChecks {
+  readonly #clock: Pick<Clock, "after">;
+  readonly #open = new Set<SerialHandle>();
+  #cancel: Cancel | null = null;
+
+  constructor(clock: Pick<Clock, "after">) {
+    this.#clock = clock;
+  }
+
+  add(handle: SerialHandle): void {
+    this.#open.add(handle);
+    if (this.#cancel === null) this.#later();
+  }
+
+  delete(handle: SerialHandle): void {
+    this.#open.delete(handle);
+    if (this.#open.size > 0) return;
+    this.#cancel?.();
+    this.#cancel = null;
+  }
+
+  #later(): void {
+    this.#cancel = this.#clock.after(PATH_CHECK_MS, () => {
+      this.#later();
+      for (const handle of this.#open) handle.check();
+    });
+  }
+}
+
 interface HandleOptions {
   readonly serialport: typeof import("serialport");
-  readonly clock: Pick<Clock, "after">;
+  readonly checks: PathChecks;
   readonly path: string;
   readonly settings: SerialSettings;
   readonly listener: PortListener;
@@ -104,7 +168,6 @@ class SerialHandle implements FieldPort {
   /** Settled when the attempt to open is over, either way. */
   #attempted: Promise<void> = Promise.resolve();
   #device: string | null = null;
-  #cancelCheck: Cancel | null = null;
   // Every flag is set by each call of the package, so all are remembered. The kernel raises DTR and RTS on open.
   #lines = { brk: false, dtr: true, rts: true };
   #signalled: Promise<void> = Promise.resolve();
@@ -122,7 +185,6 @@ class SerialHandle implements FieldPort {
       const stream = new serialport.SerialPort({
         ...{ path, baudRate, dataBits, parity, stopBits },
         autoOpen: false,
-        highWaterMark: READ_POOL_BYTES,
       });
       this.#stream = stream;
       // Both stay for good: the package may still speak after `close`, and an error that nobody hears ends the process.
@@ -175,7 +237,7 @@ class SerialHandle implements FieldPort {
     // What was said before, maybe at another speed, is not for this opening. The package itself flushes at standard speeds only.
     stream.flush((flushError) => {
       if (flushError) this.#fail(flushError.message);
-      else void deviceBehind(this.#options.path).then((device) => this.#begin(stream, device));
+      else this.#begin(stream, deviceBehind(this.#options.path));
     });
   }
 
@@ -188,23 +250,45 @@ class SerialHandle implements FieldPort {
     }
     this.#is = "open";
     this.#device = device;
-    this.#checkLater();
+    this.#options.checks.add(this);
     listener({ type: "opened", settings: { serial: settings } });
-    // Reading starts with the first listener for data.
-    stream.on("data", (data: Buffer) => {
-      if (this.#is === "open") listener({ type: "bytes", data });
-    });
+    if (this.#is === "open") this.#listen(stream.port as unknown as PolledPort);
   }
 
-  #checkLater(): void {
-    const { clock, path } = this.#options;
-    this.#cancelCheck = clock.after(PATH_CHECK_MS, () => {
-      void deviceBehind(path).then((device) => {
-        if (this.#is !== "open") return;
-        if (device === this.#device) this.#checkLater();
-        else this.#fail(device === null ? `${NO_DEVICE}: ${path}` : `${NO_DEVICE}: another one stands at ${path}`);
-      });
+  /**
+   * Reads for as long as the port is open. Not by the stream of the package, which asks the thread pool twice for every chunk, the
+   * first time in vain: a third of what an idle node does. Opened with O_NONBLOCK, a port never lets a read wait.
+   */
+  #listen({ fd, poller }: PolledPort): void {
+    assert(fd !== null, "a port that is open has a descriptor");
+    poller.on("readable", (error) => {
+      if (error?.canceled === true) return;
+      try {
+        if (this.#is === "open") this.#read(fd, error);
+        if (this.#is === "open") poller.poll(UV_READABLE);
+      } catch (bug) {
+        // Thrown to native code it would end the process without a word.
+        queueMicrotask(() => {
+          throw bug;
+        });
+      }
     });
+    poller.poll(UV_READABLE);
+  }
+
+  #read(fd: number, error: Error | null): void {
+    const data = error ?? readNow(fd);
+    if (data instanceof Error) return this.#fail(data.message);
+    if (data.byteLength > 0) this.#options.listener({ type: "bytes", data });
+    data.fill(0);
+  }
+
+  /** Looks whether the port is still the device that was opened. */
+  check(): void {
+    if (this.#is !== "open") return;
+    const { path } = this.#options;
+    const device = deviceBehind(path);
+    if (device !== this.#device) this.#fail(device === null ? `${NO_DEVICE}: ${path}` : `${NO_DEVICE}: another one stands at ${path}`);
   }
 
   #set(lines: { brk: boolean; dtr: boolean; rts: boolean }): Promise<void> {
@@ -229,7 +313,7 @@ class SerialHandle implements FieldPort {
   }
 
   #release(): Promise<void> {
-    this.#cancelCheck?.();
+    this.#options.checks.delete(this);
     const stream = this.#stream;
     if (stream === null) return Promise.resolve();
     const released = this.#attempted.then(

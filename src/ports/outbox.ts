@@ -29,6 +29,8 @@ export interface CloseBatch {
   /** Changes of what is released about people, as text: each becomes a link of a chain of hashes in the egress log. */
   readonly changes?: readonly string[];
   readonly madeAt: EpochMs;
+  /** What is settled by now, written down with the rest: two commits are two fsyncs. Rows of this batch cannot be among it. */
+  readonly acknowledgement?: Acknowledgement;
 }
 
 /** The ledger of privacy budget as it was found. */

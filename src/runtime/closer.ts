@@ -60,6 +60,8 @@ export interface CloserWorld {
   /** Whether a sensor's port is a simulator or a replay: its summaries say so. */
   isSimulated(sensor: SensorId): boolean;
   onMade(made: MadeSummary): void;
+  /** `outbox.commit`, with whatever else can be written down at the same time. */
+  commit(batch: CloseBatch): Promise<void>;
 }
 
 /** A release that is not written yet. */
@@ -309,7 +311,7 @@ export class Closer {
     const marks = new Map([...releases.map(({ closing, mark }) => [closing.plan.id, mark] as const), ...derived.marks]);
     const charges = releases.flatMap(({ span }) => (span === null ? [] : [span]));
     const batch: CloseBatch = { rows, marks, facts: derived.facts, charges, madeAt: made };
-    await outbox.commit(batch);
+    await this.#world.commit(batch);
     this.#releases.written(releases);
     this.#derived.written(derived);
     this.#nextSeq = seq;

@@ -3,7 +3,7 @@ import type { Message } from "../core/anonymise/message.ts";
 import type { EpochMs } from "../core/units/time.ts";
 import { NativeFormat } from "../formats/native.ts";
 import type { Broker } from "../ports/broker.ts";
-import type { Cancel, Clock } from "../ports/clock.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
@@ -22,6 +22,7 @@ import { Sensor } from "./sensor.ts";
 import { SerialClaims } from "./serial-claims.ts";
 import { type LocalStatus, type NodeIdentity, STATUS_EVERY_S, StatusDesk } from "./status.ts";
 import { TimeDesk } from "./time-desk.ts";
+import { Timers } from "./timers.ts";
 
 const SLOW_TICK_MS = 1_000;
 /** The first readings need not wait for what a connection takes to set up: MQTT.js alone takes longer to load than a port to open. */
@@ -81,7 +82,7 @@ export class Node {
   readonly #closer: Closer;
   readonly #housekeeping: Housekeeping;
   readonly #problems = new Set<string>();
-  readonly #cancels = new Map<string, Cancel>();
+  readonly #timers: Timers;
   readonly #startedMs: number;
   /** With which offset readings that waited for the clock are to be labelled; null when none wait. */
   #labelWith: number | null = null;
@@ -90,7 +91,6 @@ export class Node {
   #statusSaidMs = Number.NEGATIVE_INFINITY;
   #busy: Promise<void> = Promise.resolve();
   #stopping: Promise<StopReport> | null = null;
-  #stopped = false;
   /** Lost summaries up to this number were said, by this run or an earlier one. */
   #lostToSeq: number;
 
@@ -105,6 +105,7 @@ export class Node {
     this.#plan = plan;
     this.#world = world;
     this.#options = options;
+    this.#timers = new Timers(world.clock);
     this.#startedMs = world.clock.monotonicMs();
     for (const code of options.standing ?? []) this.#problems.add(code);
     this.#lostToSeq = Math.max(0, ...world.outbox.standing().lost.map(({ toSeq }) => toSeq));
@@ -145,8 +146,7 @@ export class Node {
   async #stop(reason: string): Promise<StopReport> {
     const { clock, events, live, outbox, gpio } = this.#world;
     events.emit({ type: "NodeStopping", reason });
-    this.#stopped = true;
-    for (const cancel of this.#cancels.values()) cancel();
+    this.#timers.stop();
     this.#ingest.cover(clock.monotonicMs());
     for (const sensor of this.#sensors) sensor.stop();
     this.#ingest.tick(clock.monotonicMs());
@@ -180,33 +180,19 @@ export class Node {
     this.#time.tick();
     await this.#queueMetas();
     for (const sensor of this.#sensors) sensor.start();
-    this.#later("connect", CONNECT_AFTER_MS, () => this.#publisher.start());
-    this.#later("housekeeping", SCHEDULE_AFTER_MS, () => this.#housekeeping.start());
-    this.#every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
-    this.#everySlow();
+    this.#timers.later("connect", CONNECT_AFTER_MS, () => this.#publisher.start());
+    this.#timers.later("housekeeping", SCHEDULE_AFTER_MS, () => this.#housekeeping.start());
+    this.#timers.every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
+    // It waits for itself: a card that stalls delays it, and starves the watchdog when it does so for a minute.
+    this.#timers.everyAfter(
+      "slow",
+      SLOW_TICK_MS,
+      () => this.#slowTick(),
+      (run) => {
+        this.#busy = run;
+      },
+    );
     events.emit({ type: "NodeReady", sensors: this.#sensors.length, streams: streamsOf(this.#plan).length });
-  }
-
-  #later(name: string, delayMs: number, task: () => void): void {
-    this.#cancels.set(name, this.#world.clock.after(delayMs, task));
-  }
-
-  #every(name: string, everyMs: number, task: () => void): void {
-    const again = (): void => {
-      this.#cancels.set(name, this.#world.clock.after(everyMs, again));
-      task();
-    };
-    this.#cancels.set(name, this.#world.clock.after(everyMs, again));
-  }
-
-  /** The slow tick waits for itself: a card that stalls delays it, and starves the watchdog when it does so for a minute. */
-  #everySlow(): void {
-    const again = (): void => {
-      this.#busy = this.#slowTick().finally(() => {
-        if (!this.#stopped) this.#cancels.set("slow", this.#world.clock.after(SLOW_TICK_MS, again));
-      });
-    };
-    this.#cancels.set("slow", this.#world.clock.after(0, again));
   }
 
   #fastTick(): void {
@@ -337,6 +323,7 @@ export class Node {
         node: this.#plan.node.id,
         epsilonPerEventMicro: this.#plan.privacy.epsilonPerEventMicro,
         isSimulated: (sensor) => simulated.has(sensor),
+        commit: (batch) => this.#publisher.commit(batch),
         onMade: (made) => {
           this.#publisher.wake();
           this.#options.onMade?.(made);

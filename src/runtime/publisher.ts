@@ -11,7 +11,7 @@ import type { Broker, BrokerEvent, BrokerLink, CloseCause } from "../ports/broke
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import type { Outbox, OutboxRow } from "../ports/outbox.ts";
+import type { Acknowledgement, CloseBatch, Outbox, OutboxRow } from "../ports/outbox.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
 const READ_ROWS_MAX = 100; // more costs memory and gains nothing (hot-path measurements §4)
@@ -98,6 +98,23 @@ export class Publisher {
     if (!this.#delivery.isUp) return;
     this.#urgent--;
     this.#handle({ type: "urgent", row: { position: this.#urgent, bytes: message.payload.length, message, seq: null } });
+  }
+
+  /** Commits `batch`, and with it what is acknowledged by now. */
+  async commit(batch: CloseBatch): Promise<void> {
+    const { outbox } = this.#world;
+    const acknowledgement = this.#settledWithoutGap();
+    if (this.#acknowledging !== null || acknowledgement.upTo === this.#settledTo) return outbox.commit(batch);
+    const committed = outbox.commit({ ...batch, acknowledgement });
+    this.#acknowledging = committed
+      .then(
+        () => this.#written(acknowledgement.upTo),
+        () => undefined, // the caller is told; the rows stay settled in memory
+      )
+      .finally(() => {
+        this.#acknowledging = null;
+      });
+    await committed;
   }
 
   /** Called once a second: overdue PUBACKs, acknowledgements to be written. False: the outbox failed and must be opened again. */
@@ -215,6 +232,18 @@ export class Publisher {
   }
 
   async #writeAcknowledgement(rowsMin: number): Promise<void> {
+    const acknowledgement = this.#settledWithoutGap();
+    if (acknowledgement.upTo - this.#settledTo < rowsMin) return;
+    try {
+      await this.#world.outbox.acknowledge(acknowledgement);
+      this.#written(acknowledgement.upTo);
+    } catch (error) {
+      // The rows stay settled in memory and are written with the next ones; after a crash they are sent again, byte for byte.
+      this.#outboxFailed("acknowledge", error);
+    }
+  }
+
+  #settledWithoutGap(): Acknowledgement {
     const refused: { position: number; seq: number | null; reason: string }[] = [];
     let upTo = this.#settledTo;
     let rows = 0;
@@ -227,16 +256,13 @@ export class Publisher {
         bytes += settled.bytes;
       }
     }
-    if (upTo - this.#settledTo < rowsMin) return;
     const egress = rows === 0 ? null : { at: this.#world.time.best(), address: this.#address ?? "", rows, bytes };
-    try {
-      await this.#world.outbox.acknowledge({ upTo, refused, egress });
-      for (let position = this.#settledTo + 1; position <= upTo; position++) this.#settled.delete(position);
-      this.#settledTo = upTo;
-    } catch (error) {
-      // The rows stay settled in memory and are written with the next ones; after a crash they are sent again, byte for byte.
-      this.#outboxFailed("acknowledge", error);
-    }
+    return { upTo, refused, egress };
+  }
+
+  #written(upTo: number): void {
+    for (let position = this.#settledTo + 1; position <= upTo; position++) this.#settled.delete(position);
+    this.#settledTo = upTo;
   }
 
   #outboxFailed(code: "acknowledge" | "read", error: unknown): void {

@@ -167,6 +167,26 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
       await outbox.close();
     });
 
+    it("takes an acknowledgement together with a batch, all or nothing", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf(summaries(1, 5)));
+      await outbox.commit({
+        ...batchOf(summaries(6, 2)),
+        acknowledgement: acked(4, 1, [{ position: 2, seq: 2, reason: "packet-too-large" }]),
+      });
+      const standing = { acknowledgedPosition: 4, firstUnackedSeq: 5, pendingRows: 3, lastSeq: 7 };
+      expect(outbox.standing()).toMatchObject({ ...standing, lost: [{ fromSeq: 2, toSeq: 2, reason: "packet-too-large" }] });
+      expect(seqs(await outbox.read(0, 10))).toEqual([5, 6, 7]);
+      const torn = [...summaries(8, 1), ...summaries(10, 1)];
+      await expect(outbox.commit({ ...batchOf(torn), acknowledgement: acked(6) })).rejects.toThrow("number 9");
+      await expect(outbox.commit({ ...batchOf(summaries(8, 1)), acknowledgement: acked(8) })).rejects.toThrow();
+      expect(outbox.standing()).toMatchObject(standing);
+      await trimAll(outbox, { acknowledgedBefore: epochMs(2) });
+      await outbox.commit({ ...batchOf(summaries(8, 1)), acknowledgement: acked(7, 3) });
+      expect(seqs(await outbox.read(0, 10))).toEqual([8]);
+      await outbox.close();
+    });
+
     it("takes an acknowledgement of what is settled already as no news", async () => {
       const outbox = await make();
       await outbox.commit(batchOf(summaries(1, 3)));

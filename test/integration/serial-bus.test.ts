@@ -121,6 +121,30 @@ describe("the serial bus on pseudo terminals", () => {
     expect(clock.waiting).toBe(0);
   });
 
+  it("looks at the paths of all open ports in one go", async () => {
+    const other = await openPtyPair();
+    onTestFinished(() => other.dispose());
+    const [one, two] = [await open(pair.path), await open(other.path)];
+    expect(clock.waiting).toBe(1);
+    await other.cut();
+    await until(() => expect(two.closed()).toMatchObject({ code: "gone" }));
+    expect(clock.waiting).toBe(1);
+    one.port.close();
+    expect(clock.waiting).toBe(0);
+  });
+
+  it("keeps nothing of what it passed on", async () => {
+    const passedOn: Uint8Array[] = [];
+    const port = bus.open(pair.path, SETTINGS, (event) => {
+      if (event.type === "bytes") passedOn.push(event.data);
+    });
+    await until(() => expect(clock.waiting).toBe(1));
+    await pair.feed("a reading");
+    await until(() => expect(passedOn.length).toBeGreaterThan(0));
+    expect(Buffer.concat(passedOn).every((byte) => byte === 0)).toBe(true);
+    port.close();
+  });
+
   it("gives up a device that takes no bytes", async () => {
     const { port, closed } = await open(pair.path);
     const block = new Uint8Array(WRITE_QUEUE_BYTES_MAX);

@@ -74,6 +74,7 @@ export class CloserBench {
         crypto: { ...fixedCrypto, ...randomness },
         epsilonPerEventMicro: capMicro,
         isSimulated: (sensor) => this.simulated.has(sensor),
+        commit: (batch) => this.outbox.commit(batch),
         onMade: (one) => this.made.push(one),
       },
       streams,

@@ -81,8 +81,7 @@ export class FakeOutbox implements Outbox {
   async acknowledge(acknowledgement: Acknowledgement): Promise<void> {
     this.#mustBeWell();
     if (this.failsToAcknowledge) this.#fail();
-    this.acknowledgements.push(acknowledgement);
-    this.settledTo = Math.max(this.settledTo, acknowledgement.upTo);
+    this.#settle(acknowledgement);
   }
 
   async recall(key: string): Promise<string | null> {
@@ -113,6 +112,7 @@ export class FakeOutbox implements Outbox {
 
   #write(batch: CloseBatch): void {
     this.batches.push(batch);
+    if (batch.acknowledgement !== undefined) this.#settle(batch.acknowledgement);
     let { lastSeq, lastPosition } = this.standing();
     for (const { message, seq } of batch.rows) {
       if (seq !== null && seq !== ++lastSeq) throw new Error(`the next summary is number ${lastSeq}, not ${seq}`);
@@ -122,6 +122,11 @@ export class FakeOutbox implements Outbox {
     for (const [key, value] of batch.facts) this.factOf.set(key, value);
     for (const span of batch.charges ?? []) this.spanOf.set(`${span.stream} ${span.fromMs}`, span);
     this.changes.push(...(batch.changes ?? []));
+  }
+
+  #settle(acknowledgement: Acknowledgement): void {
+    this.acknowledgements.push(acknowledgement);
+    this.settledTo = Math.max(this.settledTo, acknowledgement.upTo);
   }
 
   #fail(): never {

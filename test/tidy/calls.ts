@@ -110,5 +110,31 @@ export const testsOwnTime: Rule = {
   },
 };
 
+/** What only its own module makes (ADR 0004). */
+const SEALED: readonly (string | null)[] = ["Message", "Summary"];
+
+/** Whether a type names something sealed, also inside another: `readonly Message[]`. */
+function namesSealed(type: SyntaxNode): boolean {
+  let isNamed = false;
+  walk({ type: "Root", start: type.start, inner: type }, (node) => {
+    const name = node.type === "TSTypeReference" ? child(node, "typeName") : null;
+    const last = name?.type === "TSQualifiedName" ? child(name, "right") : name;
+    if (SEALED.includes(nameOf(last))) isNamed = true;
+  });
+  return isNamed;
+}
+
+export const sealsAreNotCast: Rule = {
+  name: "nothing is cast to a Message or a Summary",
+  check: ({ files }) =>
+    search(
+      files.filter(({ path }) => !path.startsWith("test/")),
+      (node) => {
+        const type = node.type === "TSAsExpression" || node.type === "TSTypeAssertion" ? child(node, "typeAnnotation") : null;
+        return type !== null && namesSealed(type) ? "casts to a sealed type: only core/anonymise makes one" : null;
+      },
+    ),
+};
+
 /** Rules about what code calls. */
-export const callRules: readonly Rule[] = [worldIsPassedIn, testsRun, testsOwnTime];
+export const callRules: readonly Rule[] = [worldIsPassedIn, testsRun, testsOwnTime, sealsAreNotCast];

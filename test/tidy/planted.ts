@@ -1,4 +1,4 @@
-import { testsOwnTime, testsRun, worldIsPassedIn } from "./calls.ts";
+import { sealsAreNotCast, testsOwnTime, testsRun, worldIsPassedIn } from "./calls.ts";
 import { deadFiles, declaredPackages, importTable, sealedMessages, shellIsLast } from "./imports.ts";
 import { noiseIsExact } from "./noise.ts";
 import type { Rule } from "./repository.ts";
@@ -92,6 +92,10 @@ const calls: readonly Planted[] = [
   planted(testsRun, "a test that is still to be written", unit, 'it.todo("x");\n'),
   planted(testsRun, "a silent skip at run time", unit, 'it("x", (context) => { context.skip(); });\n'),
   planted(testsRun, "a skip with a condition only", unit, 'it("x", (context) => { context.skip(1 === 1); });\n'),
+  planted(sealsAreNotCast, "a cast to a message", "src/runtime/planted.ts", "export const sent = (x: object) => x as Message;\n"),
+  planted(sealsAreNotCast, "one in two steps", "src/formats/planted.ts", "export const x = {} as unknown as readonly Message[];\n"),
+  planted(sealsAreNotCast, "one in the old way", "src/adapters/planted.ts", "export const x = <anonymise.Summary>{};\n"),
+  planted(sealsAreNotCast, "a cast beside the seal", "src/core/anonymise/planted.ts", "export const x = (y: object) => y as Summary;\n"),
   planted(testsOwnTime, "a sleep", unit, "await new Promise((resolve) => setTimeout(resolve, 10));\n"),
   planted(
     testsOwnTime,

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { IClientOptions, IPublishPacket, MqttClient, Packet } from "mqtt";
-import type { Message } from "../../core/anonymise/message.ts";
+import { Message } from "../../core/anonymise/message.ts";
+import { assert } from "../../core/assert.ts";
 import type { BrokerEvent, BrokerLink, BrokerListener, CloseCause, ConnectRequest } from "../../ports/broker.ts";
 import { onDemand } from "../on-demand.ts";
 import { connackLimits, connackReason } from "./connack.ts";
@@ -15,6 +16,8 @@ const KEEP_ALIVE_SECONDS_MAX = 65_535;
 const DISCONNECT = Uint8Array.of(0xe0, 0x00);
 /** The only error of MQTT.js that is not about the protocol; it has no code. */
 const KEEPALIVE_TIMEOUT = "Keepalive timeout";
+
+const NOT_SEALED = "only a sealed message leaves";
 
 /** What one connection is made with: read from the providers for it, and not kept after it. */
 export interface Credentials {
@@ -50,13 +53,16 @@ export class MqttLink implements BrokerLink {
   #pubackReason = 0;
 
   constructor(settings: LinkSettings, request: ConnectRequest, listener: BrokerListener) {
+    assert(Message.isSealed(request.will), NOT_SEALED);
     this.#settings = settings;
     this.#listener = listener;
     this.#timer = setTimeout(() => this.#cut({ is: "timeout" }), request.timeoutMs);
     void this.#open(request);
   }
 
-  publish({ topic, payload, retain, expirySeconds }: Message, token: number): void {
+  publish(message: Message, token: number): void {
+    assert(Message.isSealed(message), NOT_SEALED);
+    const { topic, payload, retain, expirySeconds } = message;
     if (!this.#isConnected || this.#cause !== null) return;
     const properties = this.#settings.protocol === 5 ? { properties: messageProperties(expirySeconds) } : {};
     this.#client?.publish(topic, asBuffer(payload), { qos: 1, retain, ...properties }, (_error, packet) => {

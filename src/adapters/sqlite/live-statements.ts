@@ -10,8 +10,9 @@ export function prepareLive(db: Connection) {
     setStanding: db.prepare<[number, number]>("UPDATE binding SET run = ?, position = ?"),
     findStream: db.prepare<[string], number>("SELECT idx FROM stream WHERE id = ?").pluck(),
     addStream: db.prepare<[string]>("INSERT INTO stream (id) VALUES (?)"),
-    append: db.prepare<[Sensitivity, number, number | null, number, number, Uint8Array]>(
-      "INSERT INTO chunk (sensitivity, window_ms, window_start_ms, from_ms, to_ms, data) VALUES (?, ?, ?, ?, ?, ?)",
+    lastId: db.prepare<[], number | null>("SELECT max(id) FROM chunk").pluck(),
+    append: db.prepare<[number, Sensitivity, number, number | null, number, number, Uint8Array]>(
+      "INSERT INTO chunk (id, sensitivity, window_ms, window_start_ms, from_ms, to_ms, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
     ),
     held: db.prepare<[], HeldWindow>(
       `SELECT DISTINCT sensitivity, window_ms AS "windowMs", window_start_ms AS "window" FROM chunk ORDER BY 2, 3, 1`,

@@ -155,12 +155,15 @@ export class SqliteLiveStore implements LiveStore {
   readonly #path: string;
   readonly #sql: LiveStatements;
   readonly #indices = new Map<StreamId, number>();
+  /** Number of the last chunk; never given twice. */
+  #lastId: number;
   #rowsDefined = false;
 
   constructor(db: Connection, path: string, discarded: LiveDiscard | null) {
     this.#db = db;
     this.#path = path;
     this.#sql = prepareLive(db);
+    this.#lastId = this.#sql.lastId.get() ?? 0;
     this.discarded = discarded;
   }
 
@@ -269,7 +272,7 @@ export class SqliteLiveStore implements LiveStore {
   #insert(chunk: LiveChunk): void {
     const { sensitivity, windowMs, window, fromMs, toMs, data } = chunk;
     assert(data.byteLength > 0 && data.byteLength % RECORD_BYTES === 0, "a chunk holds whole records");
-    this.#sql.append.run(sensitivity, windowMs, window, fromMs, toMs, data);
+    this.#sql.append.run(++this.#lastId, sensitivity, windowMs, window, fromMs, toMs, data);
   }
 
   /** Chunk by chunk with no statement left open in between, so that others may append and purge while somebody walks. */

@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
-import { restoreMessage } from "../../core/anonymise/message.ts";
+import { Message, restoreMessage } from "../../core/anonymise/message.ts";
+import { assert } from "../../core/assert.ts";
 import type { NewRow, OutboxRow } from "../../ports/outbox.ts";
 
 /** A row of the table `outbox`, as SQLite gives it back: after damage any column can hold anything. */
@@ -23,8 +24,9 @@ export function messageBytes({ message }: NewRow): number {
 /** The columns of a row, in the order of the table. */
 export type StoredColumns = readonly [number, number | null, number, string, Uint8Array, number, number | null, number, number];
 
-/** The row to store for a message, with its CRC. */
+/** The row to store for a message, with its CRC. What is not sealed gets none: nothing else would ever be restored. */
 export function storedColumns(row: NewRow, position: number, madeMs: number, endBytes: number): StoredColumns {
+  assert(Message.isSealed(row.message), "only a sealed message waits in the outbox");
   const { topic, payload, retain, expirySeconds } = row.message;
   const kept = retain ? 1 : 0;
   const crc = crcOf({ position, seq: row.seq, madeMs, topic, payload, retain: kept, expirySeconds, endBytes });

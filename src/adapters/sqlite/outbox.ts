@@ -157,7 +157,9 @@ class SqliteOutbox implements NodeStore {
   async commit(batch: CloseBatch): Promise<void> {
     const rows: OutboxRow[] = [];
     const ends: number[] = [];
-    this.#write((sql, counters) => {
+    const { acknowledgement } = batch;
+    this.#write((sql, before) => {
+      const counters = acknowledgement === undefined ? before : this.#settle(sql, before, acknowledgement);
       let { lastPosition, lastSeq, endBytes } = counters;
       for (const row of batch.rows) {
         lastPosition++;
@@ -175,6 +177,7 @@ class SqliteOutbox implements NodeStore {
       return { ...counters, lastPosition, lastSeq, endBytes };
     });
     this.#fresh.add(rows, ends);
+    if (acknowledgement !== undefined) this.#fresh.dropTo(acknowledgement.upTo);
     this.#onCommit(this.#counters.lastPosition);
   }
 
@@ -196,32 +199,9 @@ class SqliteOutbox implements NodeStore {
     return [];
   }
 
-  async acknowledge({ upTo, refused, egress }: Acknowledgement): Promise<void> {
-    this.#write((sql, counters) => {
-      assert(upTo <= counters.lastPosition, "only what was written can be acknowledged");
-      const settled = this.#settledAt(sql, counters, upTo);
-      let lost = counters.lost;
-      for (const { seq, reason } of refused) {
-        if (seq !== null) lost = addLost(lost, { fromSeq: seq, toSeq: seq, reason });
-      }
-      if (egress !== null) {
-        const before = counters.settled;
-        const fromSeq = settled.seq > before.seq ? before.seq + 1 : null;
-        sql.addEgress.run({
-          atMs: egress.at,
-          address: egress.address,
-          // Rows that were given up while they were in flight are acknowledged below the mark.
-          fromPosition: Math.min(before.position + 1, upTo),
-          toPosition: upTo,
-          fromSeq,
-          toSeq: fromSeq === null ? null : settled.seq,
-          rows: egress.rows,
-          bytes: egress.bytes,
-        });
-      }
-      return { ...counters, settled, lost };
-    });
-    this.#fresh.dropTo(upTo);
+  async acknowledge(acknowledgement: Acknowledgement): Promise<void> {
+    this.#write((sql, counters) => this.#settle(sql, counters, acknowledgement));
+    this.#fresh.dropTo(acknowledgement.upTo);
   }
 
   async recall(key: string): Promise<string | null> {
@@ -266,6 +246,32 @@ class SqliteOutbox implements NodeStore {
     } finally {
       this.#session.db.close();
     }
+  }
+
+  /** Writes the entry of the egress log; the mark and the losses are in the counters that come back. Inside a transaction. */
+  #settle(sql: OutboxStatements, counters: Counters, { upTo, refused, egress }: Acknowledgement): Counters {
+    assert(upTo <= counters.lastPosition, "only what was written can be acknowledged");
+    const settled = this.#settledAt(sql, counters, upTo);
+    let lost = counters.lost;
+    for (const { seq, reason } of refused) {
+      if (seq !== null) lost = addLost(lost, { fromSeq: seq, toSeq: seq, reason });
+    }
+    if (egress !== null) {
+      const before = counters.settled;
+      const fromSeq = settled.seq > before.seq ? before.seq + 1 : null;
+      sql.addEgress.run({
+        atMs: egress.at,
+        address: egress.address,
+        // Rows that were given up while they were in flight are acknowledged below the mark.
+        fromPosition: Math.min(before.position + 1, upTo),
+        toPosition: upTo,
+        fromSeq,
+        toSeq: fromSeq === null ? null : settled.seq,
+        rows: egress.rows,
+        bytes: egress.bytes,
+      });
+    }
+    return { ...counters, settled, lost };
   }
 
   #settledAt(sql: OutboxStatements, counters: Counters, upTo: number): HighWater {

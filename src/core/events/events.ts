@@ -74,7 +74,7 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   BalanceBroken: { level: "error", says: "counters do not balance: a bug" },
   InstanceRenewed: {
     level: "warn",
-    says: "node.db was put back from a copy, or comes from another machine: it has a new name and new terms with people",
+    says: "node.db was put back from a copy, or comes from another machine: it has a new name, and people's windows begin anew",
   },
   LiveStoreDiscarded: { level: "warn", says: "readings of an earlier run could not be used" },
   LiveStoreOnDisk: {

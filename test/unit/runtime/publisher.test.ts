@@ -207,6 +207,27 @@ describe("rows", () => {
     expect(bench.broker.tokens()).toEqual(Array.from({ length: 250 }, (_, index) => index + 1));
   });
 
+  it("are acknowledged with a commit that comes before, once, and not when that fails", async () => {
+    const bench = await connected();
+    await bench.add(3);
+    await bench.acknowledge(1, 2);
+    const batch = (seq: number) => ({
+      rows: [{ message: message(`row ${seq}`), seq }],
+      marks: new Map(),
+      facts: new Map(),
+      madeAt: epochMs(0),
+    });
+    bench.outbox.commitTroubles.push("full");
+    await expect(bench.publisher.commit(batch(4))).rejects.toThrow();
+    expect(bench.outbox.acknowledgements).toEqual([]);
+    await bench.publisher.commit(batch(4));
+    expect(bench.outbox.acknowledgements).toMatchObject([{ upTo: 2, egress: { rows: 2 } }]);
+    await bench.publisher.commit(batch(5));
+    await bench.acknowledge(3);
+    await bench.second();
+    expect(bench.outbox.acknowledgements.slice(1)).toMatchObject([{ upTo: 3, egress: { rows: 1 } }]);
+  });
+
   it("that went to one address are written down with it, also when the next connection has another", async () => {
     const bench = await connected();
     await bench.add(2);
