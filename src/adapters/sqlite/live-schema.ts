@@ -1,5 +1,5 @@
 /** Counted up with each change of the schema below, and of the record in `core/reading/record.ts`. */
-export const LIVE_VERSION = 4;
+export const LIVE_VERSION = 5;
 
 /**
  * Schema of live.db. It is never migrated: a file of another version is discarded, for it holds readings of minutes.
@@ -41,6 +41,7 @@ CREATE TABLE drawn (
   PRIMARY KEY (sensitivity, window_ms, window_start_ms, stream)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX chunk_class ON chunk (window_ms, window_start_ms, from_ms, sensitivity);
+CREATE INDEX chunk_of_people ON chunk (from_ms) WHERE sensitivity <> 'environmental';
 `;
 
 /** The same readings as rows, for people and tests. TEMP, so that nothing of it is in the file. */

@@ -31,6 +31,12 @@ export function prepareLive(db: Connection) {
     waiting: db.prepare<[], { id: number; bytes: number }>(
       "SELECT id, length(data) AS bytes FROM chunk WHERE window_start_ms IS NULL ORDER BY from_ms, id",
     ),
+    oldPeople: db
+      .prepare<[number, number, number], number>(
+        `SELECT id FROM chunk WHERE sensitivity <> 'environmental' AND from_ms < ?
+           AND (window_start_ms IS NULL OR from_ms + window_ms < ?) ORDER BY from_ms LIMIT ?`,
+      )
+      .pluck(),
     claimDraw: db.prepare<[Sensitivity, number, number, number]>(
       "INSERT OR IGNORE INTO drawn (sensitivity, window_ms, window_start_ms, stream) VALUES (?, ?, ?, ?)",
     ),

@@ -4,7 +4,7 @@ import { assert } from "../../core/assert.ts";
 import type { Sensitivity } from "../../core/reading/quantity.ts";
 import { ChunkReader, RECORD_BYTES } from "../../core/reading/record.ts";
 import type { StreamId } from "../../core/units/ids.ts";
-import type { DurationMs, EpochMs } from "../../core/units/time.ts";
+import type { DurationMs, EpochMs, MonotonicMs } from "../../core/units/time.ts";
 import { type HeldWindow, type LiveChunk, type LiveStore, LiveStoreError, type StoredChunk } from "../../ports/live-store.ts";
 import {
   assertSound,
@@ -235,6 +235,15 @@ export class SqliteLiveStore implements LiveStore {
       const surplus = waiting.slice(0, Math.max(0, waiting.length - chunksMax));
       this.#erase(surplus.map((chunk) => chunk.id));
       return surplus.reduce((records, chunk) => records + chunk.bytes / RECORD_BYTES, 0);
+    });
+  }
+
+  shedPeople(before: MonotonicMs, chunksMax: number): readonly StoredChunk[] {
+    return this.#guard(() => {
+      const ids = this.#sql.oldPeople.all(before, before, chunksMax);
+      const chunks = ids.map((id) => this.#sql.chunk.get(id)).filter((chunk) => chunk !== undefined);
+      this.#erase(ids);
+      return chunks;
     });
   }
 
