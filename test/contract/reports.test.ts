@@ -8,9 +8,11 @@ import { dpia } from "../../src/config/reports/dpia.ts";
 import { notice } from "../../src/config/reports/notice.ts";
 import { processing, processingText } from "../../src/config/reports/processing.ts";
 import { register } from "../../src/config/reports/register.ts";
+import { PEOPLE_WAIT_LONGEST_MS } from "../../src/config/reports/retention.ts";
 import { quantityWords } from "../../src/config/reports/words.ts";
 import { findQuantity, QUANTITIES } from "../../src/core/reading/quantity.ts";
 import type { ChannelSpec } from "../../src/driver-api/driver.ts";
+import { PEOPLE_WAIT_MS_MAX } from "../../src/runtime/ingest.ts";
 import { amsterdamSchema, sensrnetSchema } from "../support/register-schemas.ts";
 import { fakeDrivers } from "./config-fake-drivers.ts";
 
@@ -79,6 +81,13 @@ describe("every document", () => {
     expect(empty["processing.en.md"]).toContain("## b. Purposes of the processing\n\n- [to be filled in]");
     expect(empty["notice.html"]).toContain("<mark>[in te vullen: waarvoor wordt hier gemeten]</mark>");
     expect(empty["notice.html"]).toContain("<mark>[to be filled in: web address of the owner, for the QR code]</mark>");
+  });
+
+  it("says how long readings of people may wait as the runtime does it", () => {
+    expect(PEOPLE_WAIT_LONGEST_MS).toBe(PEOPLE_WAIT_MS_MAX);
+    expect(documents(bare)["dpia.md"]).toContain(
+      "gesloten is, 30 seconden na afloop; lukt dat niet (klok, opslag), dan hoogstens 1 uur langer",
+    );
   });
 
   it("has a word for every quantity, in both languages", () => {

@@ -1,7 +1,11 @@
+import { HOUR_MS } from "../../core/units/time.ts";
 import { REPLAY_HOURS } from "../explain.ts";
 import type { NodePlan } from "../plan.ts";
 import { longestKept, streamsAboutPeople } from "./facts.ts";
 import { durationWords, type Language } from "./words.ts";
+
+/** Where a window cannot be closed, or there is no clock, readings of people go after this long (`PEOPLE_WAIT_MS_MAX` of the runtime). */
+export const PEOPLE_WAIT_LONGEST_MS = HOUR_MS;
 
 /** Where what is kept on the node, and for how long. */
 export interface Kept {
@@ -20,13 +24,15 @@ export function retentionFacts(plan: NodePlan, language: Language): readonly Kep
   const rows: Kept[] = [];
   if (longest !== null) {
     const [window, lateness] = [durationWords(longest.windowMs, language), durationWords(longest.latenessMs, language)];
+    const late = { nl: "lukt dat niet (klok, opslag), dan hoogstens", en: "where that fails (clock, storage)" };
+    const longer = durationWords(PEOPLE_WAIT_LONGEST_MS, language);
     rows.push({
       about: "readings",
       what: isDutch ? "metingen van mensen" : "readings of people",
       where: isDutch ? "geheugen van de node, nooit op schijf" : "memory of the node, never a disk",
       howLong: isDutch
-        ? `tot hun tijdvak (ten hoogste ${window}) gesloten is, ${lateness} na afloop; langer zolang de klok niet betrouwbaar is`
-        : `until their window (${window} at most) is closed, ${lateness} after its end; longer while the clock is not trusted`,
+        ? `tot hun tijdvak (ten hoogste ${window}) gesloten is, ${lateness} na afloop; ${late.nl} ${longer} langer`
+        : `until their window (${window} at most) is closed, ${lateness} after its end; ${late.en} ${longer} more at most`,
     });
   }
   const waiting = durationWords(storage.outbox.maxAgeMs, language);
