@@ -4,7 +4,7 @@ import type { NodePlan } from "../plan.ts";
 import { longestKept, streamsAboutPeople } from "./facts.ts";
 import { durationWords, type Language } from "./words.ts";
 
-/** A window that cannot be closed, or has no clock, loses its readings of people after this long (runtime/ingest.ts, `PEOPLE_WAIT_MS_MAX`). */
+/** Where a window cannot be closed, or there is no clock, readings of people go after this long (`PEOPLE_WAIT_MS_MAX` of the runtime). */
 export const PEOPLE_WAIT_LONGEST_MS = HOUR_MS;
 
 /** Where what is kept on the node, and for how long. */
@@ -24,14 +24,15 @@ export function retentionFacts(plan: NodePlan, language: Language): readonly Kep
   const rows: Kept[] = [];
   if (longest !== null) {
     const [window, lateness] = [durationWords(longest.windowMs, language), durationWords(longest.latenessMs, language)];
+    const late = { nl: "lukt dat niet (klok, opslag), dan hoogstens", en: "where that fails (clock, storage)" };
     const longer = durationWords(PEOPLE_WAIT_LONGEST_MS, language);
     rows.push({
       about: "readings",
       what: isDutch ? "metingen van mensen" : "readings of people",
       where: isDutch ? "geheugen van de node, nooit op schijf" : "memory of the node, never a disk",
       howLong: isDutch
-        ? `tot hun tijdvak (ten hoogste ${window}) gesloten is, ${lateness} na afloop; lukt dat niet (klok, opslag), dan hoogstens ${longer} langer`
-        : `until their window (${window} at most) is closed, ${lateness} after its end; where that fails (clock, storage) ${longer} more at most`,
+        ? `tot hun tijdvak (ten hoogste ${window}) gesloten is, ${lateness} na afloop; ${late.nl} ${longer} langer`
+        : `until their window (${window} at most) is closed, ${lateness} after its end; ${late.en} ${longer} more at most`,
     });
   }
   const waiting = durationWords(storage.outbox.maxAgeMs, language);
