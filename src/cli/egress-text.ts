@@ -40,7 +40,7 @@ const readable = (text: string): unknown => {
   }
 };
 
-/** What a change was, a line for each stream whose terms are new, changed or gone. */
+/** What a change was, a line for each stream whose terms are new, changed or gone. `before`: the last change of terms before it. */
 export function changeLines(entry: ChangeEntry, before: ChangeEntry | null): readonly string[] {
   const [now, then] = [bookOf(entry.text), before === null ? null : bookOf(before.text)];
   const head = `${secondsOf(entry.atMs)}  entry ${entry.id}, SHA-256 ${entry.hash.slice(0, 16)}…`;
@@ -57,6 +57,9 @@ export function changeLines(entry: ChangeEntry, before: ChangeEntry | null): rea
   }
   return [head, ...lines];
 }
+
+/** Whether a change is one of terms; what else is written down is printed as it is. */
+export const isOfTerms = ({ text }: ChangeEntry): boolean => bookOf(text) !== null;
 
 function bookOf(text: string): TermsBook | null {
   const value = readable(text);

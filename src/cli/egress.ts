@@ -1,11 +1,11 @@
 import { dirname, resolve } from "node:path";
 import { StoreError } from "../adapters/sqlite/database.ts";
-import { type Departure, type EgressLog, EgressLogError, openEgressLog } from "../adapters/sqlite/egress-log.ts";
+import { type ChangeEntry, type Departure, type EgressLog, EgressLogError, openEgressLog } from "../adapters/sqlite/egress-log.ts";
 import { formatProblem } from "../config/problem.ts";
 import { parseDuration } from "../config/values.ts";
 import { epochMs, isoUtc } from "../core/units/time.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, type Output, UsageError } from "./command.ts";
-import { brokenLine, changeJson, changeLines, departureJson, departureLine } from "./egress-text.ts";
+import { brokenLine, changeJson, changeLines, departureJson, departureLine, isOfTerms } from "./egress-text.ts";
 import { readNodeFile } from "./node-file.ts";
 
 export const egress: Command = {
@@ -107,16 +107,13 @@ function printText(log: EgressLog, sinceMs: number, { out, err }: Output): numbe
     out(`To ${address}: ${rows} messages, ${bytes} bytes, in ${batches} batches`);
   }
   out("\nWhat changed in what is told about people");
-  const recent = changes
-    .map((entry, index) => ({ entry, before: changes[index - 1] ?? null }))
-    .filter(({ entry }) => entry.atMs >= sinceMs);
-  for (const { entry, before } of recent)
-    out(
-      changeLines(entry, before)
-        .map((line) => `  ${line}`)
-        .join("\n"),
-    );
-  if (recent.length === 0) out("  nothing");
+  let before: ChangeEntry | null = null;
+  const lines: string[] = [];
+  for (const entry of changes) {
+    if (entry.atMs >= sinceMs) lines.push(...changeLines(entry, before).map((line) => `  ${line}`));
+    if (isOfTerms(entry)) before = entry;
+  }
+  out(lines.length === 0 ? "  nothing" : lines.join("\n"));
   if (broken !== null) {
     err(`stoep egress: ${brokenLine(broken)}. What to do: treat what the log says as not proven, and keep a copy of node.db`);
     return EXIT.badData;

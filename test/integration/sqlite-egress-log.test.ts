@@ -149,6 +149,28 @@ describe("stoep egress, beside a node that has its store open", () => {
     expect(readFileSync(join(directory, "node.db")).equals(before)).toBe(true);
   });
 
+  it("prints other changes as they are, and compares terms with the terms before", async () => {
+    const { file, outbox } = await site(async (fresh) => {
+      await typical(fresh);
+      await fresh.commit({ ...batchOf([], NOON + 3 * HOUR), changes: ["the store was copied"] });
+      const text = terms(1_000_000, { pausedUntil: NOON + 12 * HOUR });
+      await fresh.commit({ ...batchOf([], NOON + 4 * HOUR), facts: new Map([["privacy:terms", text]]), changes: [text] });
+    });
+    const { code, out } = await run(file, "--since", "2026-11-23T15:00Z");
+    expect(code).toBe(0);
+    const [, told = ""] = out.split("What changed in what is told about people\n");
+    expect(told.split("\n").map((line) => line.replace(/SHA-256 .*/, "…"))).toEqual([
+      "  2026-11-23T15:00:00Z  entry 4, …",
+      "    the store was copied",
+      "  2026-11-23T16:00:00Z  entry 5, …",
+      "    the ledger was damaged: nothing noised until 2026-11-24T00:00:00Z",
+      "",
+      expect.stringMatching(/^The chain of 5 changes is whole/),
+      "",
+    ]);
+    await outbox.close();
+  });
+
   it("tells of a node that never had people in front of it", async () => {
     const { file, outbox } = await site(async () => undefined);
     const { code, out } = await run(file);
