@@ -39,13 +39,17 @@ export function parseSwaps(text: string, backingDevice: (zram: string) => string
 }
 
 /**
- * Whether a crash of this process can leave its memory behind: core(5). A file is written up to the soft limit. A handler
- * (`|program`) is called at any limit; of the handlers only systemd-coredump is known to keep nothing at limit 0.
+ * Whether a crash of this process can leave its memory behind: core(5) and fs/coredump.c of the kernel. A file is written up to the soft
+ * limit, and none at all below a page. A handler (`|program`) is called at any limit but 1, which the kernel takes for "none": it sets
+ * it for the handlers themselves. Of the handlers only systemd-coredump is known to keep nothing at limit 0. A socket (`@path`, Linux
+ * 6.16) is like a handler, but nothing is known to end it.
  */
 export function coreDumps(limits: string, pattern: string): CoreDumps {
   const softLimit = /^Max core file size\s+(\S+)/m.exec(limits)?.[1];
   const target = pattern.trim();
   if (softLimit === undefined || target === "") return "unknown";
+  if (target.startsWith("@")) return "possible";
+  if (softLimit === "1") return "off";
   if (softLimit !== "0") return "possible";
   if (!target.startsWith("|")) return "off";
   return /^\|(\S*\/)?systemd-coredump(\s|$)/.test(target) ? "off" : "possible";

@@ -11,9 +11,12 @@ const COMMANDS: ReadonlyMap<string, () => Command> = new Map([
   ["run", () => (load("./run.js") as typeof import("./run.ts")).run],
   ["check", () => (load("./check.js") as typeof import("./check.ts")).check],
   ["explain", () => (load("./explain.js") as typeof import("./explain.ts")).explain],
+  ["egress", () => (load("./egress.js") as typeof import("./egress.ts")).egress],
+  ["report", () => (load("./report.js") as typeof import("./report.ts")).report],
   ["status", () => (load("./status.js") as typeof import("./status.ts")).status],
   ["drivers", () => (load("./drivers.js") as typeof import("./drivers.ts")).drivers],
   ["demo", () => (load("./demo.js") as typeof import("./demo.ts")).demo],
+  ["erase", () => (load("./erase.js") as typeof import("./erase.ts")).erase],
   ["version", () => (load("./version.js") as typeof import("./version.ts")).version],
 ]);
 

@@ -18,7 +18,7 @@ import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
 import type { Host } from "../ports/host.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
-import { hasPeople, peopleProblem, withoutPeople } from "../runtime/people.ts";
+import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
 import { assertReadable, brokerOptions } from "./broker-options.ts";
 import { controlPath } from "./node-file.ts";
 import { softwareVersion } from "./version.ts";
@@ -168,11 +168,12 @@ async function makeFolder(path: string, key: string): Promise<void> {
 /** Streams of people are withheld where this machine cannot keep their readings in memory. */
 async function keepable(plan: NodePlan, host: Host, events: Events, standing: Set<string>): Promise<NodePlan> {
   if (!hasPeople(plan)) return plan;
-  const problem = await peopleProblem(host);
-  if (problem === null) return plan;
-  events.emit({ type: "PrivacyWithheld", ...problem });
-  standing.add(problem.code);
-  return withoutPeople(plan);
+  const problems = await peopleProblems(host);
+  for (const problem of problems) {
+    events.emit({ type: "PrivacyWithheld", ...problem });
+    standing.add(problem.code);
+  }
+  return problems.length === 0 ? plan : withoutPeople(plan);
 }
 
 /** The file of the live store; null, the memory of this process, where the folder is not memory. */

@@ -14,7 +14,7 @@ const PASSINGS_A_DAY = [1, 2, 10] as const;
 /** Twice a day for thirty days. */
 const COMMUTER_PASSINGS = 60;
 /** Rows of the outbox that were acknowledged stay this long, to be sent again. */
-const REPLAY_HOURS = 72;
+export const REPLAY_HOURS = 72;
 
 /** The budget side of a noised stream. Epsilons are texts: they are exact. */
 export interface Budget {

@@ -65,6 +65,11 @@ export interface LiveStore {
   purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs, chunksMax?: number): number;
   /** Deletes the oldest unlabelled chunks until at most `chunksMax` remain; returns how many records went. */
   shedUnlabelled(chunksMax: number): number;
+  /**
+   * Deletes, beyond recovery, chunks of people that are too old: without a window when they began before `before`, and with one when even
+   * a window that began with them was over by then. Gives up to `chunksMax` of them as they were, the oldest first, the caller's own.
+   */
+  shedPeople(before: MonotonicMs, chunksMax: number): readonly StoredChunk[];
   /** Bytes in use. */
   bytes(): number;
   close(): void;

@@ -3,10 +3,10 @@ import type { DropReason, SensorCounters } from "../core/events/counters.ts";
 import type { Sensitivity } from "../core/reading/quantity.ts";
 import { ChunkReader, MARK } from "../core/reading/record.ts";
 import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
-import type { DurationMs, MonotonicMs } from "../core/units/time.ts";
+import { type DurationMs, HOUR_MS, MINUTE_MS, type MonotonicMs } from "../core/units/time.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import { type LiveChunk, type LiveStore, LiveStoreError } from "../ports/live-store.ts";
+import { type LiveChunk, type LiveStore, LiveStoreError, type StoredChunk } from "../ports/live-store.ts";
 import { channelOf, Intake, type Slot } from "./intake.ts";
 import { type Anchoring, Lane } from "./lane.ts";
 
@@ -16,6 +16,18 @@ export const FLUSH_RECORDS = 1_000;
 export const FLUSH_EVERY_MS = 250;
 /** A sensor that is not heard on a rhythm is vouched for by its link this often. */
 const COVER_EVERY_MS = 1_000;
+
+/** While time is not trusted readings wait; beyond this many chunks the oldest go, and are counted. */
+const WAITING_CHUNKS_MAX = 200_000;
+/**
+ * How long readings of people may wait for the clock, or, once their window is over, for it to be closed: the longest window that they may
+ * have (CONTRACT §1), and their lateness on top. Whoever cannot close a window for so long publishes it without a number.
+ */
+export const PEOPLE_WAIT_MS_MAX = HOUR_MS;
+/** How often old readings are looked for: by so much they may be older. */
+export const SHED_EVERY_MS = MINUTE_MS;
+/** Chunks that are zeroed at a time; what is left goes with the next tick. */
+const SHED_CHUNKS = 50;
 
 /** What ingest stands on. */
 export interface IngestWorld {
@@ -41,6 +53,12 @@ export class Ingest {
   /** Chunks of this run that wait for the clock, and the time of the first. */
   #waitingChunks = 0;
   #waitingFromMs = 0;
+  /** Time of the first chunk of this run: what is older is of an earlier one. */
+  #appendedFromMs = Number.POSITIVE_INFINITY;
+  /** The longest lateness of people's streams. */
+  #latenessMsMax = 0;
+  #lookedForOldMs = Number.NEGATIVE_INFINITY;
+  #isExpiring = false;
 
   constructor(world: IngestWorld) {
     this.#world = world;
@@ -86,6 +104,7 @@ export class Ingest {
       () => this.#recordAdded(),
     );
     this.#lanes.set(key, lane);
+    if (sensitivity !== "environmental") this.#latenessMsMax = Math.max(this.#latenessMsMax, latenessMs);
     return lane;
   }
 
@@ -118,7 +137,7 @@ export class Ingest {
   }
 
   /** While time is not trusted: drops the oldest readings beyond `chunksMax` chunks, and counts those of this run. */
-  shedWaiting(chunksMax: number): void {
+  shedWaiting(chunksMax = WAITING_CHUNKS_MAX): void {
     let surplus = this.#waitingChunks - chunksMax;
     if (surplus <= 0) return;
     for (const { fromMs, data } of this.#world.live.unlabelled()) {
@@ -128,6 +147,41 @@ export class Ingest {
     }
     this.#world.live.shedUnlabelled(chunksMax);
     this.#waitingChunks = chunksMax;
+  }
+
+  /** Deletes readings of people that are too old, whether their clock is trusted or not, and counts those of this run. */
+  shedOld(nowMs: MonotonicMs): void {
+    // What an earlier run left may still be closed in the first minute.
+    if (this.#lookedForOldMs === Number.NEGATIVE_INFINITY) this.#lookedForOldMs = nowMs;
+    if (nowMs - this.#lookedForOldMs < SHED_EVERY_MS) return;
+    const before = (nowMs - PEOPLE_WAIT_MS_MAX - this.#latenessMsMax) as MonotonicMs;
+    const old = this.#oldPeople(before);
+    for (const chunk of old) this.#expire(chunk);
+    if (old.length > 0 && !this.#isExpiring) this.#world.events.emit({ type: "ReadingsExpired" });
+    if (old.length === SHED_CHUNKS) return;
+    this.#lookedForOldMs = nowMs;
+    this.#isExpiring = old.length > 0;
+  }
+
+  #oldPeople(before: MonotonicMs): readonly StoredChunk[] {
+    try {
+      return this.#world.live.shedPeople(before, SHED_CHUNKS);
+    } catch (error) {
+      if (!(error instanceof LiveStoreError)) throw error;
+      this.#world.events.emit({ type: "CloseFailed", detail: error.message });
+      return [];
+    }
+  }
+
+  #expire({ fromMs, window, windowMs, sensitivity, data }: StoredChunk): void {
+    if (fromMs >= this.#appendedFromMs) {
+      this.#countShed(data, window === null ? "clock-untrusted" : "expired");
+      if (window === null) this.#waitingChunks = Math.max(0, this.#waitingChunks - 1);
+    }
+    data.fill(0);
+    if (window === null) return;
+    // Nobody must look for what is not there any more.
+    for (const lane of this.#lanes.values()) if (lane.sensitivity === sensitivity && lane.windowMs === windowMs) lane.forget(window);
   }
 
   #slot(plan: StreamPlan, counters: SensorCounters): Slot {
@@ -148,6 +202,7 @@ export class Ingest {
     try {
       this.#world.live.append(chunk);
       this.#isFull = false;
+      if (this.#appendedFromMs === Number.POSITIVE_INFINITY) this.#appendedFromMs = chunk.fromMs;
       if (chunk.window === null && this.#waitingChunks++ === 0) this.#waitingFromMs = chunk.fromMs;
       return true;
     } catch (error) {

@@ -29,8 +29,6 @@ const SLOW_TICK_MS = 1_000;
 const CONNECT_AFTER_MS = 25;
 /** Nothing is old enough to be let go in the first second. */
 const SCHEDULE_AFTER_MS = 1_000;
-/** While time is not trusted readings wait; beyond this many chunks the oldest go, and are counted. */
-const WAITING_CHUNKS_MAX = 200_000;
 /** How long a clean stop waits for PUBACKs. */
 export const STOP_MS_MAX = 5_000;
 
@@ -205,8 +203,9 @@ export class Node {
 
   async #slowTick(): Promise<void> {
     this.#time.tick();
-    if (this.#time.now() === null) this.#ingest.shedWaiting(WAITING_CHUNKS_MAX);
+    if (this.#time.now() === null) this.#ingest.shedWaiting();
     const isClosed = (await this.#labelWaiting()) && (await this.#queueMetas()) && (await this.#closer.run());
+    this.#ingest.shedOld(this.#world.clock.monotonicMs());
     this.#publisher.wake();
     const isPublisherWell = (await this.#publisher.tick()) || (await this.#closer.recover());
     const now = this.#time.now();

@@ -4,18 +4,30 @@ import type { Host } from "../ports/host.ts";
 
 /** Why streams of people are withheld on this machine, and how to mend it. */
 export interface PeopleProblem {
-  readonly code: "SWAP_ON_DISK" | "SWAP_UNKNOWN";
+  readonly code: "SWAP_ON_DISK" | "SWAP_UNKNOWN" | "CORE_DUMPS" | "CORE_DUMPS_UNKNOWN";
   readonly remedy: string;
 }
 
-/** What keeps this machine from holding readings of people in memory only (promise P2); null when nothing does. */
-export async function peopleProblem(host: Host): Promise<PeopleProblem | null> {
-  const swap = await host.swap();
-  if (swap === null) return { code: "SWAP_UNKNOWN", remedy: "let the node read /proc/swaps" };
-  const onDisk = swap.find((area) => area.on === "disk");
-  if (onDisk === undefined) return null;
-  return { code: "SWAP_ON_DISK", remedy: `switch ${onDisk.name} off (swapoff ${onDisk.name}, and keep it off at boot), or use zram` };
+/** Everything that keeps this machine from holding readings of people in memory only (promise P2). */
+export async function peopleProblems(host: Host): Promise<readonly PeopleProblem[]> {
+  const [swap, coreDumps] = await Promise.all([host.swap(), host.coreDumps()]);
+  const problems: PeopleProblem[] = [];
+  if (swap === null) problems.push({ code: "SWAP_UNKNOWN", remedy: "let the node read /proc/swaps" });
+  const onDisk = (swap ?? []).filter(({ on }) => on === "disk").map(({ name }) => name);
+  if (onDisk.length > 0) {
+    const names = onDisk.join(" and ");
+    problems.push({ code: "SWAP_ON_DISK", remedy: `switch ${names} off (swapoff ${onDisk[0]}, and keep it off at boot), or use zram` });
+  }
+  if (coreDumps === "possible") problems.push({ code: "CORE_DUMPS", remedy: CORE_DUMPS_REMEDY });
+  if (coreDumps === "unknown") {
+    problems.push({ code: "CORE_DUMPS_UNKNOWN", remedy: "let the node read /proc/self/limits and /proc/sys/kernel/core_pattern" });
+  }
+  return problems;
 }
+
+const CORE_DUMPS_REMEDY =
+  "set LimitCORE=0 in the unit (ulimit -c 0 in a shell); where core_pattern names a handler other than systemd-coredump, " +
+  "set LimitCORE=1, which ends every handler, or remove it";
 
 const isReal = (sensor: SensorPlan): boolean => sensor.port.is !== "replay" && sensor.port.is !== "simulator";
 

@@ -13,7 +13,9 @@ const SLICE_CHUNKS = 25;
 export async function labelWaiting(live: LiveStore, offsetMs: number, breathe: () => Promise<void>): Promise<void> {
   let chunks = 0;
   for (const stored of live.unlabelled()) {
-    live.relabel(stored.id, cut(stored, offsetMs));
+    const labelled = cut(stored, offsetMs);
+    live.relabel(stored.id, labelled);
+    for (const { data } of [stored, ...labelled]) data.fill(0);
     chunks++;
     if (chunks % SLICE_CHUNKS === 0) await breathe();
   }

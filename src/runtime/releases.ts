@@ -87,7 +87,9 @@ export class Releases {
   }
 
   #release(closing: Closing, closed: ClosedWindow, grant: Grant, span: ChargedSpan | null): Release {
-    const kept = grant === "granted" ? this.#unwritten.get(keyOf(closed)) : undefined;
+    // Readings that were shed meanwhile are not told of after all: a number without its charge must not leave.
+    const isKept = grant === "granted" && closed.coverage > 0;
+    const kept = isKept ? this.#unwritten.get(keyOf(closed)) : undefined;
     const result = kept ?? anonymise(closed, this.#coins, grant);
     const { plan, mark } = closing;
     const next = { closedTo: closed.window.end, lastStart: closed.window.start };

@@ -159,6 +159,26 @@ export function liveStoreContract(make: (bytesMax: number) => LiveStore): void {
       store.close();
     });
 
+    it("sheds what is too old of people, the oldest first, and gives it back; what is environmental stays", () => {
+      const store = open();
+      const people = { sensitivity: "presence" } as const;
+      const at = (fromMs: number) => ({ fromMs: monotonicMs(fromMs) });
+      store.append(chunkOf([1], { ...people, window: null, ...at(1_000) }));
+      store.append(chunkOf([2], { ...people, sensitivity: "identifying", window: null, ...at(500) }));
+      store.append(chunkOf([3], { window: null, ...at(0) }));
+      store.append(chunkOf([4], { ...people, window: null, ...at(2_000) }));
+      // With a window of five minutes: its readings may have been waited for until it was over.
+      store.append(chunkOf([5], { ...people, ...at(1_000) }));
+      store.append(chunkOf([6], { ...people, ...at(0) }));
+      expect(values(store.shedPeople(monotonicMs(2_000), 1))).toEqual([2]);
+      expect(values(store.shedPeople(monotonicMs(2_000), 10))).toEqual([1]);
+      expect(values(store.shedPeople(monotonicMs(300_001), 10))).toEqual([6, 4]);
+      expect(values(store.shedPeople(monotonicMs(301_000), 10))).toEqual([]);
+      expect(values(store.shedPeople(monotonicMs(301_001), 10))).toEqual([5]);
+      expect(values(store.unlabelled())).toEqual([3]);
+      store.close();
+    });
+
     it("purges no more chunks at a time than it is told to", () => {
       const store = open();
       for (const value of [1, 2, 3, 4, 5]) store.append(chunkOf([value]));

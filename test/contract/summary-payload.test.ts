@@ -61,6 +61,19 @@ describe("a summary on the wire", () => {
     expect(() => FORMAT.summary({ ...real } as Summary, ENVELOPE)).toThrow(/core\/anonymise/);
   });
 
+  it("stays as it is, whatever is made after it, of any length and in any script", () => {
+    const units = ["ug/m3", "µg/m³", "°".repeat(400), "度".repeat(2_000), "x".repeat(40_000)];
+    const made = Array.from({ length: 100 }, (_, seq) => {
+      const unit = units[seq % units.length] as string;
+      const stream = streamPlan(channelPlan({ unit }));
+      return { unit, seq, payload: FORMAT.summary(sealed(stream, GAUGE), { ...ENVELOPE, seq }).payload };
+    });
+    for (const { unit, seq, payload } of made) {
+      const text = EXAMPLE.replace('"seq":40213', `"seq":${seq}`).replace('"unit":"ug/m3"', `"unit":"${unit}"`);
+      expect(new TextDecoder().decode(payload)).toBe(text);
+    }
+  });
+
   it("has no previous summary at first", () => {
     expect(parsed(streamPlan(), GAUGE, {}, { ...ENVELOPE, prev: null }).prev).toBeNull();
   });

@@ -54,6 +54,8 @@ describe("purged readings", () => {
     for (let at = 0; at < 200; at++) store.append({ ...marked(1 + (at % 7)), window: at % 2 === 0 ? null : epochMs(0) });
     const [first] = [...store.unlabelled()];
     if (first) store.relabel(first.id, [{ ...marked(3) }, { ...marked(2) }]);
+    store.append({ ...marked(5), window: null, fromMs: monotonicMs(-5_000) });
+    expect(store.shedPeople(monotonicMs(-4_000), 10)).toHaveLength(1);
     store.shedUnlabelled(0);
     store.purge("presence", FIVE_MIN, epochMs(1));
     expect(copiesOf(path)).toBe(0);

@@ -1,7 +1,7 @@
 import type { Sensitivity } from "../../src/core/reading/quantity.ts";
 import { ChunkReader, RECORD_BYTES } from "../../src/core/reading/record.ts";
 import type { StreamId } from "../../src/core/units/ids.ts";
-import type { DurationMs, EpochMs } from "../../src/core/units/time.ts";
+import type { DurationMs, EpochMs, MonotonicMs } from "../../src/core/units/time.ts";
 import { type HeldWindow, type LiveChunk, type LiveStore, LiveStoreError, type StoredChunk } from "../../src/ports/live-store.ts";
 
 /** One record, unpacked, with the window that its chunk is in. */
@@ -89,6 +89,16 @@ export class FakeLiveStore implements LiveStore {
     const surplus = new Set(waiting.slice(0, Math.max(0, waiting.length - chunksMax)));
     this.#chunks = this.#chunks.filter((chunk) => !surplus.has(chunk));
     return [...surplus].reduce((sum, { data }) => sum + data.byteLength / RECORD_BYTES, 0);
+  }
+
+  shedPeople(before: MonotonicMs, chunksMax: number): readonly StoredChunk[] {
+    this.#mayFail("purge");
+    const isOld = ({ sensitivity, window, fromMs, windowMs }: StoredChunk): boolean =>
+      sensitivity !== "environmental" && fromMs + (window === null ? 0 : windowMs) < before;
+    const old = this.#chunks.filter(isOld).sort((a, b) => a.fromMs - b.fromMs);
+    const shed = new Set(old.slice(0, chunksMax));
+    this.#chunks = this.#chunks.filter((chunk) => !shed.has(chunk));
+    return [...shed].map(copyOf);
   }
 
   bytes(): number {

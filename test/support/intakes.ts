@@ -13,15 +13,22 @@ import { fixedCrypto } from "./virtual-node.ts";
 
 /** Ingest of one sensor over a store in memory. Wall time is monotonic time; the first window begins at 0. */
 export class IntakeBench {
-  readonly live = new FakeLiveStore();
+  readonly live: FakeLiveStore;
   readonly events = new RecordingEvents();
   readonly counters = new SensorCounters();
   readonly ingest: Ingest;
   readonly intake: Intake;
   readonly #streams: readonly StreamPlan[];
-  nowMs: MonotonicMs = monotonicMs(0);
+  nowMs: MonotonicMs;
 
-  constructor(channels: readonly ChannelPlan[], streams: readonly StreamPlan[], { isTrusted = true } = {}) {
+  /** `live`, `fromMs`: what an earlier run left, and when that was. */
+  constructor(
+    channels: readonly ChannelPlan[],
+    streams: readonly StreamPlan[],
+    { isTrusted = true, live = new FakeLiveStore(), fromMs = 0 } = {},
+  ) {
+    this.live = live;
+    this.nowMs = monotonicMs(fromMs);
     this.#streams = streams;
     this.ingest = new Ingest({ live: this.live, events: this.events, crypto: { ...fixedCrypto, ...seededBytes(1) } });
     this.intake = this.ingest.addSensor(channels, streams, this.counters);

@@ -1,13 +1,14 @@
 /** Counted up with each change of the schema below, and of the record in `core/reading/record.ts`. */
-export const LIVE_VERSION = 3;
+export const LIVE_VERSION = 5;
 
 /**
  * Schema of live.db. It is never migrated: a file of another version is discarded, for it holds readings of minutes.
  *
- * `chunk.id` is never reused, since whoever walks over chunks may delete some and add others in between. `window_start_ms` is
- * null while the wall clock is not trusted. The index costs one entry a flush, not one a reading. `drawn` notes for which windows
- * noise was drawn; it goes with their readings. `binding` names the node store that the readings belong to; `run` and
- * `position` are how far that was when it last committed.
+ * `chunk.id` is given by the store and never reused while it is open, since whoever walks over chunks may delete some and add
+ * others in between; AUTOINCREMENT would write one page more with each chunk. `window_start_ms` is null while the wall clock is
+ * not trusted. The index costs one entry a flush, not one a reading. `drawn` notes for which windows noise was drawn; it goes with
+ * their readings. `binding` names the node store that the readings belong to; `run` and `position` are how far that was when it
+ * last committed.
  */
 export const LIVE_SCHEMA = `
 CREATE TABLE binding (
@@ -24,7 +25,7 @@ CREATE TABLE stream (
 ) STRICT;
 
 CREATE TABLE chunk (
-  id              INTEGER PRIMARY KEY AUTOINCREMENT,
+  id              INTEGER PRIMARY KEY,
   sensitivity     TEXT NOT NULL,
   window_ms       INTEGER NOT NULL,
   window_start_ms INTEGER,
@@ -40,6 +41,7 @@ CREATE TABLE drawn (
   PRIMARY KEY (sensitivity, window_ms, window_start_ms, stream)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX chunk_class ON chunk (window_ms, window_start_ms, from_ms, sensitivity);
+CREATE INDEX chunk_of_people ON chunk (from_ms) WHERE sensitivity <> 'environmental';
 `;
 
 /** The same readings as rows, for people and tests. TEMP, so that nothing of it is in the file. */

@@ -10,8 +10,9 @@ export function prepareLive(db: Connection) {
     setStanding: db.prepare<[number, number]>("UPDATE binding SET run = ?, position = ?"),
     findStream: db.prepare<[string], number>("SELECT idx FROM stream WHERE id = ?").pluck(),
     addStream: db.prepare<[string]>("INSERT INTO stream (id) VALUES (?)"),
-    append: db.prepare<[Sensitivity, number, number | null, number, number, Uint8Array]>(
-      "INSERT INTO chunk (sensitivity, window_ms, window_start_ms, from_ms, to_ms, data) VALUES (?, ?, ?, ?, ?, ?)",
+    lastId: db.prepare<[], number | null>("SELECT max(id) FROM chunk").pluck(),
+    append: db.prepare<[number, Sensitivity, number, number | null, number, number, Uint8Array]>(
+      "INSERT INTO chunk (id, sensitivity, window_ms, window_start_ms, from_ms, to_ms, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
     ),
     held: db.prepare<[], HeldWindow>(
       `SELECT DISTINCT sensitivity, window_ms AS "windowMs", window_start_ms AS "window" FROM chunk ORDER BY 2, 3, 1`,
@@ -30,6 +31,12 @@ export function prepareLive(db: Connection) {
     waiting: db.prepare<[], { id: number; bytes: number }>(
       "SELECT id, length(data) AS bytes FROM chunk WHERE window_start_ms IS NULL ORDER BY from_ms, id",
     ),
+    oldPeople: db
+      .prepare<[number, number, number], number>(
+        `SELECT id FROM chunk WHERE sensitivity <> 'environmental' AND from_ms < ?
+           AND (window_start_ms IS NULL OR from_ms + window_ms < ?) ORDER BY from_ms LIMIT ?`,
+      )
+      .pluck(),
     claimDraw: db.prepare<[Sensitivity, number, number, number]>(
       "INSERT OR IGNORE INTO drawn (sensitivity, window_ms, window_start_ms, stream) VALUES (?, ?, ?, ?)",
     ),

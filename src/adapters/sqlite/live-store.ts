@@ -4,7 +4,7 @@ import { assert } from "../../core/assert.ts";
 import type { Sensitivity } from "../../core/reading/quantity.ts";
 import { ChunkReader, RECORD_BYTES } from "../../core/reading/record.ts";
 import type { StreamId } from "../../core/units/ids.ts";
-import type { DurationMs, EpochMs } from "../../core/units/time.ts";
+import type { DurationMs, EpochMs, MonotonicMs } from "../../core/units/time.ts";
 import { type HeldWindow, type LiveChunk, type LiveStore, LiveStoreError, type StoredChunk } from "../../ports/live-store.ts";
 import {
   assertSound,
@@ -155,12 +155,15 @@ export class SqliteLiveStore implements LiveStore {
   readonly #path: string;
   readonly #sql: LiveStatements;
   readonly #indices = new Map<StreamId, number>();
+  /** Number of the last chunk; never given twice. */
+  #lastId: number;
   #rowsDefined = false;
 
   constructor(db: Connection, path: string, discarded: LiveDiscard | null) {
     this.#db = db;
     this.#path = path;
     this.#sql = prepareLive(db);
+    this.#lastId = this.#sql.lastId.get() ?? 0;
     this.discarded = discarded;
   }
 
@@ -235,6 +238,15 @@ export class SqliteLiveStore implements LiveStore {
     });
   }
 
+  shedPeople(before: MonotonicMs, chunksMax: number): readonly StoredChunk[] {
+    return this.#guard(() => {
+      const ids = this.#sql.oldPeople.all(before, before, chunksMax);
+      const chunks = ids.map((id) => this.#sql.chunk.get(id)).filter((chunk) => chunk !== undefined);
+      this.#erase(ids);
+      return chunks;
+    });
+  }
+
   bytes(): number {
     return this.#guard(() => {
       const pages = Number(this.#db.pragma("page_count", { simple: true }));
@@ -260,7 +272,7 @@ export class SqliteLiveStore implements LiveStore {
   #insert(chunk: LiveChunk): void {
     const { sensitivity, windowMs, window, fromMs, toMs, data } = chunk;
     assert(data.byteLength > 0 && data.byteLength % RECORD_BYTES === 0, "a chunk holds whole records");
-    this.#sql.append.run(sensitivity, windowMs, window, fromMs, toMs, data);
+    this.#sql.append.run(++this.#lastId, sensitivity, windowMs, window, fromMs, toMs, data);
   }
 
   /** Chunk by chunk with no statement left open in between, so that others may append and purge while somebody walks. */

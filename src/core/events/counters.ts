@@ -10,6 +10,7 @@ export const DROP_REASONS = [
   "reset",
   "late",
   "clock-untrusted",
+  "expired",
   "no-secret",
   "store-full",
 ] as const;

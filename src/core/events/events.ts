@@ -33,6 +33,7 @@ export type NodeEvent =
   | { readonly type: "LiveStoreDiscarded"; readonly because: string }
   | { readonly type: "LiveStoreOnDisk"; readonly path: string }
   | { readonly type: "LiveStoreFull" }
+  | { readonly type: "ReadingsExpired" }
   | { readonly type: "OutboxQuarantined"; readonly path: string }
   | { readonly type: "OutboxFailed"; readonly code: string; readonly detail: string }
   | { readonly type: "OutboxTrimmed"; readonly rows: number }
@@ -73,7 +74,7 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   BalanceBroken: { level: "error", says: "counters do not balance: a bug" },
   InstanceRenewed: {
     level: "warn",
-    says: "node.db was put back from a copy, or comes from another machine: it has a new name, and begins anew with what is about people",
+    says: "node.db was put back from a copy, or comes from another machine: it has a new name, and people's windows begin anew",
   },
   LiveStoreDiscarded: { level: "warn", says: "readings of an earlier run could not be used" },
   LiveStoreOnDisk: {
@@ -81,6 +82,10 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
     says: "storage.live is not memory (tmpfs): readings are kept in the process instead, and a restart loses open windows",
   },
   LiveStoreFull: { level: "error", says: "the live store is full: readings are dropped and counted" },
+  ReadingsExpired: {
+    level: "warn",
+    says: "readings of people grew too old before their windows could be closed, and were deleted; more may follow",
+  },
   OutboxQuarantined: { level: "error", says: "node.db was damaged: it was put aside and a new instance begun" },
   OutboxFailed: { level: "error", says: "the outbox could not be written; it is opened again" },
   OutboxTrimmed: { level: "debug", says: "old rows were deleted" },

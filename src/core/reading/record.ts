@@ -72,6 +72,7 @@ export class ChunkWriter {
 /** Typed views over the records of one chunk. */
 export class ChunkReader {
   readonly count: number;
+  readonly #given: Uint8Array;
   readonly #float64: Float64Array;
   readonly #uint32: Uint32Array;
 
@@ -80,6 +81,7 @@ export class ChunkReader {
     assert(data.byteLength % RECORD_BYTES === 0, "a chunk holds whole records");
     // Not data.slice(): a Node Buffer answers that with another view of the same unaligned bytes.
     const aligned = data.byteOffset % 8 === 0 ? data : new Uint8Array(data);
+    this.#given = data;
     this.count = data.byteLength / RECORD_BYTES;
     this.#float64 = new Float64Array(aligned.buffer, aligned.byteOffset, this.count * WORDS64);
     this.#uint32 = new Uint32Array(aligned.buffer, aligned.byteOffset, this.count * WORDS32);
@@ -104,8 +106,9 @@ export class ChunkReader {
     return (this.#uint32[index * WORDS32 + 7] as number) >>> 16;
   }
 
-  /** Zeroes the records. */
+  /** Zeroes the records, and what they were read from. */
   wipe(): void {
     this.#float64.fill(0);
+    this.#given.fill(0);
   }
 }

@@ -47,6 +47,8 @@ export class WholePath {
       },
     });
     const path = new WholePath(options, bench, node, seen);
+    // The node connects when its ports are open, which takes it a moment of its own clock.
+    bench.clock.advance(TICK_MS);
     while (!node.status().connection.isUp) await bench.clock.breathe();
     await path.settle();
     return path;

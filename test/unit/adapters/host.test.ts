@@ -65,7 +65,11 @@ describe("core dumps", () => {
     ["limit 0, to a file", "0", "core\n", "off"],
     ["limit 0, to systemd-coredump, which keeps nothing then", "0", "|/usr/lib/systemd/systemd-coredump %P %u\n", "off"],
     ["limit 0, to a handler that the kernel calls all the same", "0", "|/usr/share/apport/apport -p%p\n", "possible"],
-    ["a limit above 0", "1024", "core\n", "possible"],
+    ["limit 1, which the kernel takes for none, to any handler", "1", "|/usr/share/apport/apport -p%p\n", "off"],
+    ["limit 1, to a file: less than a page", "1", "core\n", "off"],
+    ["limit 0, to a socket", "0", "@/run/coredump.socket\n", "possible"],
+    ["limit 1, to a socket that is asked first", "1", "@@/run/coredump.socket\n", "possible"],
+    ["a limit above 1", "1024", "core\n", "possible"],
     ["no limit", "unlimited", "core\n", "possible"],
     ["no pattern", "0", "", "unknown"],
   ])("%s", (_, soft, pattern, expected) => {
