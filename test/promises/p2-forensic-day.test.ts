@@ -44,6 +44,35 @@ describe("P2: after a day of road users", () => {
 
 const sentAs = ({ topic, payload }: MessageParts) => ({ topic, text: new TextDecoder().decode(payload) });
 
+/** The rows of live.db, with the numbers of chunks counted from that of the first, and that. */
+async function rowsAfter(passages: number): Promise<{ readonly rows: readonly (readonly unknown[])[]; readonly firstId: number }> {
+  const day = await ForensicDay.start();
+  await day.until(1, () => ({ passages, door: passages, devices: passages }));
+  await day.closed();
+  const { live } = day.remains();
+  await day.stop();
+  const db = new BetterSqlite3(live);
+  const tables = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all();
+  const firstId = db.prepare<[], number>("SELECT min(id) FROM chunk").pluck().get() ?? 0;
+  const rows = tables.map((table) =>
+    db
+      .prepare<[], Record<string, unknown>>(`SELECT * FROM ${table}`)
+      .all()
+      .map(({ instance: _, ...row }) => (typeof row.id === "number" ? { ...row, id: row.id - firstId } : row)),
+  );
+  db.close();
+  return { rows, firstId };
+}
+
+describe("P2: when a window is closed", () => {
+  it("no row of live.db tells how many were in it, not even by how it is numbered", async () => {
+    const [none, some] = [await rowsAfter(0), await rowsAfter(12)];
+    expect(some.rows).toEqual(none.rows);
+    expect(none.rows.flat().length, "coverage of the window after it").toBeGreaterThan(20);
+    for (const { firstId } of [none, some]) expect(firstId).toBeGreaterThan(2 ** 20); // below it once in 100 million starts
+  });
+});
+
 /** A connection that is opened with another setting than the node asks for. */
 const connecting =
   (...changes: readonly (readonly [asked: string, instead: string])[]): Connect =>

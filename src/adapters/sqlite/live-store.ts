@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { assert } from "../../core/assert.ts";
@@ -44,6 +45,12 @@ const CHECKPOINT_PAGES = 1_000;
 const PURGE_CHUNKS_PER_TRANSACTION = 100;
 /** The longest WAL in normal use: what a checkpoint waits for, and one slice of a purge on top. */
 export const WAL_BYTES = CHECKPOINT_PAGES * PAGE_BYTES + PURGE_CHUNKS_PER_TRANSACTION * 32_000;
+
+/**
+ * Chunks are numbered from anywhere: counted from 1, the number of a chunk would tell how many flushes of people went before it, when
+ * those are long purged. With 2^47 of room behind it the number stays exact.
+ */
+const FIRST_ID_BELOW = 2 ** 47;
 
 /** Opens the live store; what cannot or must not be read is deleted, never kept aside: it holds readings of people. */
 export function openLiveStore(options: LiveStoreOptions): SqliteLiveStore {
@@ -163,7 +170,7 @@ export class SqliteLiveStore implements LiveStore {
     this.#db = db;
     this.#path = path;
     this.#sql = prepareLive(db);
-    this.#lastId = this.#sql.lastId.get() ?? 0;
+    this.#lastId = this.#sql.lastId.get() ?? randomInt(FIRST_ID_BELOW);
     this.discarded = discarded;
   }
 
