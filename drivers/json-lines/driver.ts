@@ -113,6 +113,8 @@ class JsonLines implements Session, FrameSink {
     if (problem === null) this.#emit(out);
     // The line ending belongs to the line.
     else out.discard(problem, length + (bytes[start + length] === CR ? 2 : 1));
+    // What somebody did is not kept until somebody else comes.
+    this.#values.fill("absent");
   }
 
   /** All fields of a line, or none: one that is wrong casts doubt on the others. */

@@ -5,6 +5,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/privacy/**/*.test.ts"],
+    globalSetup: "test/setup/build.ts",
     testTimeout: 1_800_000,
     pool: "forks",
     maxWorkers: 2,

@@ -55,8 +55,13 @@ export class Canaries {
   /** What of it stands in some bytes: `canary as encoding`, each once. */
   in(bytes: Buffer | string): readonly string[] {
     const hay = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
+    return [...new Set([...this.inText(hay), ...this.#inBinary(hay)])];
+  }
+
+  /** The same without numbers in binary, for what is known to be text, and much. */
+  inText(hay: Buffer): readonly string[] {
     const found = this.#needles.filter((needle) => hay.includes(needle.bytes)).map(({ canary, as }) => `${canary} as ${as}`);
-    return [...new Set([...found, ...this.#inDigits(hay), ...this.#inBinary(hay)])];
+    return [...new Set([...found, ...this.#inDigits(hay)])];
   }
 
   /** The same, of every file in a folder and below; named by file. */

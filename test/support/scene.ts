@@ -1,0 +1,52 @@
+import { expect } from "vitest";
+import type { Canaries } from "./canaries.ts";
+import { EXACT, ForensicSite, inCaptures, WINDOW_MS } from "./forensic-site.ts";
+import { noiseOf } from "./forensics.ts";
+import type { Lab } from "./lab.ts";
+import type { NodeProcess } from "./node-process.ts";
+import { watched } from "./process-forensics.ts";
+import type { Received, Subscriber } from "./subscriber.ts";
+import { summariesOf, untilPhase } from "./summaries.ts";
+
+/** In a run of a minute nothing else has so many digits. */
+const RARE_FROM = 10_000;
+
+/** A built node on a street, with a broker and a witness. */
+export interface Scene {
+  readonly place: ForensicSite;
+  readonly subscriber: Subscriber;
+  readonly node: NodeProcess;
+  /** Of the window in which everybody passed. */
+  readonly start: string;
+}
+
+/** Starts a node, and has everybody pass at the beginning of a window. */
+export async function passed(lab: Lab): Promise<Scene> {
+  const broker = await lab.mosquitto();
+  const subscriber = await lab.subscriber(broker.url);
+  const place = await ForensicSite.open(lab, broker.url);
+  const node = await place.site.runUntilReady(watched(place.site));
+  // The window in which the store began is not released.
+  await untilPhase(WINDOW_MS, WINDOW_MS - 100);
+  await untilPhase(WINDOW_MS, 500);
+  const start = new Date(Math.floor(Date.now() / WINDOW_MS) * WINDOW_MS).toISOString().replace(".000", "");
+  await place.pass();
+  await place.garble();
+  await untilPhase(WINDOW_MS, 6_500);
+  return { place, subscriber, node, start };
+}
+
+/** Waits until the window has left, of these streams as a number, and is purged; gives what must be gone, what undoes the noise included. */
+export async function released(scene: Scene, isWanted: (stream: string) => boolean = () => true): Promise<Canaries> {
+  const { place, subscriber, start } = scene;
+  const wanted = Object.keys(EXACT).filter(isWanted);
+  const numbers = (all: readonly Received[]) =>
+    summariesOf(all).filter(({ window, reason }) => window.start === start && reason === undefined);
+  await subscriber.waitFor((all) => numbers(all).length === wanted.length, 3 * WINDOW_MS);
+  await place.site.statusWhen(({ outbox }) => outbox.rows === 0);
+  const exact = new Map(Object.entries(EXACT).map(([stream, counts]) => [`${stream} ${start}`, counts]));
+  const sent = subscriber.messages.map(({ topic, payload }) => ({ topic, text: payload.toString() }));
+  const noise = noiseOf({ exact }, { sent }, RARE_FROM);
+  expect(noise.length, "noise to look for").toBeGreaterThan(2);
+  return inCaptures().number(...noise);
+}
