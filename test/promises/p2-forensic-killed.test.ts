@@ -4,7 +4,8 @@ import { openLab } from "../support/lab.ts";
 import { heapOf, tracesAround, watched } from "../support/process-forensics.ts";
 import { passed, released } from "../support/scene.ts";
 
-// T10 after `kill -9` in the middle of a window: the readings outlive the process, in memory, until the next start closes their window. Those of another boot are deleted unread: test/integration/sqlite-live-store.test.ts.
+// T10 after `kill -9` in the middle of a window: the readings outlive the process, in memory, until the next start closes their window.
+// Those of another boot are deleted unread: test/integration/sqlite-live-store.test.ts.
 
 describe("P2: a node that was killed while people passed", () => {
   it("holds their readings in memory only, and leaves nothing of them once it has closed their window", { timeout: 90_000 }, async () => {

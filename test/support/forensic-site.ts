@@ -75,7 +75,7 @@ const entriesOptions = (): object => ({
   fields: { entries: { key: "people.in", quantity: "entries", counts: "increments", resolution: 1 } },
 });
 
-/** A node with three sensors of people at serial ports, and four that play captures out of pipes, so that no file of the test holds those. */
+/** A node with three sensors of people at serial ports, and four that play captures out of pipes: no file of the test holds those. */
 export class ForensicSite {
   readonly site: NodeSite;
   readonly #pipes: readonly (readonly [string, string])[];

@@ -19,8 +19,8 @@ process.on("SIGUSR2", () => {
 `;
 
 /**
- * The environment of a node whose heap can be asked for, and which has a folder for temporary files of its own. Four pipes that are read would
- * hold all of its four threads. `mutant`: what it does besides.
+ * The environment of a node whose heap can be asked for, and which has a folder for temporary files of its own. Four pipes that are
+ * read would hold all of its four threads. `mutant`: what it does besides.
  */
 export function watched(site: NodeSite, mutant = ""): Readonly<Record<string, string>> {
   const hook = join(site.folder, "snapshot.cjs");

@@ -36,7 +36,7 @@ export async function passed(lab: Lab): Promise<Scene> {
   return { place, subscriber, node, start };
 }
 
-/** Waits until the window has left, of these streams as a number, and is purged; gives what must be gone, what undoes the noise included. */
+/** Waits until the window has left, of these streams as a number, and is purged; gives what must be gone, also what undoes the noise. */
 export async function released(scene: Scene, isWanted: (stream: string) => boolean = () => true): Promise<Canaries> {
   const { place, subscriber, start } = scene;
   const wanted = Object.keys(EXACT).filter(isWanted);
