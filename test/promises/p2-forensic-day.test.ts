@@ -145,6 +145,22 @@ describe("P2: the search finds what is left", () => {
     await day.stop();
   });
 
+  it("what was noise: with the same seed and nobody there, that is what is released", { timeout: 30_000 }, async () => {
+    const window = async (street: Street): Promise<ForensicDay> => {
+      const day = await ForensicDay.start();
+      await day.until(1, () => street);
+      await day.closed();
+      await day.stop();
+      return day;
+    };
+    // One device is there in both: its secret is drawn from the same source as the noise.
+    const [busy, empty] = [await window(BUSY), await window({ passages: 0, door: 0, devices: 1 })];
+    const noise = noiseOf(busy, busy.remains(), 1_000);
+    expect(noise).toHaveLength(7); // two cells and their total, a bin, two counters, devices
+    const { sent } = empty.remains();
+    expect(new Canaries().number(...noise).in(sent.map(({ text }) => text).join("\n"))).toHaveLength(6);
+  });
+
   it("when what undoes the noise of one number is kept", { timeout: 30_000 }, async () => {
     let day: ForensicDay | null = null;
     const keep: Spoiled["stores"] = ({ outbox }) => {

@@ -8,8 +8,8 @@ import { watched } from "./process-forensics.ts";
 import type { Received, Subscriber } from "./subscriber.ts";
 import { summariesOf, untilPhase } from "./summaries.ts";
 
-/** In a run of a minute nothing else has so many digits. */
-const RARE_FROM = 10_000;
+/** In a heap of millions of numbers some twenty are as large, below ten million. */
+const RARE_FROM = 300_000;
 
 /** A built node on a street, with a broker and a witness. */
 export interface Scene {
@@ -47,6 +47,6 @@ export async function released(scene: Scene, isWanted: (stream: string) => boole
   const exact = new Map(Object.entries(EXACT).map(([stream, counts]) => [`${stream} ${start}`, counts]));
   const sent = subscriber.messages.map(({ topic, payload }) => ({ topic, text: payload.toString() }));
   const noise = noiseOf({ exact }, { sent }, RARE_FROM);
-  expect(noise.length, "noise to look for").toBeGreaterThan(2);
+  expect(noise.length, "noise to look for").toBeGreaterThan(1);
   return inCaptures().number(...noise);
 }
