@@ -105,6 +105,29 @@ describe("a reading that is not used is counted with its reason", () => {
     expect(values(bench)).toEqual([4]);
   });
 
+  it.each(["with", "without"])("when the live store is full: of people that is said by the clock, %s somebody passing", (how) => {
+    const bench = new IntakeBench([PASSAGES], [streamPlan(PASSAGES)]);
+    const passes = (): void => {
+      if (how === "with") bench.intake.passage("passages", { direction: "towards" }, bench.nowMs);
+    };
+    bench.open();
+    bench.pass(250); // the first tick covers, and then one in four
+    const seen = (): readonly unknown[] => [bench.ingest.isFull, bench.events.all.length];
+    bench.live.failing.set("append", "LIVE_FULL");
+    passes();
+    bench.pass(750);
+    expect(seen()).toEqual([false, 0]);
+    bench.pass(250);
+    expect(seen()).toEqual([true, 1]);
+    bench.live.failing.clear();
+    passes();
+    bench.pass(750);
+    expect(seen()).toEqual([true, 1]);
+    bench.pass(250);
+    expect(seen()).toEqual([false, 1]);
+    expect(bench.counters.balanced).toBe(true);
+  });
+
   it("when too much waits for the clock", () => {
     const bench = new IntakeBench([DUST], [streamPlan(DUST)], { isTrusted: false });
     bench.open();
