@@ -15,6 +15,7 @@ const COMMANDS: ReadonlyMap<string, () => Command> = new Map([
   ["report", () => (load("./report.js") as typeof import("./report.ts")).report],
   ["status", () => (load("./status.js") as typeof import("./status.ts")).status],
   ["drivers", () => (load("./drivers.js") as typeof import("./drivers.ts")).drivers],
+  ["simulate", () => (load("./simulate.js") as typeof import("./simulate.ts")).simulate],
   ["demo", () => (load("./demo.js") as typeof import("./demo.ts")).demo],
   ["erase", () => (load("./erase.js") as typeof import("./erase.ts")).erase],
   ["version", () => (load("./version.js") as typeof import("./version.ts")).version],
