@@ -45,7 +45,7 @@ const sds011: Instrument = {
   sensor: "air-1",
   path: "/dev/air",
   isOfPeople: false,
-  waitMs: (dice) => dice.between(1_900, 2_100),
+  waitMs: (dice) => dice.between(950, 1_450),
   next: (dice) => {
     // No byte of a value is a head or a tail: a torn frame must not look whole.
     const tenths = (): number => (dice.between(0, 3) << 8) | dice.between(1, 160);

@@ -12,6 +12,8 @@ import type { Timeline } from "./timeline.ts";
 const BESIDE_MS = 30_000;
 /** The longest that the pieces of one utterance are apart. */
 const PIECE_GAP_MS_MAX = 40;
+/** So many utterances of a hundred come together with the next. A merged pair must not be silence to an instrument's rhythm. */
+const MERGED_PERCENT = 8;
 /** Between the edges of one bouncing pulse; all are well within the debounce time of 50 ms. */
 const BOUNCE_MS_MAX = 30;
 
@@ -24,8 +26,8 @@ export interface Labeller {
 
 /** A piece of an utterance under way to the node. */
 interface Piece {
-  /** What the whole meant, where this is its last piece and nothing of it was lost. */
-  readonly means: Utterance["means"] | null;
+  /** What the whole meant, where this is its last piece and nothing of it was lost; of two that came together both. */
+  readonly means: readonly Utterance["means"][];
 }
 
 interface LineState {
@@ -33,6 +35,8 @@ interface LineState {
   readonly pace: Dice;
   readonly content: Dice;
   readonly cuts: Dice;
+  /** Waits to be sent together with the next: buffers on the way merge what was said. */
+  held: Utterance | null;
   /** Pieces that were fed and not told to the node yet. */
   underWay: Piece[];
   isSilent: boolean;
@@ -70,7 +74,7 @@ export class Field {
     for (const instrument of instrumentsOf(scenario.devices)) {
       const purpose = (what: string): Dice => chance.of(`${instrument.sensor} ${what}`);
       const state = { instrument, pace: purpose("pace"), content: purpose("content"), cuts: purpose("cuts") };
-      this.#lines.set(instrument.sensor, { ...state, underWay: [], isSilent: false, isGarbled: false });
+      this.#lines.set(instrument.sensor, { ...state, held: null, underWay: [], isSilent: false, isGarbled: false });
       this.serial.plug(instrument.path);
     }
     for (const contact of contacts) {
@@ -106,8 +110,9 @@ export class Field {
     const contact = this.#contacts.get(sensor);
     if (event.type === "opened" && line !== undefined) line.underWay = [];
     if (event.type === "bytes" && line !== undefined) {
-      const means = line.underWay.shift()?.means ?? null;
-      for (const [channel, value] of Object.entries(means ?? {})) this.#note(`${sensor}.${channel}`, value);
+      for (const means of line.underWay.shift()?.means ?? []) {
+        for (const [channel, value] of Object.entries(means)) this.#note(`${sensor}.${channel}`, value);
+      }
     }
     if (event.type === "edge" && contact !== undefined) this.#note(`${sensor}.${contact.contact.channel}`, contact.contact.perPulse);
   }
@@ -116,7 +121,7 @@ export class Field {
     for (const { instrument, underWay } of this.#lines.values()) {
       const answer = instrument.path === path ? instrument.answer(data) : null;
       if (answer === null) continue;
-      if (this.serial.feed(path, answer)) underWay.push({ means: null });
+      if (this.serial.feed(path, answer)) underWay.push({ means: [] });
     }
   }
 
@@ -179,34 +184,43 @@ export class Field {
     });
   }
 
-  /** Cuts it into pieces, as a serial line does, and garbles one byte of some. */
-  #say(state: LineState, { bytes, means }: Utterance): void {
+  /** Cuts it into pieces or merges it with the next, as serial lines do, and garbles one byte of some. */
+  #say(state: LineState, utterance: Utterance): void {
     const { cuts, instrument } = state;
+    if (state.held === null && !instrument.isOfPeople && cuts.percent(MERGED_PERCENT)) {
+      state.held = utterance;
+      return;
+    }
+    const whole = [...(state.held === null ? [] : [state.held]), utterance];
+    state.held = null;
     const isGarbled = state.isGarbled && cuts.percent(40);
-    const data = bytes.slice();
+    const data = Uint8Array.from(whole.flatMap(({ bytes }) => [...bytes]));
     if (isGarbled) {
       const at = cuts.below(data.length);
       data[at] = instrument.garble(data[at] as number, cuts);
       this.doubt(instrument.sensor, this.#timeline.nowMs - BESIDE_MS, this.#timeline.nowMs + BESIDE_MS);
     }
     const ends = cuts.percent(50) ? [data.length] : [1 + cuts.below(data.length), data.length];
+    this.#send(state, data, ends, isGarbled ? [] : whole.map(({ means }) => means));
+  }
+
+  #send(state: LineState, data: Uint8Array, ends: readonly number[], means: Piece["means"]): void {
+    const whole = { isLost: false };
     let from = 0;
     let waitMs = 0;
-    const whole = { isLost: false };
     for (const to of ends) {
       const piece = data.subarray(from, to);
-      const isLast = to === data.length;
-      if (piece.length > 0) this.#timeline.after(waitMs, () => this.#feed(state, piece, isLast && !isGarbled ? means : null, whole));
-      waitMs += cuts.below(PIECE_GAP_MS_MAX);
+      if (piece.length > 0) this.#timeline.after(waitMs, () => this.#feed(state, piece, to === data.length ? means : [], whole));
+      waitMs += state.cuts.below(PIECE_GAP_MS_MAX);
       from = to;
     }
   }
 
-  #feed(state: LineState, piece: Uint8Array, means: Utterance["means"] | null, whole: { isLost: boolean }): void {
+  #feed(state: LineState, piece: Uint8Array, means: Piece["means"], whole: { isLost: boolean }): void {
     const isHeard = this.serial.feed(state.instrument.path, piece);
     // The port may have been opened anew between two pieces: then the rest means nothing, and may cost what follows.
     if (!isHeard) whole.isLost = true;
-    else state.underWay.push({ means: whole.isLost ? null : means });
+    else state.underWay.push({ means: whole.isLost ? [] : means });
     if (whole.isLost) this.doubt(state.instrument.sensor, this.#timeline.nowMs - PIECE_GAP_MS_MAX, this.#timeline.nowMs + BESIDE_MS);
   }
 
