@@ -26,7 +26,7 @@ export interface Labeller {
 
 /** A piece of an utterance under way to the node. */
 interface Piece {
-  /** What the whole meant, where this is its last piece and nothing of it was lost; of two that came together both. */
+  /** What was said whole with this piece: of an utterance the last byte is in it, and nothing before was lost. */
   readonly means: readonly Utterance["means"][];
 }
 
@@ -201,16 +201,18 @@ export class Field {
       this.doubt(instrument.sensor, this.#timeline.nowMs - BESIDE_MS, this.#timeline.nowMs + BESIDE_MS);
     }
     const ends = cuts.percent(50) ? [data.length] : [1 + cuts.below(data.length), data.length];
-    this.#send(state, data, ends, isGarbled ? [] : whole.map(({ means }) => means));
+    this.#send(state, data, ends, whole);
   }
 
-  #send(state: LineState, data: Uint8Array, ends: readonly number[], means: Piece["means"]): void {
+  /** Also what was garbled counts as said, in doubt: of a line with several fields some may still be read. */
+  #send(state: LineState, data: Uint8Array, ends: readonly number[], said: readonly Utterance[]): void {
     const whole = { isLost: false };
     let from = 0;
     let waitMs = 0;
     for (const to of ends) {
       const piece = data.subarray(from, to);
-      if (piece.length > 0) this.#timeline.after(waitMs, () => this.#feed(state, piece, to === data.length ? means : [], whole));
+      const means = saidBetween(said, from, to);
+      if (piece.length > 0) this.#timeline.after(waitMs, () => this.#feed(state, piece, means, whole));
       waitMs += state.cuts.below(PIECE_GAP_MS_MAX);
       from = to;
     }
@@ -239,6 +241,15 @@ export class Field {
       this.#pulseLater(state);
     });
   }
+}
+
+/** What is said whole when the bytes `[from, to)` have come. */
+function saidBetween(said: readonly Utterance[], from: number, to: number): Piece["means"] {
+  let end = 0;
+  return said.flatMap(({ bytes, means }) => {
+    end += bytes.length;
+    return end > from && end <= to ? [means] : [];
+  });
 }
 
 function during(set: (on: boolean) => void): () => void {
