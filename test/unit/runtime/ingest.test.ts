@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MARK } from "../../../src/core/reading/record.ts";
-import { epochMs } from "../../../src/core/units/time.ts";
+import { epochMs, MINUTE_MS } from "../../../src/core/units/time.ts";
 import { FLUSH_RECORDS } from "../../../src/runtime/ingest.ts";
 import { IntakeBench } from "../../support/intakes.ts";
 import { channelPlan, DOOR, PASSAGES, RAIN, SPEED, streamPlan, WINDOW_MS } from "../../support/plans.ts";
@@ -223,6 +223,25 @@ describe("coverage of a sensor with a rhythm", () => {
     bench.pass(1_000);
     bench.read("pm25", 3);
     expect([...bench.readings().coversMs]).toEqual([4_000, 0, 1_000]);
+  });
+
+  it("is not given in advance while windows wait for a clock that jumped back, nor missing when it was put right", () => {
+    const bench = dust();
+    bench.open();
+    bench.intake.expect(5_000);
+    const readUntil = (ms: number): void => {
+      while (bench.nowMs < ms) {
+        bench.pass(5_000);
+        bench.read("pm25", 1);
+      }
+    };
+    readUntil(WINDOW_MS + 100_000);
+    bench.ingest.anchor(-20 * MINUTE_MS, bench.nowMs, "jump");
+    readUntil(WINDOW_MS + 200_000);
+    bench.ingest.anchor(0, bench.nowMs, "jump");
+    readUntil(3 * WINDOW_MS);
+    // All but one interval of 5 s, at its beginning.
+    expect(bench.coverage(undefined, 2 * WINDOW_MS)).toBe(0.99);
   });
 
   it("ends with the link and begins anew with it", () => {
