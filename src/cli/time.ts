@@ -17,7 +17,8 @@ const REMEDIES: Readonly<Record<Doubt, string>> = {
     "If it is right, you need not wait: stoep time --accept",
   "too-early": "the clock shows a time before there was this program: set it",
   "holdover-over":
-    "nobody has vouched for the clock for longer than time.holdover: mend the time service, or look at the clock and type: stoep time --accept",
+    "nobody has vouched for the clock for longer than time.holdover: mend the time service, " +
+    "or look at the clock yourself and type: stoep time --accept",
 };
 
 export const time: Command = {

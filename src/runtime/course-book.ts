@@ -2,8 +2,6 @@ import type { StreamId } from "../core/units/ids.ts";
 import { type Course, LOST, STRAIGHT } from "../core/window/course.ts";
 import type { Crypto } from "../ports/crypto.ts";
 
-/** Under which key the node store remembers what streams passed over. */
-export const COURSES_FACT = "courses";
 const CHECKSUM_DIGITS = 8;
 
 /** What streams passed over, as it is on the card. It is written in the transaction that moves the marks it belongs to, and only then. */

@@ -1,8 +1,6 @@
 import type { StreamId } from "../core/units/ids.ts";
 import { type EpochMs, epochMs } from "../core/units/time.ts";
-import type { Mark, Outbox } from "../ports/outbox.ts";
-import { COURSES_FACT } from "./course-book.ts";
-import { TRUSTED_FACT } from "./time-desk.ts";
+import { COURSES_FACT, type Mark, type Outbox, TRUSTED_FACT } from "../ports/outbox.ts";
 
 /** What the outbox remembers of earlier runs. */
 export interface Remembered {

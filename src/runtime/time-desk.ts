@@ -15,13 +15,11 @@ import {
 import { DAY_MS, type EpochMs, epochMs, isoUtc } from "../core/units/time.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
-import type { CloseBatch } from "../ports/outbox.ts";
+import { type CloseBatch, TRUSTED_FACT } from "../ports/outbox.ts";
 import type { Anchoring } from "./lane.ts";
 
 /** How often those who can be asked are asked whether they vouch for the wall clock. */
 const ASK_EVERY_MS = 10_000;
-/** Under which key the node store remembers the latest time that was trusted. */
-export const TRUSTED_FACT = "time:trusted";
 /** Before this there was no Stoep: a wall clock that shows less is wrong, whoever vouches for it. */
 export const EARLIEST_MS = epochMs(Date.UTC(2026, 0, 1));
 /**

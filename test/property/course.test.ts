@@ -99,6 +99,9 @@ describe("a stream whose clock was too far ahead", () => {
     for (let now = 1_000; now <= 1_200; now += 10) walker.walk(epochMs(now), true);
     expect(comeBack(walker.place, epochMs(500), walker.windowMs), "before it began").toBeNull();
     expect(comeBack(walker.place, epochMs(1_100), walker.windowMs), "what it released").toBeNull();
+    const ahead = moveOn(walker.place, epochMs(9_000), walker.windowMs);
+    expect(comeBack(ahead, epochMs(1_100), walker.windowMs), "long before what it passed over").toBeNull();
+    expect(comeBack(ahead, epochMs(1_195), walker.windowMs)?.closedTo, "a window before it").toBe(1_200);
     expect(comeBack({ closedTo: epochMs(1_000), course: LOST }, epochMs(500), walker.windowMs)).toBeNull();
   });
 

@@ -5,9 +5,9 @@ import { type EpsilonMicro, epsilonMicro } from "../../src/core/units/epsilon.ts
 import { nodeId, type SensorId } from "../../src/core/units/ids.ts";
 import { isoUtc, SECOND_MS } from "../../src/core/units/time.ts";
 import { NativeFormat } from "../../src/formats/native.ts";
+import { COURSES_FACT } from "../../src/ports/outbox.ts";
 import { Anchors } from "../../src/runtime/anchors.ts";
 import { Closer, type MadeSummary } from "../../src/runtime/closer.ts";
-import { COURSES_FACT } from "../../src/runtime/course-book.ts";
 import { FLUSH_EVERY_MS, Ingest } from "../../src/runtime/ingest.ts";
 import type { Intake } from "../../src/runtime/intake.ts";
 import { MetaBook } from "../../src/runtime/meta-book.ts";
