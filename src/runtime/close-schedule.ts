@@ -36,6 +36,7 @@ export interface DueWindow {
 /** Knows up to where each stream is closed, and which window is next. */
 export class CloseSchedule {
   readonly #streams: readonly Closing[];
+  readonly #lanes: ReadonlySet<Lane>;
   readonly #live: LiveStore;
   readonly #events: Events;
   #isTidied = false;
@@ -45,7 +46,8 @@ export class CloseSchedule {
     this.#live = live;
     this.#events = events;
     // What waits for the clock must not be labelled with windows that an earlier run closed.
-    for (const { lane } of streams) lane.closedTo = Math.max(lane.closedTo, this.#closedIn(lane)) as EpochMs;
+    this.#lanes = new Set(streams.map(({ lane }) => lane));
+    for (const lane of this.#lanes) lane.closedTo = Math.max(lane.closedTo, this.#closedIn(lane)) as EpochMs;
     this.#tellSpent();
   }
 
@@ -82,7 +84,7 @@ export class CloseSchedule {
   }
 
   #tellSpent(): void {
-    for (const { lane } of this.#streams) {
+    for (const lane of this.#lanes) {
       lane.setSpent(this.#streams.filter((stream) => stream.lane === lane).flatMap(({ course }) => spentSpans(course)));
     }
   }
@@ -95,7 +97,9 @@ export class CloseSchedule {
   /** The oldest window that is over, with every stream that closes it now. */
   next(now: EpochMs): DueWindow | null {
     this.#skip(now);
-    for (const stream of this.#streams) this.#skipTo(stream, settled(placeOf(stream), stream.plan.windowMs).closedTo);
+    for (const stream of this.#streams) {
+      if (stream.course.until !== null) this.#skipTo(stream, settled(placeOf(stream), stream.plan.windowMs).closedTo);
+    }
     let first: Closing | null = null;
     const due: Closing[] = [];
     for (const stream of this.#streams) {
@@ -126,7 +130,7 @@ export class CloseSchedule {
       else this.#skipTo(stream, (Math.ceil(stream.mark.closedTo / windowMs) * windowMs) as EpochMs);
       stream.isPlaced = true;
     }
-    for (const { lane } of this.#streams) lane.closedTo = Math.max(lane.closedTo, this.#closedIn(lane)) as EpochMs;
+    for (const lane of this.#lanes) lane.closedTo = Math.max(lane.closedTo, this.#closedIn(lane)) as EpochMs;
   }
 
   /** Nobody will close these any more: windows closed by an earlier run that died before its purge, classes of an earlier config. */
