@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { ControlServer } from "../adapters/control-socket.ts";
@@ -12,6 +13,7 @@ import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
 import type { NodePlan, PortPlan } from "../config/plan.ts";
+import { firstConnectMs } from "../core/machine/spread.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
@@ -58,6 +60,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await makeFolder(plan.storage.directory, "storage.directory");
   const lock = lockDirectory(plan.storage.directory);
+  const connectAfterMs = firstConnect(plan, clock);
   const world = {
     ...(await stores(plan, clock, host, events, standing)),
     clock,
@@ -73,6 +76,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const node = await Node.start(plan, world, {
     identity: { version: softwareVersion(), configRev: options.rev, bootId, outboxHours: estimate(plan).outboxHours },
     standing,
+    connectAfterMs,
     heartbeat: () => manager.watchdog(),
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
@@ -90,6 +94,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       return report;
     },
   };
+}
+
+/** When power is back in a street all its nodes boot at once. A live store is in memory: where there is one, this boot had a run before. */
+function firstConnect({ node, broker, storage }: NodePlan, clock: Clock): number {
+  const digest = createSystemCrypto().sha256(`${node.id} ${clock.bootId}`);
+  const isRestart = storage.live !== null && existsSync(join(storage.live, "live.db"));
+  return firstConnectMs({ digest, uptimeMs: clock.monotonicMs(), isRestart, rangeMs: broker.spreadMs });
 }
 
 const stands = ({ sensors }: NodePlan, on: PortPlan["is"]): boolean => sensors.some(({ port }) => port.is === on);

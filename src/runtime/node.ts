@@ -1,5 +1,6 @@
 import type { NodePlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
+import { spreadMs } from "../core/machine/spread.ts";
 import type { EpochMs } from "../core/units/time.ts";
 import { NativeFormat } from "../formats/native.ts";
 import type { Broker } from "../ports/broker.ts";
@@ -11,6 +12,7 @@ import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import { type Outbox, OutboxError } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
 import { Closer, type MadeSummary } from "./closer.ts";
+import { departureRangeMs } from "./departures.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { FLUSH_EVERY_MS, Ingest } from "./ingest.ts";
 import type { Anchoring } from "./lane.ts";
@@ -55,6 +57,8 @@ export interface NodeOptions {
   /** Called once a second when loop, closer and stores are well: it feeds the watchdog. Never for sensor or broker data. */
   readonly heartbeat?: () => void;
   readonly onMade?: (made: MadeSummary) => void;
+  /** How long the first connection waits, after a power return: `firstConnectMs`. Absent: it does not. */
+  readonly connectAfterMs?: number;
   /** The node cannot go on: a sensor with `onStartFailure: fail` failed. */
   readonly onFatal?: (code: string) => void;
 }
@@ -180,7 +184,7 @@ export class Node {
     this.#time.tick();
     await this.#queueMetas();
     for (const sensor of this.#sensors) sensor.start();
-    this.#timers.later("connect", CONNECT_AFTER_MS, () => this.#publisher.start());
+    this.#timers.later("connect", Math.max(CONNECT_AFTER_MS, this.#options.connectAfterMs ?? 0), () => this.#publisher.start());
     this.#timers.later("housekeeping", SCHEDULE_AFTER_MS, () => this.#housekeeping.start());
     this.#timers.every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
     // It waits for itself: a card that stalls delays it, and starves the watchdog when it does so for a minute.
@@ -286,7 +290,8 @@ export class Node {
   }
 
   #makePublisher(): Publisher {
-    const { inFlightMax, ackTimeoutMs } = this.#plan.broker;
+    const { inFlightMax, ackTimeoutMs, drainPerSecond, spreadMs: range } = this.#plan.broker;
+    const departMs = spreadMs(this.#world.crypto.sha256(this.#plan.node.id), departureRangeMs(this.#plan));
     return new Publisher(
       {
         ...this.#world,
@@ -294,7 +299,7 @@ export class Node {
         will: (conn) => this.#format.status(this.#status.lost(conn)),
         greeting: (conn) => this.#statusMessage(conn),
       },
-      { inFlightMax, ackTimeoutMs },
+      { inFlightMax, ackTimeoutMs, perSecond: drainPerSecond, spreadMs: range, departMs },
     );
   }
 
