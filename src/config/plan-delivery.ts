@@ -24,9 +24,10 @@ export function planDelivery(
   streams: readonly { readonly windowMs: DurationMs }[],
   report: PlanReport,
 ): Pick<BrokerPlan, "drainPerSecond" | "spreadMs"> {
-  if (broker.protocol === 4) report.warning(["broker", "protocol"], NOT_PROMISED);
   const url = readBrokerUrl(broker.url);
   const isLocal = url.is === "ok" && url.loopback;
+  // Who runs the broker on this machine sees its log.
+  if (broker.protocol === 4 && !isLocal) report.warning(["broker", "protocol"], NOT_PROMISED);
   const madePerSecond = streams.reduce((sum, { windowMs }) => sum + SECOND_MS / windowMs, 0);
   const { drainRate } = broker;
   if (drainRate !== undefined && drainRate < DRAIN_TIMES_MIN * madePerSecond) {

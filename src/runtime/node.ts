@@ -1,6 +1,5 @@
 import type { NodePlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
-import { spreadMs } from "../core/machine/spread.ts";
 import type { EpochMs } from "../core/units/time.ts";
 import { NativeFormat } from "../formats/native.ts";
 import type { Broker } from "../ports/broker.ts";
@@ -12,14 +11,14 @@ import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import { type Outbox, OutboxError } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
 import { Closer, type MadeSummary } from "./closer.ts";
-import { departureRangeMs } from "./departures.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { FLUSH_EVERY_MS, Ingest } from "./ingest.ts";
 import type { Anchoring } from "./lane.ts";
 import { MetaBook } from "./meta-book.ts";
 import { simulatedIn, streamsOf } from "./node-streams.ts";
-import { Publisher } from "./publisher.ts";
+import { Publisher, publisherLimits } from "./publisher.ts";
 import { labelWaiting } from "./relabel.ts";
+import type { Parting } from "./retirement.ts";
 import { Sensor } from "./sensor.ts";
 import { SerialClaims } from "./serial-claims.ts";
 import { type LocalStatus, type NodeIdentity, STATUS_EVERY_S, StatusDesk } from "./status.ts";
@@ -141,6 +140,12 @@ export class Node {
     return this.#format.everything;
   }
 
+  /** What `retireNode` needs to take this node away from its broker. */
+  get parting(): Parting {
+    const goodbye = (): Message => this.#format.status(this.#status.online("offline", this.#publisher.report.conn));
+    return { publisher: this.#publisher, format: this.#format, metas: this.#metas, time: this.#time, problems: this.#problems, goodbye };
+  }
+
   /** Flushes, closes what is due, publishes what it can within a few seconds, says `offline`, closes the stores. Once. */
   stop(reason: string): Promise<StopReport> {
     this.#stopping ??= this.#stop(reason);
@@ -157,7 +162,7 @@ export class Node {
     await this.#busy;
     await this.#housekeeping.stop();
     await this.#closer.run();
-    await this.#publisher.stop(() => this.#format.status(this.#status.online("offline", this.#publisher.report.conn)), STOP_MS_MAX);
+    await this.#publisher.stop(this.parting.goodbye, STOP_MS_MAX);
     const pending = outbox.standing().pendingRows;
     const open = new Map(
       live.held().flatMap(({ window, windowMs }) => (window === null ? [] : [[`${windowMs}/${window}`, { start: window, windowMs }]])),
@@ -290,8 +295,6 @@ export class Node {
   }
 
   #makePublisher(): Publisher {
-    const { inFlightMax, ackTimeoutMs, drainPerSecond, spreadMs: range } = this.#plan.broker;
-    const departMs = spreadMs(this.#world.crypto.sha256(this.#plan.node.id), departureRangeMs(this.#plan));
     return new Publisher(
       {
         ...this.#world,
@@ -299,7 +302,7 @@ export class Node {
         will: (conn) => this.#format.status(this.#status.lost(conn)),
         greeting: (conn) => this.#statusMessage(conn),
       },
-      { inFlightMax, ackTimeoutMs, perSecond: drainPerSecond, spreadMs: range, departMs },
+      publisherLimits(this.#plan, this.#world.crypto),
     );
   }
 

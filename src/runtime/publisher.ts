@@ -1,13 +1,15 @@
+import type { NodePlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
 import { Delivery, type DeliveryEffect, type DeliveryEvent, type DeliveryLimits, type Sendable } from "../core/machine/delivery.ts";
 import { reasonName } from "../core/machine/reason-codes.ts";
+import { spreadMs } from "../core/machine/spread.ts";
 import type { Broker, BrokerEvent, BrokerLink } from "../ports/broker.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { CloseBatch, Outbox, OutboxRow } from "../ports/outbox.ts";
 import { ConnectionDesk, type ConnectionReport } from "./connection-desk.ts";
-import { Departures } from "./departures.ts";
+import { Departures, departureRangeMs } from "./departures.ts";
 import { Settlements } from "./settlements.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
@@ -37,6 +39,13 @@ export interface PublisherWorld {
 export interface PublisherLimits extends DeliveryLimits {
   /** How long after it was made a summary leaves at the earliest: this node's own time, so that a city does not publish as one. */
   readonly departMs: number;
+}
+
+/** How the node of this plan sends. */
+export function publisherLimits(plan: NodePlan, crypto: Pick<Crypto, "sha256">): PublisherLimits {
+  const { inFlightMax, ackTimeoutMs, drainPerSecond, spreadMs: range } = plan.broker;
+  const departMs = spreadMs(crypto.sha256(plan.node.id), departureRangeMs(plan));
+  return { inFlightMax, ackTimeoutMs, perSecond: drainPerSecond, spreadMs: range, departMs };
 }
 
 /** Sends the outbox to the broker and writes down what arrived. Decisions are `core/machine/delivery.ts`; this carries them out. */
