@@ -111,7 +111,8 @@ export const brokerSchema = z
       .meta({
         description: [
           "How far apart the nodes of one broker do what all would do at once: connect after a power cut,",
-          "come back to a broker that was away, and, up to the shortest lateness, publish a window. Absent: 60s; 0s to a broker on this machine.",
+          "come back to a broker that was away, and, up to the shortest lateness, publish a window.",
+          "Absent: 60s; 0s to a broker on this machine.",
         ].join(" "),
         examples: ["60s"],
       }),
