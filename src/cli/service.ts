@@ -23,7 +23,7 @@ import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
 import { assertReadable, brokerOptions } from "./broker-options.ts";
 import { controlPath } from "./node-file.ts";
-import { retireActions } from "./retire-actions.ts";
+import type { RetireWorld } from "./retire-actions.ts";
 import { softwareVersion } from "./version.ts";
 
 /** The live store sheds the oldest and counts them beyond this: hours of readings of 20 sensors (hot-path measurements §8.11). */
@@ -144,12 +144,19 @@ async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, 
   return { crypto, outbox, live };
 }
 
-async function openControl(plan: NodePlan, node: Node, world: Parameters<typeof retireActions>[1]): Promise<ControlServer | null> {
+async function openControl(plan: NodePlan, node: Node, world: RetireWorld): Promise<ControlServer | null> {
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
   try {
     const { serveControl } = await import("../adapters/control-socket.ts");
-    return await serveControl(socket, { "/status": () => node.status() }, retireActions(node, world));
+    return await serveControl(
+      socket,
+      { "/status": () => node.status() },
+      {
+        // Loaded when it is asked for.
+        "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, world, body),
+      },
+    );
   } catch (error) {
     // A node that nobody can ask must not go on unseen.
     await node.stop("no control socket");

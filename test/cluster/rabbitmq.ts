@@ -17,8 +17,8 @@ const MEMBERS = 3;
 /** Erlang and a plugin with a consensus of its own take their time on a small machine. */
 const START_MS_MAX = 120_000;
 
-/** Why there is no cluster here, or null. */
-export const noRabbitmq = existsSync(server) ? null : "rabbitmq-server is not installed: apt-get install rabbitmq-server";
+/** Whether there can be a cluster here. */
+export const hasRabbitmq = existsSync(server);
 
 /** One RabbitMQ of the cluster. */
 export interface Member {

@@ -177,7 +177,7 @@ it("a topic that the broker's ACL forbids, until it is mended", async () => {
     fault: "Topic not allowed",
     injected: "the ACL of mosquitto forbids one of two sensors (PUBACK 0x87), and is mended with SIGHUP",
     promised: "visible within one publish; the other sensor goes on; what waited arrives within a minute of the mending, in order",
-    measured: `told after ${toldMs.toFixed(0)} ms; 180 of the other arrived at once, ${barred.length} of ${barred.length} after the mending`,
+    measured: `told after ${toldMs.toFixed(0)} ms; 180 of the other arrived at once, ${barred.length} of 20 after the mending`,
   });
 });
 
@@ -204,7 +204,10 @@ it("a message that is longer than the broker takes, which mosquitto refuses with
     fault: "Message too long for the broker",
     injected: "3 of 60 messages beyond message_size_limit of mosquitto 2.0: PUBACK 0x95, after which MQTT.js reads no more",
     promised: "these are set aside and reported as lost, with the reason; the others arrive",
-    measured: `57 arrived, ${doubled(idsIn(witness.messages))} twice, 3 set aside, over ${rig.connectedAtMs.length} connections in ${(took / 1_000).toFixed(1)} s`,
+    measured: [
+      `57 arrived, ${doubled(idsIn(witness.messages))} twice, 3 set aside`,
+      `over ${rig.connectedAtMs.length} connections in ${(took / 1_000).toFixed(1)} s`,
+    ].join(", "),
   });
 });
 
