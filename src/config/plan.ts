@@ -1,3 +1,4 @@
+import type { TimeSource } from "../core/machine/testimony.ts";
 import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
 import type { EpsilonMicro } from "../core/units/epsilon.ts";
 import type { NodeId, SensorId } from "../core/units/ids.ts";
@@ -51,6 +52,10 @@ export interface BrokerPlan {
   readonly inFlightMax: number;
   readonly keepAliveMs: DurationMs;
   readonly ackTimeoutMs: DurationMs;
+  /** The most summaries and metas a second; null: as fast as the broker takes them. */
+  readonly drainPerSecond: number | null;
+  /** How far nodes of one broker spread in time what they would all do at once; 0: not at all. */
+  readonly spreadMs: DurationMs;
   readonly allowSimulated: boolean;
 }
 
@@ -100,6 +105,10 @@ export interface StoragePlan {
 }
 
 export interface TimePlan {
-  /** `system`: the wall clock counts when the kernel or NTP says so. `operator`: the operator vouches for it. */
-  readonly source: "system" | "operator";
+  /** Who vouches for the wall clock (`core/machine/testimony.ts`). */
+  readonly source: TimeSource;
+  /** How long the offset between the clocks is good for when nobody does any more. */
+  readonly holdoverMs: DurationMs;
+  /** How long readings wait for a clock that can be trusted. */
+  readonly maxWaitMs: DurationMs;
 }

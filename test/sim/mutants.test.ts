@@ -112,7 +112,10 @@ const MUTANTS: readonly Mutant[] = [
     broken: /P7|statistics/,
     needs: "power-cut",
     seeds: 40,
-    spoil: (world) => ({ ...world, clock: { ...world.clock, wallTrust: () => Promise.resolve("synced") } }),
+    spoil: (world) => ({
+      ...world,
+      clock: { ...world.clock, testimonies: () => Promise.resolve([{ witness: "kernel", says: "synced", errorMs: null }]) },
+    }),
   },
   {
     // Of these coins every draw is 0. Most other bytes are refused: "the random source repeats itself".

@@ -35,7 +35,7 @@ export class ClockFaults {
     const sign = lot % 2 === 0 ? 1 : -1;
     if (kind === "step-small") return this.#steps(sign * (600 + (lot % 59_000)));
     if (kind === "step-large") return this.#steps(sign * (61_000 + (lot % 1_200_000)));
-    return this.#losesTrust();
+    return this.#losesTrust(sign > 0 ? null : "contradicted");
   }
 
   /** A wall clock that is trusted is set wrong, and later right. */
@@ -50,9 +50,9 @@ export class ClockFaults {
     return () => step(-byMs);
   }
 
-  #losesTrust(): () => void {
+  #losesTrust(to: MachineClock["trust"]): () => void {
     const { boot } = this.#clock;
-    this.#clock.trust = null;
+    this.#clock.trust = to;
     return () => {
       if (this.#clock.boot === boot) this.#clock.trust = "synced";
     };

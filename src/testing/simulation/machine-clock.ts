@@ -1,3 +1,4 @@
+import type { Testimony } from "../../core/machine/testimony.ts";
 import { epochMs, monotonicMs } from "../../core/units/time.ts";
 import type { Cancel, Clock } from "../../ports/clock.ts";
 import type { Timeline } from "./timeline.ts";
@@ -11,8 +12,8 @@ export class MachineClock {
   #boot = 0;
   #bootedAtMs = 0;
   #wallOffsetMs: number;
-  /** What somebody outside says of the wall clock. */
-  trust: "synced" | null = "synced";
+  /** What those who can be asked say of the wall clock: that it is right, that it is not, or one this and the other that. */
+  trust: "synced" | "contradicted" | null = "synced";
   /** Whether the wall clock was trusted since the machine started. */
   wasTrusted = true;
 
@@ -58,6 +59,16 @@ export class MachineClock {
     return this.#timeline.nowMs - this.#bootedAtMs + FIRST_MONOTONIC_MS;
   }
 
+  /** A time service believes what it believes; the kernel says `no` as soon as somebody set its clock by hand. */
+  #testimonies(): readonly Testimony[] {
+    const service = this.trust === null ? "no" : "synced";
+    const kernel = this.trust === "synced" ? "synced" : "no";
+    return [
+      { witness: "timesyncd", says: service, errorMs: null },
+      { witness: "kernel", says: kernel, errorMs: null },
+    ];
+  }
+
   /** The clock as one process on this machine has it. Nothing of it runs when `isAlive` says no; what it throws goes to `failed`. */
   forProcess(isAlive: () => boolean, failed: (error: unknown) => void): Clock {
     const after = (delayMs: number, task: () => void): Cancel =>
@@ -74,7 +85,7 @@ export class MachineClock {
       monotonicMs: () => monotonicMs(this.monotonicMs()),
       monotonicNs: () => BigInt(this.monotonicMs()) * 1_000_000n,
       wallMs: () => epochMs(this.wallMs),
-      wallTrust: () => Promise.resolve(this.trust),
+      testimonies: () => Promise.resolve(this.#testimonies()),
       after,
       // Whatever else is due may happen before it goes on.
       breathe: () => new Promise((resolve) => after(0, resolve)),

@@ -75,7 +75,7 @@ const worldClock = (timeline: Timeline): Clock => ({
   monotonicMs: () => monotonicMs(timeline.nowMs),
   monotonicNs: () => BigInt(timeline.nowMs) * 1_000_000n,
   wallMs: () => epochMs(timeline.nowMs),
-  wallTrust: () => Promise.resolve("synced"),
+  testimonies: () => Promise.resolve([]),
   after: (delayMs, task) => timeline.after(delayMs, task),
   breathe: () => Promise.resolve(),
 });

@@ -69,6 +69,8 @@ export function benchPlan(wanted: BenchPlan): NodePlan {
       inFlightMax: wanted.inFlightMax,
       keepAliveMs: durationMs(30_000),
       ackTimeoutMs: durationMs(1e12), // the clock of the bench runs faster than the broker
+      drainPerSecond: null,
+      spreadMs: durationMs(0),
       allowSimulated: true,
     },
     sensors,
@@ -80,7 +82,7 @@ export function benchPlan(wanted: BenchPlan): NodePlan {
       outbox: { maxBytes: 1e9, maxAgeMs: durationMs(30 * DAY_MS) },
       egress: { keepMs: durationMs(400 * DAY_MS), maxBytes: 64e6 },
     },
-    time: { source: "operator" },
+    time: { source: "operator", holdoverMs: durationMs(86_400_000), maxWaitMs: durationMs(86_400_000) },
     log: { level: "error" },
   };
 }
