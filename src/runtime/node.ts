@@ -1,16 +1,8 @@
 import type { NodePlan } from "../config/plan.ts";
-import type { Message } from "../core/anonymise/message.ts";
-import type { EpochMs } from "../core/units/time.ts";
 import { NativeFormat } from "../formats/native.ts";
-import type { Broker } from "../ports/broker.ts";
-import type { Clock } from "../ports/clock.ts";
-import type { Crypto } from "../ports/crypto.ts";
-import type { Events } from "../ports/events.ts";
-import type { GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
-import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
+import { LiveStoreError } from "../ports/live-store.ts";
 import { type Outbox, OutboxError } from "../ports/outbox.ts";
-import type { Scheduler } from "../ports/scheduler.ts";
-import { Closer, type MadeSummary } from "./closer.ts";
+import { Closer } from "./closer.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { FLUSH_EVERY_MS, Ingest } from "./ingest.ts";
 import type { Anchoring } from "./lane.ts";
@@ -18,11 +10,12 @@ import { MetaBook } from "./meta-book.ts";
 import { simulatedIn, streamsOf } from "./node-streams.ts";
 import { Publisher } from "./publisher.ts";
 import { labelWaiting } from "./relabel.ts";
-import { Sensor } from "./sensor.ts";
-import { SerialClaims } from "./serial-claims.ts";
-import { type LocalStatus, type NodeIdentity, STATUS_EVERY_S, StatusDesk } from "./status.ts";
+import { SensorCrew } from "./sensor-crew.ts";
+import { type LocalStatus, StatusDesk } from "./status.ts";
+import { StatusTeller } from "./status-teller.ts";
 import { TimeDesk } from "./time-desk.ts";
 import { Timers } from "./timers.ts";
+import type { NodeOptions, StopReport, World } from "./world.ts";
 
 const SLOW_TICK_MS = 1_000;
 /** The first readings need not wait for what a connection takes to set up: MQTT.js alone takes longer to load than a port to open. */
@@ -32,40 +25,7 @@ const SCHEDULE_AFTER_MS = 1_000;
 /** How long a clean stop waits for PUBACKs. */
 export const STOP_MS_MAX = 5_000;
 
-/** Everything the node stands on. */
-export interface World {
-  readonly clock: Clock;
-  readonly crypto: Crypto;
-  readonly events: Events;
-  readonly scheduler: Scheduler;
-  readonly serial: SerialBus;
-  readonly gpio: GpioBus;
-  readonly replay: ReplayBus;
-  readonly live: LiveStore;
-  readonly outbox: Outbox;
-  readonly broker: Broker;
-  /** Resident memory of the process, bytes. */
-  residentBytes(): number;
-}
-
-export interface NodeOptions {
-  readonly identity: NodeIdentity;
-  /** Codes of what is wrong with this machine for as long as the node runs: `SWAP_ON_DISK`. */
-  readonly standing?: ReadonlySet<string>;
-  /** Called once a second when loop, closer and stores are well: it feeds the watchdog. Never for sensor or broker data. */
-  readonly heartbeat?: () => void;
-  readonly onMade?: (made: MadeSummary) => void;
-  /** The node cannot go on: a sensor with `onStartFailure: fail` failed. */
-  readonly onFatal?: (code: string) => void;
-}
-
-/** What a clean stop did with what was open. */
-export interface StopReport {
-  /** Summaries that wait in the outbox for the next start. */
-  readonly pending: number;
-  /** Windows that were still open: their readings stay in the live store, if that outlives the process. */
-  readonly openWindows: readonly { readonly start: EpochMs; readonly windowMs: number }[];
-}
+export type { NodeOptions, StopReport, World } from "./world.ts";
 
 /** A running node. */
 export class Node {
@@ -76,9 +36,10 @@ export class Node {
   readonly #time: TimeDesk;
   readonly #format: NativeFormat;
   readonly #metas: MetaBook;
-  readonly #sensors: readonly Sensor[];
+  readonly #crew: SensorCrew;
   readonly #publisher: Publisher;
   readonly #status: StatusDesk;
+  readonly #teller: StatusTeller;
   readonly #closer: Closer;
   readonly #housekeeping: Housekeeping;
   readonly #problems = new Set<string>();
@@ -87,13 +48,8 @@ export class Node {
   /** With which offset readings that waited for the clock are to be labelled; null when none wait. */
   #labelWith: number | null = null;
   #areMetasQueued = false;
-  #statusSaid = "";
-  #statusSaidMs = Number.NEGATIVE_INFINITY;
   #busy: Promise<void> = Promise.resolve();
   #stopping: Promise<StopReport> | null = null;
-  /** Lost summaries up to this number were said, by this run or an earlier one. */
-  #lostToSeq: number;
-
   /** Sets everything up and starts it. Resolves when sensors are being opened; the broker is connected to right after. */
   static async start(plan: NodePlan, world: World, options: NodeOptions): Promise<Node> {
     const node = new Node(plan, world, options, await world.outbox.marks());
@@ -108,20 +64,15 @@ export class Node {
     this.#timers = new Timers(world.clock);
     this.#startedMs = world.clock.monotonicMs();
     for (const code of options.standing ?? []) this.#problems.add(code);
-    this.#lostToSeq = Math.max(0, ...world.outbox.standing().lost.map(({ toSeq }) => toSeq));
     this.#format = new NativeFormat(plan.broker.prefix, plan.node.id);
     this.#metas = new MetaBook(plan, this.#format, world.crypto, options.identity.version);
     this.#ingest = new Ingest(world);
     this.#time = new TimeDesk(world.clock, world.events, plan.time.source, (offsetMs, how) => this.#anchored(offsetMs, how));
-    const sensorWorld = {
-      ...world,
-      serial: new SerialClaims(world.serial),
-      ingest: this.#ingest,
-      onFatal: (code: string) => options.onFatal?.(code),
-    };
-    this.#sensors = plan.sensors.map((sensor) => new Sensor(sensorWorld, sensor));
+    const crewWorld = { ...world, ingest: this.#ingest, onFatal: (code: string) => options.onFatal?.(code) };
+    this.#crew = new SensorCrew(crewWorld, plan.sensors);
     this.#publisher = this.#makePublisher();
     this.#status = this.#makeStatusDesk();
+    this.#teller = new StatusTeller({ ...world, desk: this.#status, format: this.#format, publisher: this.#publisher });
     this.#closer = this.#makeCloser(marks);
     this.#housekeeping = new Housekeeping(plan.storage, world, this.#time);
   }
@@ -148,7 +99,7 @@ export class Node {
     events.emit({ type: "NodeStopping", reason });
     this.#timers.stop();
     this.#ingest.cover(clock.monotonicMs());
-    for (const sensor of this.#sensors) sensor.stop();
+    this.#crew.stop();
     this.#ingest.tick(clock.monotonicMs());
     await this.#busy;
     await this.#housekeeping.stop();
@@ -179,7 +130,7 @@ export class Node {
     }
     this.#time.tick();
     await this.#queueMetas();
-    for (const sensor of this.#sensors) sensor.start();
+    this.#crew.start();
     this.#timers.later("connect", CONNECT_AFTER_MS, () => this.#publisher.start());
     this.#timers.later("housekeeping", SCHEDULE_AFTER_MS, () => this.#housekeeping.start());
     this.#timers.every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
@@ -192,12 +143,12 @@ export class Node {
         this.#busy = run;
       },
     );
-    events.emit({ type: "NodeReady", sensors: this.#sensors.length, streams: streamsOf(this.#plan).length });
+    events.emit({ type: "NodeReady", sensors: this.#crew.sensors.length, streams: streamsOf(this.#plan).length });
   }
 
   #fastTick(): void {
     const nowMs = this.#world.clock.monotonicMs();
-    for (const sensor of this.#sensors) sensor.tick(nowMs);
+    this.#crew.tick(nowMs);
     this.#ingest.tick(nowMs);
   }
 
@@ -213,8 +164,8 @@ export class Node {
     this.#mark("LIVE_FULL", this.#ingest.isFull);
     for (const [code, isWrong] of this.#closer.privacy.problems(now)) this.#mark(code, isWrong);
     this.#mark("CLOCK_WENT_BACK", now !== null && this.#closer.isAhead(now));
-    this.#tellLost();
-    this.#tellStatus();
+    this.#teller.tellLost();
+    this.#teller.tell();
     if (this.#world.outbox.standing().pendingBytes > this.#plan.storage.outbox.maxBytes) await this.#housekeeping.trim();
     if (isClosed) this.#options.heartbeat?.();
   }
@@ -222,24 +173,6 @@ export class Node {
   #mark(code: string, isWrong: boolean): void {
     if (isWrong) this.#problems.add(code);
     else this.#problems.delete(code);
-  }
-
-  /** A new status leaves every 300 s, and when something changed. */
-  #tellStatus(): void {
-    const nowMs = this.#world.clock.monotonicMs();
-    const { isUp, conn } = this.#publisher.report;
-    // Also while nobody listens: it is how the desk learns since when a problem has been there.
-    const fingerprint = this.#status.fingerprint();
-    if (!isUp) return;
-    if (fingerprint === this.#statusSaid && nowMs - this.#statusSaidMs < STATUS_EVERY_S * 1_000) return;
-    this.#publisher.say(this.#statusMessage(conn));
-  }
-
-  /** The status of now, remembered as said. */
-  #statusMessage(conn: number): Message {
-    this.#statusSaid = this.#status.fingerprint();
-    this.#statusSaidMs = this.#world.clock.monotonicMs();
-    return this.#format.status(this.#status.online("online", conn));
   }
 
   #anchored(offsetMs: number, how: Anchoring): void {
@@ -276,15 +209,6 @@ export class Node {
     }
   }
 
-  /** Says once what will never arrive. */
-  #tellLost(): void {
-    for (const { fromSeq, toSeq, reason } of this.#world.outbox.standing().lost) {
-      if (toSeq <= this.#lostToSeq) continue;
-      this.#lostToSeq = toSeq;
-      this.#world.events.emit({ type: "SummariesLost", fromSeq, toSeq, reason });
-    }
-  }
-
   #makePublisher(): Publisher {
     const { inFlightMax, ackTimeoutMs } = this.#plan.broker;
     return new Publisher(
@@ -292,7 +216,7 @@ export class Node {
         ...this.#world,
         time: this.#time,
         will: (conn) => this.#format.status(this.#status.lost(conn)),
-        greeting: (conn) => this.#statusMessage(conn),
+        greeting: (conn) => this.#teller.message(conn),
       },
       { inFlightMax, ackTimeoutMs },
     );
@@ -304,7 +228,7 @@ export class Node {
       identity: this.#options.identity,
       outbox: this.#world.outbox,
       time: this.#time,
-      sensors: this.#sensors,
+      sensors: this.#crew.sensors,
       nodeRev: this.#metas.nodeRev,
       standing: this.#problems,
       connection: () => this.#publisher.report,
