@@ -17,6 +17,7 @@ import type { Events } from "../ports/events.ts";
 import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import type { CloseBatch, Mark, NewRow, Outbox } from "../ports/outbox.ts";
 import { CloseSchedule, type Closing, type DueWindow } from "./close-schedule.ts";
+import { closingsOf, replannedClosings, skipOpen } from "./closings.ts";
 import { DerivedDesk } from "./derived-desk.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Lane } from "./lane.ts";
@@ -24,14 +25,13 @@ import type { MetaBook } from "./meta-book.ts";
 import { PrivacyDesk } from "./privacy-desk.ts";
 import { type Candidate, type Release, Releases } from "./releases.ts";
 import type { TimeDesk } from "./time-desk.ts";
+import { partsOf, shapeOf } from "./window-parts.ts";
 
 /**
  * The most (stream, window) pairs in one transaction, or a few more where tables of one sensor stay together. What is due in one tick is
  * committed together, for a commit costs an fsync, and the pages that every commit writes.
  */
 export const GROUP_PAIRS_MAX = 100;
-/** Pairs that are made between two breaths. */
-const SLICE_PAIRS = 50;
 /** Chunks that are sorted between two breaths. */
 const SLICE_CHUNKS = 25;
 /** Chunks that are zeroed between two breaths: a full one takes longer than to sort it. */
@@ -78,9 +78,10 @@ export class Closer {
   /** The books of what is told about people. */
   readonly privacy: PrivacyDesk;
   readonly #world: CloserWorld;
-  readonly #schedule: CloseSchedule;
+  #closings: readonly Closing[];
+  #schedule: CloseSchedule;
   readonly #releases: Releases;
-  readonly #derived: DerivedDesk;
+  #derived: DerivedDesk;
   readonly #startedMs: number;
   #nextSeq: number;
   #running: Promise<boolean> | null = null;
@@ -89,20 +90,31 @@ export class Closer {
   constructor(world: CloserWorld, streams: readonly StreamPlan[], marks: ReadonlyMap<StreamId, Mark>) {
     this.#world = world;
     this.#nextSeq = world.outbox.standing().lastSeq + 1;
-    const closings = streams
-      .filter((plan) => plan.policy.is !== "withheld" && plan.from === null)
-      .map((plan) => ({
-        plan,
-        index: world.live.streamIndex(plan.id),
-        lane: world.ingest.lane(plan.sensitivity, plan.windowMs, plan.latenessMs),
-        mark: marks.get(plan.id) ?? { closedTo: 0 as EpochMs, lastStart: null },
-        isPlaced: false,
-      }));
+    this.#closings = closingsOf(streams, marks, world);
     this.#derived = new DerivedDesk(world.outbox, world.crypto, streams);
     this.#startedMs = world.clock.monotonicMs();
     this.privacy = new PrivacyDesk(world, streams, world.epsilonPerEventMicro);
     this.#releases = new Releases({ ...world, privacy: this.privacy, pool: new BytePool(world.crypto) });
-    this.#schedule = new CloseSchedule(closings, world.live, world.events);
+    this.#schedule = new CloseSchedule(this.#closings, world.live, world.events);
+  }
+
+  /** Between two runs: these streams are closed from now on. Those that mean the same go on where they stand (`closings.ts`). */
+  replan(streams: readonly StreamPlan[], marks: ReadonlyMap<StreamId, Mark>): void {
+    const { live, events, outbox, crypto, ingest, epsilonPerEventMicro } = this.#world;
+    this.#closings = replannedClosings(this.#closings, streams, marks, this.#world);
+    this.#schedule = new CloseSchedule(this.#closings, live, events);
+    this.#derived = new DerivedDesk(outbox, crypto, streams);
+    this.privacy.replan(streams, epsilonPerEventMicro);
+    ingest.retireLanes(new Set(this.#closings.map(({ lane }) => lane)));
+  }
+
+  /** Another plan was tried, and taken back: windows that were open for these streams hold readings of both, and are not published. */
+  restore(redefined: readonly StreamId[]): void {
+    const { events, live, ingest } = this.#world;
+    for (const closing of this.#closings) if (redefined.includes(closing.plan.id)) skipOpen(closing, events);
+    // Looks again for readings that nobody will close.
+    this.#schedule = new CloseSchedule(this.#closings, live, events);
+    ingest.retireLanes(new Set(this.#closings.map(({ lane }) => lane)));
   }
 
   /** Closes everything that is due; false when that failed and is to be tried again. A call during a run waits for that run. */
@@ -321,27 +333,4 @@ export class Closer {
       onMade(one);
     }
   }
-}
-
-function shapeOf({ channel, windowMs, policy, binEdges }: StreamPlan, startMs: number): StatisticShape {
-  const { kind, cells, states, resolution } = channel;
-  const bound = policy.is === "noised" && policy.bound !== null ? { most: policy.bound, step: resolution } : null;
-  return { kind, windowMs, startMs, cells, states, bound, binEdges };
-}
-
-/**
- * Streams in parts of about 50, between which others get their turn. Tables of counts of one sensor stay together: whether the
- * second one may leave depends on the first.
- */
-function partsOf(streams: readonly Closing[]): readonly (readonly Closing[])[] {
-  const parts: Closing[][] = [];
-  let part: Closing[] = [];
-  for (const closing of streams) {
-    const last = part.at(-1);
-    const belongsTogether = closing.plan.policy.is === "minimum-count" && last?.plan.sensor === closing.plan.sensor;
-    if (part.length >= SLICE_PAIRS && !belongsTogether) part = [];
-    if (part.length === 0) parts.push(part);
-    part.push(closing);
-  }
-  return parts;
 }

@@ -49,7 +49,7 @@ export class Intake {
   /** Life was shown by something other than readings of people. */
   lastLifeMs = 0;
   readonly #channels = new Map<string, Channel>();
-  readonly #speed: Channel | null;
+  #speed: Channel | null = null;
   readonly #crypto: Crypto;
   #openedMs: number | null = null;
   #withinMs: number | null = null;
@@ -57,8 +57,36 @@ export class Intake {
   constructor(channels: readonly Channel[], counters: SensorCounters, crypto: Crypto) {
     this.#crypto = crypto;
     this.counters = counters;
+    this.#take(channels);
+  }
+
+  /**
+   * Takes another line-up while the port stays as it is. What was known of a stream's coverage is kept where it stays in its lane;
+   * another stream is covered from now on.
+   */
+  rearrange(channels: readonly Channel[], nowMs: MonotonicMs): void {
+    this.coverByLink(nowMs);
+    for (const channel of channels) {
+      const before = this.#channels.get(channel.plan.name);
+      channel.lastTotal = before?.lastTotal ?? null;
+      for (const slot of channel.slots) {
+        const known = before?.slots.find(({ index, lane }) => index === slot.index && lane === slot.lane);
+        const { coveredToMs, heardMs, isHeard, held } = known ?? fresh(nowMs);
+        Object.assign(slot, { coveredToMs, heardMs, isHeard, held });
+      }
+    }
+    this.#channels.clear();
+    this.#take(channels);
+  }
+
+  #take(channels: readonly Channel[]): void {
     for (const channel of channels) this.#channels.set(channel.plan.name, channel);
     this.#speed = channels.find((channel) => channel.plan.kind === "speed") ?? null;
+  }
+
+  /** The lanes of its streams. */
+  get lanes(): readonly Lane[] {
+    return [...this.#channels.values()].flatMap(({ slots }) => slots.map(({ lane }) => lane));
   }
 
   get withinMs(): number | null {
@@ -69,12 +97,7 @@ export class Intake {
     this.#openedMs = atMs;
     this.lastLifeMs = atMs;
     for (const channel of this.#channels.values()) {
-      for (const slot of channel.slots) {
-        slot.coveredToMs = atMs;
-        slot.heardMs = atMs;
-        slot.isHeard = false;
-        slot.held = -1;
-      }
+      for (const slot of channel.slots) Object.assign(slot, fresh(atMs));
     }
   }
 
@@ -239,6 +262,11 @@ export class Intake {
     this.counters.drop(reason, count);
   }
 }
+
+/** What is known of a stream's coverage when nothing was heard yet. */
+const fresh = (atMs: number): Pick<Slot, "coveredToMs" | "heardMs" | "isHeard" | "held"> => ({
+  ...{ coveredToMs: atMs, heardMs: atMs, isHeard: false, held: -1 },
+});
 
 const SECRET_BYTES = 32;
 

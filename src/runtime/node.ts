@@ -1,21 +1,18 @@
 import type { NodePlan } from "../config/plan.ts";
-import { NativeFormat } from "../formats/native.ts";
 import { LiveStoreError } from "../ports/live-store.ts";
 import { type Outbox, OutboxError } from "../ports/outbox.ts";
-import { Closer } from "./closer.ts";
-import { Housekeeping } from "./housekeeping.ts";
-import { FLUSH_EVERY_MS, Ingest } from "./ingest.ts";
+import { FLUSH_EVERY_MS } from "./ingest.ts";
 import type { Anchoring } from "./lane.ts";
-import { MetaBook } from "./meta-book.ts";
-import { simulatedIn, streamsOf } from "./node-streams.ts";
-import { Publisher } from "./publisher.ts";
+import { NodeParts } from "./node-parts.ts";
+import { streamsOf } from "./node-streams.ts";
 import { labelWaiting } from "./relabel.ts";
-import { SensorCrew } from "./sensor-crew.ts";
-import { type LocalStatus, StatusDesk } from "./status.ts";
-import { StatusTeller } from "./status-teller.ts";
-import { TimeDesk } from "./time-desk.ts";
+import { Reloading, type ReloadOutcome, type ReloadRequest } from "./reload.ts";
+import type { LocalStatus } from "./status.ts";
 import { Timers } from "./timers.ts";
+import { Turns } from "./turns.ts";
 import type { NodeOptions, StopReport, World } from "./world.ts";
+
+export type { NodeOptions, StopReport, World } from "./world.ts";
 
 const SLOW_TICK_MS = 1_000;
 /** The first readings need not wait for what a connection takes to set up: MQTT.js alone takes longer to load than a port to open. */
@@ -25,31 +22,19 @@ const SCHEDULE_AFTER_MS = 1_000;
 /** How long a clean stop waits for PUBACKs. */
 export const STOP_MS_MAX = 5_000;
 
-export type { NodeOptions, StopReport, World } from "./world.ts";
-
 /** A running node. */
 export class Node {
-  readonly #plan: NodePlan;
-  readonly #world: World;
-  readonly #options: NodeOptions;
-  readonly #ingest: Ingest;
-  readonly #time: TimeDesk;
-  readonly #format: NativeFormat;
-  readonly #metas: MetaBook;
-  readonly #crew: SensorCrew;
-  readonly #publisher: Publisher;
-  readonly #status: StatusDesk;
-  readonly #teller: StatusTeller;
-  readonly #closer: Closer;
-  readonly #housekeeping: Housekeeping;
-  readonly #problems = new Set<string>();
+  readonly #parts: NodeParts;
+  readonly #reloading: Reloading;
   readonly #timers: Timers;
+  readonly #turns = new Turns();
   readonly #startedMs: number;
   /** With which offset readings that waited for the clock are to be labelled; null when none wait. */
   #labelWith: number | null = null;
-  #areMetasQueued = false;
-  #busy: Promise<void> = Promise.resolve();
+  /** The names of metas that are queued; those of another plan are not. */
+  #queuedMetas: NodeParts["metas"] | null = null;
   #stopping: Promise<StopReport> | null = null;
+
   /** Sets everything up and starts it. Resolves when sensors are being opened; the broker is connected to right after. */
   static async start(plan: NodePlan, world: World, options: NodeOptions): Promise<Node> {
     const node = new Node(plan, world, options, await world.outbox.marks());
@@ -58,34 +43,43 @@ export class Node {
   }
 
   private constructor(plan: NodePlan, world: World, options: NodeOptions, marks: Awaited<ReturnType<Outbox["marks"]>>) {
-    this.#plan = plan;
-    this.#world = world;
-    this.#options = options;
     this.#timers = new Timers(world.clock);
     this.#startedMs = world.clock.monotonicMs();
-    for (const code of options.standing ?? []) this.#problems.add(code);
-    this.#format = new NativeFormat(plan.broker.prefix, plan.node.id);
-    this.#metas = new MetaBook(plan, this.#format, world.crypto, options.identity.version);
-    this.#ingest = new Ingest(world);
-    this.#time = new TimeDesk(world.clock, world.events, plan.time.source, (offsetMs, how) => this.#anchored(offsetMs, how));
-    const crewWorld = { ...world, ingest: this.#ingest, onFatal: (code: string) => options.onFatal?.(code) };
-    this.#crew = new SensorCrew(crewWorld, plan.sensors);
-    this.#publisher = this.#makePublisher();
-    this.#status = this.#makeStatusDesk();
-    this.#teller = new StatusTeller({ ...world, desk: this.#status, format: this.#format, publisher: this.#publisher });
-    this.#closer = this.#makeCloser(marks);
-    this.#housekeeping = new Housekeeping(plan.storage, world, this.#time);
+    this.#parts = new NodeParts(plan, world, options, marks, {
+      anchored: (offsetMs, how) => this.#anchored(offsetMs, how),
+      fatal: (code) => this.#reloading.isBlamed(code) || options.onFatal?.(code),
+    });
+    this.#reloading = new Reloading({
+      parts: this.#parts,
+      turns: this.#turns,
+      settle: async () => {
+        if (await this.#queueMetas()) await this.#parts.closer.run();
+      },
+      probeGpio: (before, after) => this.#probeGpio(after, before),
+      isStopping: () => this.#stopping !== null,
+    });
   }
 
   /** For `stoep status`. */
   status(): LocalStatus {
-    const uptimeSeconds = Math.floor((this.#world.clock.monotonicMs() - this.#startedMs) / 1_000);
-    return this.#status.local({ bytes: this.#world.live.bytes() }, this.#world.residentBytes(), uptimeSeconds);
+    const { world, status } = this.#parts;
+    const uptimeSeconds = Math.floor((world.clock.monotonicMs() - this.#startedMs) / 1_000);
+    return status.local({ bytes: world.live.bytes() }, world.residentBytes(), uptimeSeconds);
   }
 
   /** Topic filter that everything of this node matches. */
   get topics(): string {
-    return this.#format.everything;
+    return this.#parts.format.everything;
+  }
+
+  /** Takes over another plan while the node runs, or goes on as before. One at a time. */
+  reload(request: ReloadRequest): Promise<ReloadOutcome> {
+    return this.#reloading.reload(request);
+  }
+
+  /** Another file is on the disk than the one that runs; null: it is the same. For the status. */
+  reject(rev: string | null): void {
+    this.#parts.identity = { ...this.#parts.identity, rejectedRev: rev };
   }
 
   /** Flushes, closes what is due, publishes what it can within a few seconds, says `offline`, closes the stores. Once. */
@@ -95,22 +89,24 @@ export class Node {
   }
 
   async #stop(reason: string): Promise<StopReport> {
-    const { clock, events, live, outbox, gpio } = this.#world;
+    const { ingest, crew, housekeeping, closer, publisher, world } = this.#parts;
+    const { clock, events, live, outbox } = world;
     events.emit({ type: "NodeStopping", reason });
     this.#timers.stop();
-    this.#ingest.cover(clock.monotonicMs());
-    this.#crew.stop();
-    this.#ingest.tick(clock.monotonicMs());
-    await this.#busy;
-    await this.#housekeeping.stop();
-    await this.#closer.run();
-    await this.#publisher.stop(() => this.#format.status(this.#status.online("offline", this.#publisher.report.conn)), STOP_MS_MAX);
+    ingest.cover(clock.monotonicMs());
+    crew.stop();
+    ingest.tick(clock.monotonicMs());
+    await this.#turns.over();
+    await housekeeping.stop();
+    this.#reloading.abandon();
+    await closer.run();
+    await publisher.stop(() => this.#parts.goodbye(), STOP_MS_MAX);
     const pending = outbox.standing().pendingRows;
     const open = new Map(
       live.held().flatMap(({ window, windowMs }) => (window === null ? [] : [[`${windowMs}/${window}`, { start: window, windowMs }]])),
     );
     const openWindows = [...open.values()];
-    gpio.close();
+    this.#parts.world.gpio.close();
     live.close();
     await outbox.close();
     events.emit({ type: "NodeStopped", pendingSummaries: pending });
@@ -118,143 +114,103 @@ export class Node {
   }
 
   async #start(): Promise<void> {
-    const { events, outbox, gpio } = this.#world;
-    events.emit({ type: "NodeStarting", version: this.#options.identity.version, instance: outbox.instance, run: outbox.run });
+    const { options, world, plan, problems, time, crew, publisher, housekeeping } = this.#parts;
+    const { events, outbox } = world;
+    events.emit({ type: "NodeStarting", version: options.identity.version, instance: outbox.instance, run: outbox.run });
     if (outbox.quarantined !== null) {
-      this.#problems.add("OUTBOX_QUARANTINED");
+      problems.add("OUTBOX_QUARANTINED");
       events.emit({ type: "OutboxQuarantined", path: outbox.quarantined });
     }
-    if (this.#plan.sensors.some(({ port, enabled }) => enabled && port.is === "gpio")) {
-      const { backend, detail } = await gpio.probe();
-      events.emit({ type: "GpioBackend", backend, detail });
-    }
-    this.#time.tick();
+    await this.#probeGpio(plan, null);
+    time.tick();
     await this.#queueMetas();
-    this.#crew.start();
-    this.#timers.later("connect", CONNECT_AFTER_MS, () => this.#publisher.start());
-    this.#timers.later("housekeeping", SCHEDULE_AFTER_MS, () => this.#housekeeping.start());
+    crew.start();
+    this.#timers.later("connect", CONNECT_AFTER_MS, () => publisher.start());
+    this.#timers.later("housekeeping", SCHEDULE_AFTER_MS, () => housekeeping.start());
     this.#timers.every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
     // It waits for itself: a card that stalls delays it, and starves the watchdog when it does so for a minute.
-    this.#timers.everyAfter(
-      "slow",
-      SLOW_TICK_MS,
-      () => this.#slowTick(),
-      (run) => {
-        this.#busy = run;
-      },
-    );
-    events.emit({ type: "NodeReady", sensors: this.#crew.sensors.length, streams: streamsOf(this.#plan).length });
+    this.#timers.everyAfter("slow", SLOW_TICK_MS, () => this.#turns.take(() => this.#slowTick()));
+    events.emit({ type: "NodeReady", sensors: crew.sensors.length, streams: streamsOf(plan).length });
+  }
+
+  /** Finds out how GPIO lines are worked here, where a plan has some and the one before had none. */
+  async #probeGpio(after: NodePlan, before: NodePlan | null): Promise<void> {
+    const usesGpio = ({ sensors }: NodePlan): boolean => sensors.some(({ port, enabled }) => enabled && port.is === "gpio");
+    if (!usesGpio(after) || (before !== null && usesGpio(before))) return;
+    const { gpio, events } = this.#parts.world;
+    const { backend, detail } = await gpio.probe();
+    events.emit({ type: "GpioBackend", backend, detail });
   }
 
   #fastTick(): void {
-    const nowMs = this.#world.clock.monotonicMs();
-    this.#crew.tick(nowMs);
-    this.#ingest.tick(nowMs);
+    const { world, crew, ingest } = this.#parts;
+    const nowMs = world.clock.monotonicMs();
+    crew.tick(nowMs);
+    ingest.tick(nowMs);
   }
 
   async #slowTick(): Promise<void> {
-    this.#time.tick();
-    if (this.#time.now() === null) this.#ingest.shedWaiting();
-    const isClosed = (await this.#labelWaiting()) && (await this.#queueMetas()) && (await this.#closer.run());
-    this.#ingest.shedOld(this.#world.clock.monotonicMs());
-    this.#publisher.wake();
-    const isPublisherWell = (await this.#publisher.tick()) || (await this.#closer.recover());
-    const now = this.#time.now();
+    const { time, ingest, closer, world, teller, publisher, housekeeping, plan, options } = this.#parts;
+    time.tick();
+    if (time.now() === null) ingest.shedWaiting();
+    const isClosed = (await this.#labelWaiting()) && (await this.#closeDue());
+    ingest.shedOld(world.clock.monotonicMs());
+    publisher.wake();
+    const isPublisherWell = (await publisher.tick()) || (await closer.recover());
+    const now = time.now();
     this.#mark("OUTBOX_FAILED", !isClosed || !isPublisherWell);
-    this.#mark("LIVE_FULL", this.#ingest.isFull);
-    for (const [code, isWrong] of this.#closer.privacy.problems(now)) this.#mark(code, isWrong);
-    this.#mark("CLOCK_WENT_BACK", now !== null && this.#closer.isAhead(now));
-    this.#teller.tellLost();
-    this.#teller.tell();
-    if (this.#world.outbox.standing().pendingBytes > this.#plan.storage.outbox.maxBytes) await this.#housekeeping.trim();
-    if (isClosed) this.#options.heartbeat?.();
+    this.#mark("LIVE_FULL", ingest.isFull);
+    for (const [code, isWrong] of closer.privacy.problems(now)) this.#mark(code, isWrong);
+    this.#mark("CLOCK_WENT_BACK", now !== null && closer.isAhead(now));
+    teller.tellLost();
+    teller.tell();
+    if (world.outbox.standing().pendingBytes > plan.storage.outbox.maxBytes) await housekeeping.trim();
+    if (isClosed) options.heartbeat?.();
+  }
+
+  /** While a plan is on trial windows wait: they are closed by the one that stays. */
+  async #closeDue(): Promise<boolean> {
+    return this.#reloading.isOnTrial || ((await this.#queueMetas()) && (await this.#parts.closer.run()));
   }
 
   #mark(code: string, isWrong: boolean): void {
-    if (isWrong) this.#problems.add(code);
-    else this.#problems.delete(code);
+    if (isWrong) this.#parts.problems.add(code);
+    else this.#parts.problems.delete(code);
   }
 
   #anchored(offsetMs: number, how: Anchoring): void {
-    this.#ingest.anchor(offsetMs, this.#world.clock.monotonicMs(), how);
+    this.#parts.ingest.anchor(offsetMs, this.#parts.world.clock.monotonicMs(), how);
     if (how === "first") this.#labelWith = offsetMs;
   }
 
   /** Windows are closed only when all their readings are in them; false when that failed and is to be tried again. */
   async #labelWaiting(): Promise<boolean> {
     if (this.#labelWith === null) return true;
+    const { live, clock, events } = this.#parts.world;
     try {
-      await labelWaiting(this.#world.live, this.#labelWith, () => this.#world.clock.breathe());
+      await labelWaiting(live, this.#labelWith, () => clock.breathe());
       this.#labelWith = null;
       return true;
     } catch (error) {
       if (!(error instanceof LiveStoreError)) throw error;
-      this.#world.events.emit({ type: "CloseFailed", detail: error.message });
+      events.emit({ type: "CloseFailed", detail: error.message });
       return false;
     }
   }
 
   /** Metas go through the outbox before any summary that uses them; false when that failed and is to be tried again. */
   async #queueMetas(): Promise<boolean> {
-    if (this.#areMetasQueued) return true;
+    const { metas, time, closer, world } = this.#parts;
+    if (this.#queuedMetas === metas) return true;
     try {
-      await this.#metas.queue(this.#world.outbox, this.#time.best());
-      this.#areMetasQueued = true;
+      await metas.queue(world.outbox, time.best());
+      this.#queuedMetas = metas;
       return true;
     } catch (error) {
       if (!(error instanceof OutboxError)) throw error;
-      this.#world.events.emit({ type: "OutboxFailed", code: "meta", detail: error.message });
-      await this.#closer.recover();
+      world.events.emit({ type: "OutboxFailed", code: "meta", detail: error.message });
+      await closer.recover();
       return false;
     }
-  }
-
-  #makePublisher(): Publisher {
-    const { inFlightMax, ackTimeoutMs } = this.#plan.broker;
-    return new Publisher(
-      {
-        ...this.#world,
-        time: this.#time,
-        will: (conn) => this.#format.status(this.#status.lost(conn)),
-        greeting: (conn) => this.#teller.message(conn),
-      },
-      { inFlightMax, ackTimeoutMs },
-    );
-  }
-
-  #makeStatusDesk(): StatusDesk {
-    return new StatusDesk({
-      plan: this.#plan,
-      identity: this.#options.identity,
-      outbox: this.#world.outbox,
-      time: this.#time,
-      sensors: this.#crew.sensors,
-      nodeRev: this.#metas.nodeRev,
-      standing: this.#problems,
-      connection: () => this.#publisher.report,
-    });
-  }
-
-  #makeCloser(marks: Awaited<ReturnType<Outbox["marks"]>>): Closer {
-    const simulated = simulatedIn(this.#plan);
-    return new Closer(
-      {
-        ...this.#world,
-        ingest: this.#ingest,
-        time: this.#time,
-        format: this.#format,
-        metas: this.#metas,
-        node: this.#plan.node.id,
-        epsilonPerEventMicro: this.#plan.privacy.epsilonPerEventMicro,
-        isSimulated: (sensor) => simulated.has(sensor),
-        commit: (batch) => this.#publisher.commit(batch),
-        onMade: (made) => {
-          this.#publisher.wake();
-          this.#options.onMade?.(made);
-        },
-      },
-      streamsOf(this.#plan),
-      marks,
-    );
   }
 }

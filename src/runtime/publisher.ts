@@ -73,8 +73,10 @@ export class Publisher {
   #isOutboxFailed = false;
   #stopping = false;
 
-  constructor(world: PublisherWorld, limits: DeliveryLimits) {
+  /** `conn`: how many connections this run made before. */
+  constructor(world: PublisherWorld, limits: DeliveryLimits, conn = 0) {
     this.#world = world;
+    this.#conn = conn;
     this.#delivery = new Delivery<Row>(limits, () => world.crypto.jitter());
     this.#settledTo = world.outbox.standing().acknowledgedPosition;
     this.#readTo = this.#settledTo;

@@ -36,8 +36,8 @@ const STAMP_AGE_MS_MAX = 10_000;
  * happens here stays here, whatever a driver does.
  */
 export class Sensor implements SessionSink {
-  readonly plan: SensorPlan;
-  readonly counters = new SensorCounters();
+  readonly counters: SensorCounters;
+  #plan: SensorPlan;
   readonly #world: SensorWorld;
   #session: Session | null = null;
   readonly #intake: Intake;
@@ -56,11 +56,17 @@ export class Sensor implements SessionSink {
   /** Monotonic time at which what is being handled happened. */
   #nowMs = 0 as MonotonicMs;
 
-  constructor(world: SensorWorld, plan: SensorPlan) {
-    this.plan = plan;
+  /** `counters`: those of the sensor that had this name before, so that the books of its readings go on. */
+  constructor(world: SensorWorld, plan: SensorPlan, counters = new SensorCounters()) {
+    this.#plan = plan;
+    this.counters = counters;
     this.#world = world;
     this.#intake = world.ingest.addSensor(plan.channels, plan.streams, this.counters);
     if (plan.port.is === "serial") this.#settings = plan.port.settings;
+  }
+
+  get plan(): SensorPlan {
+    return this.#plan;
   }
 
   get state(): SensorState {
@@ -103,6 +109,18 @@ export class Sensor implements SessionSink {
   stop(): void {
     this.#cancelRetry?.();
     this.#step({ type: "stop" });
+  }
+
+  /** Takes over a plan with the same driver, options and port: the port stays open, the session goes on. */
+  rearrange(plan: SensorPlan): void {
+    this.#plan = plan;
+    this.#world.ingest.rearrangeSensor(this.#intake, plan.channels, plan.streams, this.#world.clock.monotonicMs());
+  }
+
+  /** Stops for good: another plan has no such sensor, or one that starts anew. */
+  dismiss(): void {
+    this.stop();
+    this.#world.ingest.removeSensor(this.#intake);
   }
 
   /** A driver that cannot even begin: the others do not notice. */

@@ -11,9 +11,9 @@ export interface TellerWorld {
   readonly events: Events;
   readonly outbox: Outbox;
   readonly desk: StatusDesk;
-  /** How and through whom it is told now. */
-  readonly format: NativeFormat;
-  readonly publisher: Publisher;
+  /** How and through whom it is told: another one after a reload. */
+  format(): NativeFormat;
+  publisher(): Publisher;
 }
 
 /** Decides when a status leaves, and says once what will never arrive. */
@@ -31,7 +31,8 @@ export class StatusTeller {
 
   /** A new status leaves every 300 s, and when something changed. */
   tell(): void {
-    const { clock, desk, publisher } = this.#world;
+    const { clock, desk } = this.#world;
+    const publisher = this.#world.publisher();
     const { isUp, conn } = publisher.report;
     // Also while nobody listens: it is how the desk learns since when a problem has been there.
     const fingerprint = desk.fingerprint();
@@ -42,10 +43,10 @@ export class StatusTeller {
 
   /** The status of now, remembered as said. */
   message(conn: number): Message {
-    const { clock, desk, format } = this.#world;
+    const { clock, desk } = this.#world;
     this.#said = desk.fingerprint();
     this.#saidMs = clock.monotonicMs();
-    return format.status(desk.online("online", conn));
+    return this.#world.format().status(desk.online("online", conn));
   }
 
   /** Says once what will never arrive. */

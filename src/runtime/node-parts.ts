@@ -1,0 +1,193 @@
+import type { NodePlan } from "../config/plan.ts";
+import type { Message } from "../core/anonymise/message.ts";
+import type { StreamId } from "../core/units/ids.ts";
+import { NativeFormat } from "../formats/native.ts";
+import type { Broker } from "../ports/broker.ts";
+import type { Mark } from "../ports/outbox.ts";
+import { Closer } from "./closer.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import { Ingest } from "./ingest.ts";
+import type { Anchoring } from "./lane.ts";
+import { MetaBook } from "./meta-book.ts";
+import { simulatedIn, streamsOf } from "./node-streams.ts";
+import { Publisher } from "./publisher.ts";
+import { SensorCrew } from "./sensor-crew.ts";
+import { type NodeIdentity, StatusDesk } from "./status.ts";
+import { StatusTeller } from "./status-teller.ts";
+import { TimeDesk } from "./time-desk.ts";
+import type { NodeOptions, World } from "./world.ts";
+
+/** What the parts tell the node. */
+export interface PartsListener {
+  anchored(offsetMs: number, how: Anchoring): void;
+  fatal(code: string): void;
+}
+
+/**
+ * The parts of a running node, and the plan that they work by. Some live as long as the node does: they hold what is open and what is
+ * remembered. What is only made of the plan is made anew with another one (`replan`); those that live on look at it here.
+ */
+export class NodeParts {
+  readonly options: NodeOptions;
+  readonly ingest: Ingest;
+  readonly time: TimeDesk;
+  readonly crew: SensorCrew;
+  readonly status: StatusDesk;
+  readonly teller: StatusTeller;
+  readonly closer: Closer;
+  readonly housekeeping: Housekeeping;
+  /** Codes of what is wrong with the node itself. */
+  readonly problems: Set<string>;
+  identity: NodeIdentity;
+  #world: World;
+  #plan: NodePlan;
+  #format: NativeFormat;
+  #metas: MetaBook;
+  #simulated: ReturnType<typeof simulatedIn>;
+  #publisher: Publisher;
+
+  /** `marks`: where the outbox stands. */
+  constructor(plan: NodePlan, world: World, options: NodeOptions, marks: ReadonlyMap<StreamId, Mark>, listener: PartsListener) {
+    this.options = options;
+    this.identity = options.identity;
+    this.problems = new Set(options.standing ?? []);
+    this.#world = world;
+    this.#plan = plan;
+    this.#format = new NativeFormat(plan.broker.prefix, plan.node.id);
+    this.#metas = new MetaBook(plan, this.#format, world.crypto, options.identity.version);
+    this.#simulated = simulatedIn(plan);
+    this.ingest = new Ingest(world);
+    this.time = new TimeDesk(world.clock, world.events, plan.time.source, (offsetMs, how) => listener.anchored(offsetMs, how));
+    this.crew = new SensorCrew({ ...world, ingest: this.ingest, onFatal: (code) => listener.fatal(code) }, plan.sensors);
+    this.#publisher = this.#makePublisher(0);
+    this.status = this.#makeStatusDesk();
+    this.teller = new StatusTeller({ ...world, desk: this.status, format: () => this.#format, publisher: () => this.#publisher });
+    this.closer = this.#makeCloser(marks);
+    this.housekeeping = this.#makeHousekeeping();
+  }
+
+  get plan(): NodePlan {
+    return this.#plan;
+  }
+
+  get world(): World {
+    return this.#world;
+  }
+
+  get format(): NativeFormat {
+    return this.#format;
+  }
+
+  get metas(): MetaBook {
+    return this.#metas;
+  }
+
+  get publisher(): Publisher {
+    return this.#publisher;
+  }
+
+  /** Ports of a kind that no sensor had until now. */
+  equip(ports: Partial<Pick<World, "gpio" | "replay">>): void {
+    this.#world = { ...this.#world, ...ports };
+    this.crew.equip(ports);
+  }
+
+  /** Everything that is made of the plan but the sensors, which were on trial before. `marks`: where the outbox stands. */
+  replan(plan: NodePlan, identity: NodeIdentity, marks: ReadonlyMap<StreamId, Mark>): void {
+    this.identity = identity;
+    this.#plan = plan;
+    this.#format = new NativeFormat(plan.broker.prefix, plan.node.id);
+    this.#metas = new MetaBook(plan, this.#format, this.#world.crypto, identity.version);
+    this.#simulated = simulatedIn(plan);
+    this.closer.replan(streamsOf(plan), marks);
+  }
+
+  /** A publisher for another broker. The one before has stopped. */
+  reconnect(broker: Broker): void {
+    this.#world = { ...this.#world, broker };
+    this.#publisher = this.#makePublisher(this.#publisher.report.conn);
+    this.#publisher.start();
+  }
+
+  goodbye(): Message {
+    return this.#format.status(this.status.online("offline", this.#publisher.report.conn));
+  }
+
+  #makePublisher(conn: number): Publisher {
+    const { inFlightMax, ackTimeoutMs } = this.#plan.broker;
+    return new Publisher(
+      {
+        ...this.#world,
+        time: this.time,
+        will: (number) => this.#format.status(this.status.lost(number)),
+        greeting: (number) => this.teller.message(number),
+      },
+      { inFlightMax, ackTimeoutMs },
+      conn,
+    );
+  }
+
+  #makeStatusDesk(): StatusDesk {
+    const parts = this;
+    return new StatusDesk({
+      get plan() {
+        return parts.plan;
+      },
+      get identity() {
+        return parts.identity;
+      },
+      get sensors() {
+        return parts.crew.sensors;
+      },
+      get nodeRev() {
+        return parts.metas.nodeRev;
+      },
+      outbox: this.#world.outbox,
+      time: this.time,
+      standing: this.problems,
+      connection: () => this.#publisher.report,
+    });
+  }
+
+  #makeCloser(marks: ReadonlyMap<StreamId, Mark>): Closer {
+    const parts = this;
+    const { clock, live, outbox, events, crypto } = this.#world;
+    return new Closer(
+      {
+        ...{ clock, live, outbox, events, crypto, ingest: this.ingest, time: this.time, node: this.#plan.node.id },
+        get format() {
+          return parts.format;
+        },
+        get metas() {
+          return parts.metas;
+        },
+        get epsilonPerEventMicro() {
+          return parts.plan.privacy.epsilonPerEventMicro;
+        },
+        isSimulated: (sensor) => this.#simulated.has(sensor),
+        commit: (batch) => this.#publisher.commit(batch),
+        onMade: (made) => {
+          this.#publisher.wake();
+          this.options.onMade?.(made);
+        },
+      },
+      streamsOf(this.#plan),
+      marks,
+    );
+  }
+
+  #makeHousekeeping(): Housekeeping {
+    const parts = this;
+    const { directory, live } = this.#plan.storage;
+    const storage = {
+      ...{ directory, live },
+      get outbox() {
+        return parts.plan.storage.outbox;
+      },
+      get egress() {
+        return parts.plan.storage.egress;
+      },
+    };
+    return new Housekeeping(storage, this.#world, this.time);
+  }
+}
