@@ -1,12 +1,19 @@
 import { chmodSync, rmSync } from "node:fs";
-import { createServer, request } from "node:http";
+import { createServer, type IncomingMessage, request } from "node:http";
 
-/** What the node answers on its Unix socket: a path to a function that makes a JSON document. */
-export type Routes = Readonly<Record<string, () => object>>;
+/** What the node answers on its Unix socket: a path to a function that makes a JSON document, or that does what a document asks for. */
+export type Routes = Readonly<Record<string, (() => object) | Action>>;
+
+/** Something to be done: answers POST. */
+export interface Action {
+  post(asked: unknown): Promise<object>;
+}
 
 /** Longest path of a Unix socket on Linux (unix(7): sun_path has 108 bytes with its end). */
 const SOCKET_PATH_BYTES_MAX = 107;
 const ANSWER_MS_MAX = 5_000;
+/** Longest document that is taken. */
+const ASKED_BYTES_MAX = 4_096;
 
 /** A server that is listening. */
 export interface ControlServer {
@@ -36,9 +43,10 @@ export function serveControl(path: string, routes: Routes): Promise<ControlServe
     return Promise.reject(new ControlError("SOCKET_PATH", `${path} is too long for a Unix socket`, "shorten storage.live"));
   }
   const server = createServer((incoming, answer) => {
-    const { status, body } = answerTo(routes, incoming.method, incoming.url ?? "");
-    answer.writeHead(status, { "content-type": "application/json" });
-    answer.end(`${JSON.stringify(body)}\n`);
+    void answerTo(routes, incoming).then(({ status, body }) => {
+      answer.writeHead(status, { "content-type": "application/json" });
+      answer.end(`${JSON.stringify(body)}\n`);
+    });
   });
   rmSync(path, { force: true });
   return new Promise((resolve, reject) => {
@@ -54,21 +62,42 @@ export function serveControl(path: string, routes: Routes): Promise<ControlServe
 }
 
 /** A question must not bring the node down, whatever its answer runs into. */
-function answerTo(routes: Routes, method: string | undefined, url: string): { readonly status: number; readonly body: object } {
-  const route = method === "GET" && Object.hasOwn(routes, url) ? routes[url] : undefined;
-  if (route === undefined) return { status: 404, body: { error: "not found", paths: Object.keys(routes) } };
+async function answerTo(routes: Routes, incoming: IncomingMessage): Promise<{ readonly status: number; readonly body: object }> {
+  const { method, url = "" } = incoming;
+  const route = Object.hasOwn(routes, url) ? routes[url] : undefined;
   try {
-    return { status: 200, body: route() };
+    if (method === "GET" && typeof route === "function") return { status: 200, body: route() };
+    if (method === "POST" && typeof route === "object") return { status: 200, body: await route.post(await documentOf(incoming)) };
+    return { status: 404, body: { error: "not found", paths: Object.keys(routes) } };
   } catch (error) {
     return { status: 500, body: { error: error instanceof Error ? error.message : String(error) } };
   }
 }
 
-/** Asks the running node. Rejects with `ControlError`. */
-export function askControl(path: string, route: string): Promise<unknown> {
+async function documentOf(incoming: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of incoming as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > ASKED_BYTES_MAX) throw new Error(`more than ${ASKED_BYTES_MAX} bytes are not taken`);
+    parts.push(part);
+  }
+  return bytes === 0 ? null : JSON.parse(Buffer.concat(parts).toString("utf8"));
+}
+
+/** Something that is to be done, and how long it may take. */
+export interface Asked {
+  readonly post: object;
+  readonly answerMsMax: number;
+}
+
+/** Asks the running node, or has it do something. Rejects with `ControlError`. */
+export function askControl(path: string, route: string, asked?: Asked): Promise<unknown> {
+  const timeout = asked?.answerMsMax ?? ANSWER_MS_MAX;
   return new Promise((resolve, reject) => {
     const fail = (cause: NodeJS.ErrnoException): void => reject(askFailure(path, cause));
-    const call = request({ socketPath: path, path: route, timeout: ANSWER_MS_MAX, agent: false }, (answer) => {
+    const method = asked === undefined ? "GET" : "POST";
+    const call = request({ socketPath: path, path: route, method, timeout, agent: false }, (answer) => {
       const parts: Buffer[] = [];
       answer.on("data", (part: Buffer) => parts.push(part));
       answer.on("error", fail);
@@ -83,9 +112,9 @@ export function askControl(path: string, route: string): Promise<unknown> {
         }
       });
     });
-    call.on("timeout", () => call.destroy(new Error("no answer within 5 s")));
+    call.on("timeout", () => call.destroy(new Error(`no answer within ${timeout / 1_000} s`)));
     call.on("error", fail);
-    call.end();
+    call.end(asked === undefined ? undefined : JSON.stringify(asked.post));
   });
 }
 

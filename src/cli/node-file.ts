@@ -20,6 +20,8 @@ const REV_DIGITS = 8;
 export interface ReadFile {
   readonly parsed: ParsedFile | null;
   readonly problems: readonly ConfigProblem[];
+  /** As it stands on the disk; null when it could not be read. */
+  readonly text: string | null;
   /** First 8 hex digits of the SHA-256 of the file, and of the one that it builds on. */
   readonly rev: string;
 }
@@ -31,7 +33,7 @@ export function readNodeFile(file: string): ReadFile {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const message = code === "ENOENT" ? "there is no such file; config/node.example.yaml is one to start from" : `cannot be read (${code})`;
-    return { parsed: null, problems: [{ file, line: 1, column: 1, path: "", message, severity: "error" }], rev: "" };
+    return { parsed: null, problems: [{ file, line: 1, column: 1, path: "", message, severity: "error" }], text: null, rev: "" };
   }
 }
 
@@ -43,7 +45,7 @@ export function parseText(text: string, file: string): ReadFile {
     if ("text" in base) hash.update("\0").update(base.text);
     return base;
   });
-  return { parsed, problems: parsed.problems, rev: hash.digest("hex").slice(0, REV_DIGITS) };
+  return { parsed, problems: parsed.problems, text, rev: hash.digest("hex").slice(0, REV_DIGITS) };
 }
 
 function readBase(file: string): BaseText {
@@ -56,11 +58,8 @@ function readBase(file: string): BaseText {
 }
 
 /** A plan with what it was made of. */
-export interface PlannedFile {
+export interface PlannedFile extends ReadFile {
   readonly plan: NodePlan | null;
-  readonly parsed: ParsedFile | null;
-  readonly problems: readonly ConfigProblem[];
-  readonly rev: string;
 }
 
 /** The plan of a config file, with the drivers it names. Opens no port and needs no secret. */
@@ -69,8 +68,9 @@ export function planFile(file: string): Promise<PlannedFile> {
 }
 
 /** The plan of a file that was read. */
-export async function planRead({ parsed, problems, rev }: ReadFile, file: string): Promise<PlannedFile> {
-  if (parsed === null || parsed.config === null) return { plan: null, parsed, problems, rev };
+export async function planRead(read: ReadFile, file: string): Promise<PlannedFile> {
+  const { parsed } = read;
+  if (parsed === null || parsed.config === null) return { ...read, plan: null };
   const drivers = new Map<string, Driver>();
   const missing = new Map<string, string>();
   const paths = searchPaths(parsed.config, dirname(resolve(file)));
@@ -79,7 +79,7 @@ export async function planRead({ parsed, problems, rev }: ReadFile, file: string
   // A name that leads nowhere is compared with every driver there is: perhaps it is only misspelt.
   if (needed.some((name) => !drivers.has(name))) await loadInto(drivers, new Map(), await listDrivers(OWN_DRIVERS), paths);
   const planned = planNode(parsed, drivers, missing);
-  return { plan: planned.plan, parsed, problems: planned.problems, rev };
+  return { ...read, ...planned };
 }
 
 async function loadInto(
@@ -98,6 +98,24 @@ async function loadInto(
 function searchPaths(config: NodeConfig, base: string): readonly DriverPath[] {
   return [...config.driverPaths.map(({ path, sha256 }) => ({ path: resolve(base, path), sha256 })), { path: OWN_DRIVERS }];
 }
+
+/**
+ * What a file that cannot be read as YAML seems to say at a key. Good for finding the node that it once described, and for nothing else:
+ * whoever is found is asked who he is.
+ */
+export function guessed(text: string | null, key: string): string | null {
+  const found = new RegExp(`(?:^|[\\s{,])${key}:[ \t]*["']?([^\\s"',}#]+)`, "m").exec(text ?? "");
+  return found?.[1] ?? null;
+}
+
+/** Socket of the node that a file describes; the usual place when it cannot be told. */
+export function socketOf(file: string): string {
+  const { parsed, text } = readNodeFile(file);
+  const live = parsed?.config?.storage.live ?? guessed(text, "live") ?? "/run/stoep";
+  return controlPath(live === "memory" ? live : resolve(dirname(file), live)) ?? USUAL_SOCKET;
+}
+
+const USUAL_SOCKET = "/run/stoep/stoep.sock";
 
 /** Socket of a node, beside its live store; null when that is only memory. */
 export function controlPath(live: string | null): string | null {

@@ -1,7 +1,7 @@
 import { askControl, ControlError } from "../adapters/control-socket.ts";
 import type { LocalSensor, LocalStatus } from "../runtime/status.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, table } from "./command.ts";
-import { controlPath, readNodeFile } from "./node-file.ts";
+import { socketOf } from "./node-file.ts";
 
 // Exit codes of `--check`, for monitoring: CONTRACT §6.
 const HEALTH_EXIT = { ok: 0, degraded: 1, failing: 2 } as const;
@@ -30,13 +30,6 @@ export const status: Command = {
     }
   },
 };
-
-/** The socket of the node that a config file describes; the usual place when the file cannot be read. */
-function socketOf(file: string): string {
-  return controlPath(readNodeFile(file).parsed?.config?.storage.live ?? "/run/stoep") ?? USUAL_SOCKET;
-}
-
-const USUAL_SOCKET = "/run/stoep/stoep.sock";
 
 function text({ status: node, connection, outbox, live, memory, uptimeSeconds, sensors }: LocalStatus): string {
   const broker = connection.isUp

@@ -7,7 +7,7 @@ import type { EpsilonMicro } from "../core/units/epsilon.ts";
 import type { NodeId, SensorId, StreamId } from "../core/units/ids.ts";
 import { type DurationMs, type EpochMs, isoUtc } from "../core/units/time.ts";
 import { coverageOf } from "../core/window/coverage.ts";
-import { windowAt } from "../core/window/lattice.ts";
+import { type Window, windowAt } from "../core/window/lattice.ts";
 import { type WindowReadings, WindowTable } from "../core/window/readings.ts";
 import { type ExactStatistic, exactStatistic, type StatisticShape } from "../core/window/statistics.ts";
 import type { NativeFormat } from "../formats/native.ts";
@@ -59,6 +59,8 @@ export interface CloserWorld {
   readonly epsilonPerEventMicro: EpsilonMicro;
   /** Whether a sensor's port is a simulator or a replay: its summaries say so. */
   isSimulated(sensor: SensorId): boolean;
+  /** Whether somebody worked on a sensor of the stream within the window. */
+  isInMaintenance?(stream: StreamPlan, window: Window): boolean;
   onMade(made: MadeSummary): void;
   /** `outbox.commit`, with whatever else can be written down at the same time. */
   commit(batch: CloseBatch): Promise<void>;
@@ -285,6 +287,7 @@ export class Closer {
     if (marks & MARK.stepped) flags.push("stepped");
     const showsReadings = plan.sensitivity === "environmental";
     if (showsReadings && marks & MARK.warming) flags.push("warming");
+    if (this.#world.isInMaintenance?.(plan, windowAt(start, plan.windowMs))) flags.push("maintenance");
     if (validUntil !== undefined && isoUtc(start) > `${validUntil}T23:59:59Z`) flags.push("calibration-overdue");
     if (this.#world.time.state() === "holdover") flags.push("holdover");
     if (showsReadings && marks & MARK.deviceInterval) flags.push("device-interval");

@@ -53,6 +53,8 @@ export class Intake {
   readonly #crypto: Crypto;
   #openedMs: number | null = null;
   #withinMs: number | null = null;
+  /** Somebody works on the sensor: what it says is not about the street. */
+  #isPaused = false;
 
   constructor(channels: readonly Channel[], counters: SensorCounters, crypto: Crypto) {
     this.#crypto = crypto;
@@ -105,6 +107,18 @@ export class Intake {
   closed(atMs: MonotonicMs): void {
     this.coverByLink(atMs);
     this.#openedMs = null;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** While it is paused nothing is stored or covered; afterwards everything is as after an opening. */
+  pause(isPaused: boolean, nowMs: MonotonicMs): void {
+    if (isPaused === this.#isPaused) return;
+    if (isPaused) this.coverByLink(nowMs);
+    this.#isPaused = isPaused;
+    for (const channel of this.#channels.values()) for (const slot of channel.slots) Object.assign(slot, fresh(nowMs));
   }
 
   expect(withinMs: number | null): void {
@@ -160,6 +174,7 @@ export class Intake {
       if (channel === undefined) return this.#drop(null, "unknown-channel");
       if (channel.plan.kind !== "identity") return this.#drop(channel, "wrong-kind");
       if (channel.slots.length === 0) return this.#drop(channel, "not-published");
+      if (this.#isPaused) return this.#drop(channel, "maintenance");
       for (const slot of channel.slots) this.#storeIdentity(slot, bytes, atMs);
     } finally {
       bytes.fill(0);
@@ -193,7 +208,7 @@ export class Intake {
 
   /** Vouches for the time since the last call, for every stream whose own readings do not. */
   coverByLink(nowMs: MonotonicMs): void {
-    if (this.#openedMs === null) return;
+    if (this.#openedMs === null || this.#isPaused) return;
     if (this.#withinMs !== null && nowMs - this.lastLifeMs > this.#withinMs) return;
     for (const channel of this.#channels.values()) {
       const isSampled = this.#isSampled(channel);
@@ -217,6 +232,7 @@ export class Intake {
   #store(channel: Channel, value: number, cell: number, detail: ReadingDetail | undefined, atMs: MonotonicMs): void {
     const { slots } = channel;
     if (slots.length === 0) return this.#drop(channel, "not-published");
+    if (this.#isPaused) return this.#drop(channel, "maintenance");
     const quality = detail?.quality;
     const deviceMs = detail?.coversMs;
     let marks: number = MARK.sample;

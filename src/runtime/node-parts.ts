@@ -1,6 +1,6 @@
 import type { NodePlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
-import type { StreamId } from "../core/units/ids.ts";
+import type { SensorId, StreamId } from "../core/units/ids.ts";
 import { NativeFormat } from "../formats/native.ts";
 import type { Broker } from "../ports/broker.ts";
 import type { Mark } from "../ports/outbox.ts";
@@ -8,8 +8,9 @@ import { Closer } from "./closer.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Ingest } from "./ingest.ts";
 import type { Anchoring } from "./lane.ts";
+import { Maintenance } from "./maintenance.ts";
 import { MetaBook } from "./meta-book.ts";
-import { simulatedIn, streamsOf } from "./node-streams.ts";
+import { sensorsOf, simulatedIn, streamsOf } from "./node-streams.ts";
 import { Publisher } from "./publisher.ts";
 import { SensorCrew } from "./sensor-crew.ts";
 import { type NodeIdentity, StatusDesk } from "./status.ts";
@@ -36,6 +37,7 @@ export class NodeParts {
   readonly teller: StatusTeller;
   readonly closer: Closer;
   readonly housekeeping: Housekeeping;
+  readonly maintenance: Maintenance;
   /** Codes of what is wrong with the node itself. */
   readonly problems: Set<string>;
   identity: NodeIdentity;
@@ -58,7 +60,10 @@ export class NodeParts {
     this.#simulated = simulatedIn(plan);
     this.ingest = new Ingest(world);
     this.time = new TimeDesk(world.clock, world.events, plan.time.source, (offsetMs, how) => listener.anchored(offsetMs, how));
-    this.crew = new SensorCrew({ ...world, ingest: this.ingest, onFatal: (code) => listener.fatal(code) }, plan.sensors);
+    this.maintenance = new Maintenance({ ...world, time: this.time });
+    const isInMaintenance = (sensor: SensorId): boolean => this.maintenance.isActive(sensor);
+    const crewWorld = { ...world, ingest: this.ingest, isInMaintenance, onFatal: (code: string) => listener.fatal(code) };
+    this.crew = new SensorCrew(crewWorld, plan.sensors);
     this.#publisher = this.#makePublisher(0);
     this.status = this.#makeStatusDesk();
     this.teller = new StatusTeller({ ...world, desk: this.status, format: () => this.#format, publisher: () => this.#publisher });
@@ -165,6 +170,7 @@ export class NodeParts {
           return parts.plan.privacy.epsilonPerEventMicro;
         },
         isSimulated: (sensor) => this.#simulated.has(sensor),
+        isInMaintenance: (stream, window) => sensorsOf(stream).some((sensor) => this.maintenance.touches(sensor, window)),
         commit: (batch) => this.#publisher.commit(batch),
         onMade: (made) => {
           this.#publisher.wake();

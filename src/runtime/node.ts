@@ -1,4 +1,6 @@
 import type { NodePlan } from "../config/plan.ts";
+import type { SensorId } from "../core/units/ids.ts";
+import type { EpochMs } from "../core/units/time.ts";
 import { LiveStoreError } from "../ports/live-store.ts";
 import { type Outbox, OutboxError } from "../ports/outbox.ts";
 import { FLUSH_EVERY_MS } from "./ingest.ts";
@@ -82,6 +84,18 @@ export class Node {
     this.#parts.identity = { ...this.#parts.identity, rejectedRev: rev };
   }
 
+  /** Somebody works on a sensor from now on, for so long; null: not any more. Gives null where there is no such sensor. */
+  maintain(sensor: SensorId, forMs: number | null): Promise<{ readonly until: EpochMs | null } | null> {
+    const { crew, maintenance, world } = this.#parts;
+    return this.#turns.take(async () => {
+      if (!crew.sensors.some(({ plan }) => plan.id === sensor)) return null;
+      const until = forMs === null ? null : await maintenance.begin(sensor, forMs);
+      if (forMs === null) await maintenance.end(sensor);
+      crew.tick(world.clock.monotonicMs());
+      return { until };
+    });
+  }
+
   /** Flushes, closes what is due, publishes what it can within a few seconds, says `offline`, closes the stores. Once. */
   stop(reason: string): Promise<StopReport> {
     this.#stopping ??= this.#stop(reason);
@@ -121,6 +135,7 @@ export class Node {
       problems.add("OUTBOX_QUARANTINED");
       events.emit({ type: "OutboxQuarantined", path: outbox.quarantined });
     }
+    await this.#parts.maintenance.load();
     await this.#probeGpio(plan, null);
     time.tick();
     await this.#queueMetas();
@@ -152,6 +167,7 @@ export class Node {
   async #slowTick(): Promise<void> {
     const { time, ingest, closer, world, teller, publisher, housekeeping, plan, options } = this.#parts;
     time.tick();
+    this.#parts.maintenance.settle();
     if (time.now() === null) ingest.shedWaiting();
     const isClosed = (await this.#labelWaiting()) && (await this.#closeDue());
     ingest.shedOld(world.clock.monotonicMs());

@@ -29,6 +29,8 @@ export interface ReloadRequest {
   readonly identity: NodeIdentity;
   /** Ports of a kind that no sensor had before. */
   readonly ports?: Partial<Pick<World, "gpio" | "replay">>;
+  /** Problems of this machine that the plan brings up, as `NodeOptions.standing`. */
+  readonly standing?: ReadonlySet<string>;
   /** Another broker, or another way to it; absent: the connection stays. */
   readonly broker?: Broker;
 }
@@ -156,7 +158,7 @@ export class Reloading {
 
   /** The trial went well: everything else of the plan. */
   async #adopt(
-    { plan, identity, broker }: ReloadRequest,
+    { plan, identity, broker, standing = new Set() }: ReloadRequest,
     { judged: _, ...sensors }: CrewChange,
     streams: StreamChanges,
     marks: ReadonlyMap<StreamId, Mark>,
@@ -164,6 +166,7 @@ export class Reloading {
     const { parts, settle } = this.#world;
     if (broker !== undefined) await parts.publisher.stop(() => parts.goodbye(), LEAVE_MS_MAX);
     parts.replan(plan, identity, marks);
+    for (const code of standing) parts.problems.add(code);
     if (broker !== undefined) parts.reconnect(broker);
     await settle();
     parts.teller.tell();

@@ -1,6 +1,7 @@
 import type { SensorPlan } from "../config/plan.ts";
 import { SensorCounters } from "../core/events/counters.ts";
 import { type Link, type LinkEvent, stepLink } from "../core/machine/link.ts";
+import type { SensorId } from "../core/units/ids.ts";
 import type { SerialSettings } from "../core/units/port.ts";
 import { type MonotonicMs, monotonicMs } from "../core/units/time.ts";
 import type { BusEvent, DiscardReason, Passage, ReadingDetail, RequestBody, Session, SessionSink } from "../driver-api/driver.ts";
@@ -21,6 +22,8 @@ export interface SensorWorld {
   readonly gpio: GpioBus;
   readonly replay: ReplayBus;
   readonly ingest: Ingest;
+  /** Whether somebody works on the sensor now. */
+  isInMaintenance?(sensor: SensorId): boolean;
   /** The operator said `onStartFailure: fail`, and it did. */
   onFatal(code: string): void;
 }
@@ -72,6 +75,7 @@ export class Sensor implements SessionSink {
   get state(): SensorState {
     if (!this.plan.enabled) return "disabled";
     const { trouble } = this;
+    if (this.#intake.isPaused) return "maintenance";
     return trouble === null ? "ok" : trouble === "silent" ? "silent" : "fault";
   }
 
@@ -84,6 +88,7 @@ export class Sensor implements SessionSink {
 
   start(): void {
     if (!this.plan.enabled) return;
+    this.tick(this.#world.clock.monotonicMs());
     try {
       this.#session = this.plan.driver.start(this.plan.options);
     } catch (error) {
@@ -94,6 +99,7 @@ export class Sensor implements SessionSink {
 
   /** Called every flush: finds silence. */
   tick(nowMs: MonotonicMs): void {
+    this.#intake.pause(this.#world.isInMaintenance?.(this.plan.id) ?? false, nowMs);
     if (this.#link.is !== "open") return;
     this.#countIgnoredEdges();
     const { withinMs, lastLifeMs } = this.#intake;

@@ -132,7 +132,8 @@ export class StatusDesk {
     for (const sensor of this.#world.sensors) {
       const { trouble, plan, counters } = sensor;
       if (!counters.balanced) found.push({ code: "COUNTERS_UNBALANCED", sensor: plan.id });
-      if (trouble !== null) found.push({ code: `SENSOR_${trouble.toUpperCase().replaceAll("-", "_")}`, sensor: plan.id });
+      if (trouble !== null && sensor.state !== "maintenance")
+        found.push({ code: `SENSOR_${trouble.toUpperCase().replaceAll("-", "_")}`, sensor: plan.id });
     }
     const keys = new Set(found.map(({ code, sensor }) => `${code} ${sensor}`));
     for (const key of this.#since.keys()) if (!keys.has(key)) this.#since.delete(key);
