@@ -158,8 +158,7 @@ export const nodeFileSchema = z.strictObject({
   extends: path()
     .optional()
     .meta({
-      description:
-        "A file that this one builds on, one level: maps merge, lists replace, null takes a key of it out. A relative path starts at the folder of this file.",
+      description: "A file that this one builds on, one level: maps merge, lists replace, null takes a key of it out.",
       examples: ["base.yaml"],
     }),
 });

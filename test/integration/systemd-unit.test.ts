@@ -81,4 +81,8 @@ describe("the unit file keeps what promises rest on", () => {
       "/usr/bin/node --max-semi-space-size=1 /usr/lib/stoep/dist/src/cli/main.js run /etc/stoep/node.yaml",
     ]);
   });
+
+  it("waits for the verdict of a reload of the file that it runs", () => {
+    expect(values("ExecReload")).toEqual(values("ExecStart").map((line) => line.replace(" run ", " reload ")));
+  });
 });

@@ -64,6 +64,20 @@ describe("the control socket", () => {
     });
   });
 
+  it("does what it is asked to, with the document that came, and waits for it as long as the caller says", async () => {
+    await serving({ "/double": { post: async (asked) => ({ twice: 2 * (asked as { n: number }).n }) } });
+    expect(await askControl(PATH, "/double", { post: { n: 21 }, answerMsMax: 60_000 })).toEqual({ twice: 42 });
+    expect(await raw("GET", "/double"), "a question does nothing").toMatchObject({ status: 404 });
+  });
+
+  it("takes no long document, and survives one that is none", async () => {
+    let asked = 0;
+    await serving({ "/do": { post: async () => ({ asked: asked++ }) } });
+    expect(await code(askControl(PATH, "/do", { post: { long: "x".repeat(5_000) }, answerMsMax: 5_000 }))).toBe("NO_ANSWER");
+    expect(asked).toBe(0);
+    expect(await askControl(PATH, "/do", { post: {}, answerMsMax: 5_000 })).toEqual({ asked: 0 });
+  });
+
   it("may be opened by the user of the node only", async () => {
     await serving({});
     expect(statSync(PATH).mode & 0o777).toBe(0o600);
