@@ -10,7 +10,7 @@ export const config: Command = {
   wordsMax: 1,
   options: { json: JSON_OPTION },
   example: "stoep config node.yaml",
-  more: "What FILE says, what the file says that it builds on (extends), defaults, and what drivers bring. Secrets are shown as references.",
+  more: "Everything that FILE, the file under it (extends), defaults and drivers say. Secrets are shown as references.",
   async run(typed, output) {
     const { plan, parsed, problems } = await planFile(typed.words[0] ?? DEFAULT_FILE);
     for (const problem of problems) output.err(formatProblem(problem));

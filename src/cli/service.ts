@@ -183,8 +183,13 @@ async function openControl(plan: NodePlan, node: Node, reloader: Reloader | null
   try {
     const { serveControl } = await import("../adapters/control-socket.ts");
     const reload = reloader === null ? {} : { "/reload": { post: () => reloader.reload() } };
-    const told = { "/maintenance": { post: (asked: unknown) => maintain(node, asked) } };
-    return await serveControl(socket, { "/status": () => node.status(), ...told, ...reload });
+    return await serveControl(socket, {
+      "/status": () => node.status(),
+      "/time": () => node.time.report(),
+      "/time/accept": () => node.time.accept(),
+      "/maintenance": { post: (asked) => maintain(node, asked) },
+      ...reload,
+    });
   } catch (error) {
     // A node that nobody can ask must not go on unseen.
     await node.stop("no control socket");

@@ -1,7 +1,6 @@
 import { groupCoverage } from "../core/anonymise/group.ts";
 import { BytePool, type RandomBytes } from "../core/anonymise/noise/byte-pool.ts";
 import type { ClosedWindow, Flag, Summary } from "../core/anonymise/summary.ts";
-import { MARK } from "../core/reading/record.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { EpsilonMicro } from "../core/units/epsilon.ts";
 import type { NodeId, SensorId, StreamId } from "../core/units/ids.ts";
@@ -15,17 +14,19 @@ import type { Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
-import type { CloseBatch, Mark, NewRow, Outbox } from "../ports/outbox.ts";
+import { type CloseBatch, COURSES_FACT, type Mark, type NewRow, type Outbox } from "../ports/outbox.ts";
 import { CloseSchedule, type Closing, type DueWindow } from "./close-schedule.ts";
+import { flagsOf, partsOf, shapeOf } from "./closing-parts.ts";
 import { closingsOf, replannedClosings, skipOpen } from "./closings.ts";
+import { CourseBook } from "./course-book.ts";
 import { DerivedDesk } from "./derived-desk.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Lane } from "./lane.ts";
 import type { MetaBook } from "./meta-book.ts";
 import { PrivacyDesk } from "./privacy-desk.ts";
 import { type Candidate, type Release, Releases } from "./releases.ts";
+import type { Remembered } from "./remembered.ts";
 import type { TimeDesk } from "./time-desk.ts";
-import { partsOf, shapeOf } from "./window-parts.ts";
 
 /**
  * The most (stream, window) pairs in one transaction, or a few more where tables of one sensor stay together. What is due in one tick is
@@ -69,7 +70,9 @@ export interface CloserWorld {
 /** A release that is not written yet. */
 interface Waiting extends Release {
   /** Where its stream stood before. */
-  readonly before: Mark;
+  readonly before: Pick<Closing, "mark" | "course">;
+  /** Its course when it was made: a later window of the same group may have another. */
+  readonly course: Closing["course"];
 }
 
 /**
@@ -84,15 +87,16 @@ export class Closer {
   #schedule: CloseSchedule;
   readonly #releases: Releases;
   #derived: DerivedDesk;
+  readonly #courses: CourseBook;
   readonly #startedMs: number;
   #nextSeq: number;
   #running: Promise<boolean> | null = null;
 
-  /** `marks`: where the outbox stands. */
-  constructor(world: CloserWorld, streams: readonly StreamPlan[], marks: ReadonlyMap<StreamId, Mark>) {
+  constructor(world: CloserWorld, streams: readonly StreamPlan[], { marks, courses }: Pick<Remembered, "marks" | "courses">) {
     this.#world = world;
+    this.#courses = new CourseBook(world.crypto, courses);
     this.#nextSeq = world.outbox.standing().lastSeq + 1;
-    this.#closings = closingsOf(streams, marks, world);
+    this.#closings = closingsOf(streams, { marks, courses: this.#courses }, world);
     this.#derived = new DerivedDesk(world.outbox, world.crypto, streams);
     this.#startedMs = world.clock.monotonicMs();
     this.privacy = new PrivacyDesk(world, streams, world.epsilonPerEventMicro);
@@ -103,7 +107,7 @@ export class Closer {
   /** Between two runs: these streams are closed from now on. Those that mean the same go on where they stand (`closings.ts`). */
   replan(streams: readonly StreamPlan[], marks: ReadonlyMap<StreamId, Mark>): void {
     const { live, events, outbox, crypto, ingest, epsilonPerEventMicro } = this.#world;
-    this.#closings = replannedClosings(this.#closings, streams, marks, this.#world);
+    this.#closings = replannedClosings(this.#closings, streams, { marks, courses: this.#courses }, this.#world);
     this.#schedule = new CloseSchedule(this.#closings, live, events);
     this.#derived = new DerivedDesk(outbox, crypto, streams);
     this.privacy.replan(streams, epsilonPerEventMicro);
@@ -132,11 +136,18 @@ export class Closer {
     return this.#schedule.isAhead(now);
   }
 
+  /** Time was trusted anew: streams that were ahead of it go on where they may. */
+  comeBack(now: EpochMs): void {
+    this.#schedule.comeBack(now);
+    this.privacy.regained(now);
+  }
+
   /** Reads anew where the outbox stands, after a call of which the outcome is not known. False: it cannot be opened. */
   async recover(): Promise<boolean> {
     try {
       await this.#world.outbox.reopen();
-      this.#schedule.restore(await this.#world.outbox.marks());
+      this.#courses.reload(await this.#world.outbox.recall(COURSES_FACT));
+      this.#schedule.restore(await this.#world.outbox.marks(), this.#courses);
       await this.privacy.reload();
       await this.#derived.load();
       this.#nextSeq = this.#world.outbox.standing().lastSeq + 1;
@@ -191,7 +202,8 @@ export class Closer {
       for (const part of partsOf(streams)) {
         for (const release of this.#releases.of(part.map((closing) => this.#candidate(closing, table, window)))) {
           const { closing, mark } = release;
-          waiting.push({ ...release, before: closing.mark });
+          const { course } = closing;
+          waiting.push({ ...release, course, before: { mark: closing.mark, course } });
           closing.mark = mark;
         }
         if (waiting.length >= GROUP_PAIRS_MAX) await this.#commit(waiting);
@@ -240,7 +252,7 @@ export class Closer {
       window: windowAt(start, plan.windowMs),
       coverage: coverageOf(readings, plan.windowMs),
       statistic: this.#statisticOf(plan, shapeOf(plan, lane.monotonicOf(start) ?? 0), readings),
-      flags: this.#flagsOf(plan, readings, start),
+      flags: flagsOf(plan, readings, start, this.#world),
       time: this.#world.time.state() ?? "holdover",
     };
     return { closing, closed };
@@ -253,7 +265,7 @@ export class Closer {
     const flags = new Set<Flag>();
     const windows = members.map((id) => {
       const readings = table.of(this.#world.live.streamIndex(id));
-      for (const flag of this.#flagsOf(plan, readings, start)) flags.add(flag);
+      for (const flag of flagsOf(plan, readings, start, this.#world)) flags.add(flag);
       const statistic = this.#statisticOf(plan, shape, readings);
       return { coverage: coverageOf(readings, plan.windowMs), statistic: statistic === "failed" ? null : statistic };
     });
@@ -278,23 +290,6 @@ export class Closer {
     }
   }
 
-  #flagsOf(plan: StreamPlan, readings: WindowReadings, start: EpochMs): readonly Flag[] {
-    let marks = 0;
-    for (let index = 0; index < readings.count; index++) marks |= readings.marks[index] as number;
-    const validUntil = plan.channel.calibration?.validUntil;
-    const flags: Flag[] = [];
-    // Every second has a record, whoever passes; the other marks are on readings, and would tell that there was one.
-    if (marks & MARK.stepped) flags.push("stepped");
-    const showsReadings = plan.sensitivity === "environmental";
-    if (showsReadings && marks & MARK.warming) flags.push("warming");
-    if (this.#world.isInMaintenance?.(plan, windowAt(start, plan.windowMs))) flags.push("maintenance");
-    if (validUntil !== undefined && isoUtc(start) > `${validUntil}T23:59:59Z`) flags.push("calibration-overdue");
-    if (this.#world.time.state() === "holdover") flags.push("holdover");
-    if (showsReadings && marks & MARK.deviceInterval) flags.push("device-interval");
-    if (this.#world.isSimulated(plan.sensor)) flags.push("simulated");
-    return flags;
-  }
-
   /** Commits `waiting` and leaves it empty; then the readings go. When that fails, the streams stand where they stood. */
   async #commit(waiting: Waiting[]): Promise<void> {
     const releases = waiting.splice(0);
@@ -302,7 +297,7 @@ export class Closer {
     try {
       await this.#write(releases);
     } catch (error) {
-      for (const { closing, before } of releases.reverse()) closing.mark = before;
+      for (const { closing, before } of releases.reverse()) Object.assign(closing, before);
       throw error;
     }
     await this.#purge(new Set(releases.map(({ closing }) => closing.lane)));
@@ -320,13 +315,17 @@ export class Closer {
       published.push({ summary, seq });
       seq++;
     };
-    for (const { summary, before } of releases) if (summary !== null) add(summary, before.lastStart);
-    const derived = this.#derived.of(published.map(({ summary }) => summary));
+    for (const { summary, before } of releases) if (summary !== null) add(summary, before.mark.lastStart);
+    const parts = releases.flatMap(({ summary, course: { until } }) => (summary === null ? [] : [{ summary, until }]));
+    const derived = this.#derived.of(parts);
     for (const { summary, prev } of derived.summaries) add(summary, prev);
     const marks = new Map([...releases.map(({ closing, mark }) => [closing.plan.id, mark] as const), ...derived.marks]);
     const charges = releases.flatMap(({ span }) => (span === null ? [] : [span]));
-    const batch: CloseBatch = { rows, marks, facts: derived.facts, charges, madeAt: made };
+    const courses = this.#courses.with(releases.map(({ closing, course }) => [closing.plan.id, course] as const));
+    const facts = courses === null ? derived.facts : new Map([...derived.facts, [COURSES_FACT, courses]]);
+    const batch: CloseBatch = { rows, marks, facts, charges, madeAt: made };
     await this.#world.commit(batch);
+    if (courses !== null) this.#courses.reload(courses);
     this.#releases.written(releases);
     this.#derived.written(derived);
     this.#nextSeq = seq;

@@ -1,10 +1,12 @@
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { StreamId } from "../core/units/ids.ts";
 import { type EpochMs, isoUtc } from "../core/units/time.ts";
+import { moveOn } from "../core/window/course.ts";
 import type { Events } from "../ports/events.ts";
 import type { LiveStore } from "../ports/live-store.ts";
 import type { Mark } from "../ports/outbox.ts";
 import type { Closing } from "./close-schedule.ts";
+import type { CourseBook } from "./course-book.ts";
 import type { Ingest } from "./ingest.ts";
 import { sameMeaning } from "./plan-change.ts";
 
@@ -16,14 +18,21 @@ interface ClosingWorld {
 
 const UNMARKED: Mark = { closedTo: 0 as EpochMs, lastStart: null };
 
-/** The streams that are closed by themselves, as the closer of a node that starts knows them. `marks`: where the outbox stands. */
-export function closingsOf(streams: readonly StreamPlan[], marks: ReadonlyMap<StreamId, Mark>, world: ClosingWorld): readonly Closing[] {
+/** What is on the card of where streams stand. */
+export interface Standing {
+  readonly marks: ReadonlyMap<StreamId, Mark>;
+  readonly courses: Pick<CourseBook, "of">;
+}
+
+/** The streams that are closed by themselves, as the closer of a node that starts knows them. */
+export function closingsOf(streams: readonly StreamPlan[], { marks, courses }: Standing, world: ClosingWorld): readonly Closing[] {
   const closed = streams.filter(({ policy, from }) => policy.is !== "withheld" && from === null);
   return closed.map((plan) => ({
     plan,
     index: world.live.streamIndex(plan.id),
     lane: world.ingest.lane(plan.sensitivity, plan.windowMs, plan.latenessMs),
     mark: marks.get(plan.id) ?? UNMARKED,
+    course: courses.of(plan.id),
     isPlaced: false,
   }));
 }
@@ -35,11 +44,11 @@ export function closingsOf(streams: readonly StreamPlan[], marks: ReadonlyMap<St
 export function replannedClosings(
   before: readonly Closing[],
   streams: readonly StreamPlan[],
-  marks: ReadonlyMap<StreamId, Mark>,
+  standing: Standing,
   world: ClosingWorld,
 ): readonly Closing[] {
   const known = new Map(before.map((closing) => [closing.plan.id, closing]));
-  const closings = closingsOf(streams, marks, world);
+  const closings = closingsOf(streams, standing, world);
   for (const closing of closings) {
     const old = known.get(closing.plan.id);
     if (old === undefined) {
@@ -47,6 +56,7 @@ export function replannedClosings(
       continue;
     }
     closing.mark = old.mark;
+    closing.course = old.course;
     if (old.lane === closing.lane && sameMeaning(old.plan, closing.plan)) closing.isPlaced = old.isPlaced;
     else skipOpen(closing, world.events);
   }
@@ -60,8 +70,15 @@ export function skipOpen(closing: Closing, events: Events): void {
 }
 
 function skipTo(closing: Closing, to: EpochMs | null, events: Events): void {
-  const from = closing.mark.closedTo;
+  const { mark, course, plan } = closing;
+  const from = mark.closedTo;
   if (to === null || to <= from) return;
-  closing.mark = { ...closing.mark, closedTo: to };
-  if (from > 0) events.emit({ type: "WindowsSkipped", stream: closing.plan.id, from: isoUtc(from), to: isoUtc(to) });
+  if (from === 0) {
+    closing.mark = { ...mark, closedTo: to };
+    return;
+  }
+  const place = moveOn({ closedTo: from, course }, to, plan.windowMs);
+  closing.mark = { ...mark, closedTo: place.closedTo };
+  closing.course = place.course;
+  events.emit({ type: "WindowsSkipped", stream: plan.id, from: isoUtc(from), to: isoUtc(place.closedTo) });
 }

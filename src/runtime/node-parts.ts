@@ -4,23 +4,23 @@ import type { SensorId, StreamId } from "../core/units/ids.ts";
 import { NativeFormat } from "../formats/native.ts";
 import type { Broker } from "../ports/broker.ts";
 import type { Mark } from "../ports/outbox.ts";
+import { Anchors } from "./anchors.ts";
 import { Closer } from "./closer.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Ingest } from "./ingest.ts";
-import type { Anchoring } from "./lane.ts";
 import { Maintenance } from "./maintenance.ts";
 import { MetaBook } from "./meta-book.ts";
 import { sensorsOf, simulatedIn, streamsOf } from "./node-streams.ts";
 import { Publisher } from "./publisher.ts";
+import type { Remembered } from "./remembered.ts";
 import { SensorCrew } from "./sensor-crew.ts";
 import { type NodeIdentity, StatusDesk } from "./status.ts";
 import { StatusTeller } from "./status-teller.ts";
-import { TimeDesk } from "./time-desk.ts";
+import { EARLIEST_MS, TimeDesk } from "./time-desk.ts";
 import type { NodeOptions, World } from "./world.ts";
 
 /** What the parts tell the node. */
 export interface PartsListener {
-  anchored(offsetMs: number, how: Anchoring): void;
   fatal(code: string): void;
 }
 
@@ -32,6 +32,7 @@ export class NodeParts {
   readonly options: NodeOptions;
   readonly ingest: Ingest;
   readonly time: TimeDesk;
+  readonly anchors: Anchors;
   readonly crew: SensorCrew;
   readonly status: StatusDesk;
   readonly teller: StatusTeller;
@@ -48,8 +49,8 @@ export class NodeParts {
   #simulated: ReturnType<typeof simulatedIn>;
   #publisher: Publisher;
 
-  /** `marks`: where the outbox stands. */
-  constructor(plan: NodePlan, world: World, options: NodeOptions, marks: ReadonlyMap<StreamId, Mark>, listener: PartsListener) {
+  /** `found`: what the outbox remembers. */
+  constructor(plan: NodePlan, world: World, options: NodeOptions, found: Remembered, listener: PartsListener) {
     this.options = options;
     this.identity = options.identity;
     this.problems = new Set(options.standing ?? []);
@@ -59,7 +60,10 @@ export class NodeParts {
     this.#metas = new MetaBook(plan, this.#format, world.crypto, options.identity.version);
     this.#simulated = simulatedIn(plan);
     this.ingest = new Ingest(world);
-    this.time = new TimeDesk(world.clock, world.events, plan.time.source, (offsetMs, how) => listener.anchored(offsetMs, how));
+    this.anchors = new Anchors({ ...world, ingest: this.ingest, closer: () => this.closer });
+    const { source, holdoverMs } = plan.time;
+    const limits = { holdoverMs, earliestMs: EARLIEST_MS, lastTrustedMs: found.lastTrustedMs };
+    this.time = new TimeDesk(world.clock, world.events, source, (offsetMs, how) => this.anchors.anchored(offsetMs, how), limits);
     this.maintenance = new Maintenance({ ...world, time: this.time });
     const isInMaintenance = (sensor: SensorId): boolean => this.maintenance.isActive(sensor);
     const crewWorld = { ...world, ingest: this.ingest, isInMaintenance, onFatal: (code: string) => listener.fatal(code) };
@@ -67,7 +71,7 @@ export class NodeParts {
     this.#publisher = this.#makePublisher(0);
     this.status = this.#makeStatusDesk();
     this.teller = new StatusTeller({ ...world, desk: this.status, format: () => this.#format, publisher: () => this.#publisher });
-    this.closer = this.#makeCloser(marks);
+    this.closer = this.#makeCloser(found);
     this.housekeeping = this.#makeHousekeeping();
   }
 
@@ -154,7 +158,7 @@ export class NodeParts {
     });
   }
 
-  #makeCloser(marks: ReadonlyMap<StreamId, Mark>): Closer {
+  #makeCloser(found: Remembered): Closer {
     const parts = this;
     const { clock, live, outbox, events, crypto } = this.#world;
     return new Closer(
@@ -171,14 +175,14 @@ export class NodeParts {
         },
         isSimulated: (sensor) => this.#simulated.has(sensor),
         isInMaintenance: (stream, window) => sensorsOf(stream).some((sensor) => this.maintenance.touches(sensor, window)),
-        commit: (batch) => this.#publisher.commit(batch),
+        commit: (batch) => this.#publisher.commit(this.time.noted(batch)),
         onMade: (made) => {
           this.#publisher.wake();
           this.options.onMade?.(made);
         },
       },
       streamsOf(this.#plan),
-      marks,
+      found,
     );
   }
 

@@ -1,15 +1,14 @@
 import type { NodePlan } from "../config/plan.ts";
 import type { SensorId } from "../core/units/ids.ts";
 import type { EpochMs } from "../core/units/time.ts";
-import { LiveStoreError } from "../ports/live-store.ts";
-import { type Outbox, OutboxError } from "../ports/outbox.ts";
+import { OutboxError } from "../ports/outbox.ts";
 import { FLUSH_EVERY_MS } from "./ingest.ts";
-import type { Anchoring } from "./lane.ts";
 import { NodeParts } from "./node-parts.ts";
 import { streamsOf } from "./node-streams.ts";
-import { labelWaiting } from "./relabel.ts";
 import { Reloading, type ReloadOutcome, type ReloadRequest } from "./reload.ts";
+import { type Remembered, remember } from "./remembered.ts";
 import type { LocalStatus } from "./status.ts";
+import type { TimeDesk } from "./time-desk.ts";
 import { Timers } from "./timers.ts";
 import { Turns } from "./turns.ts";
 import type { NodeOptions, StopReport, World } from "./world.ts";
@@ -31,24 +30,21 @@ export class Node {
   readonly #timers: Timers;
   readonly #turns = new Turns();
   readonly #startedMs: number;
-  /** With which offset readings that waited for the clock are to be labelled; null when none wait. */
-  #labelWith: number | null = null;
   /** The names of metas that are queued; those of another plan are not. */
   #queuedMetas: NodeParts["metas"] | null = null;
   #stopping: Promise<StopReport> | null = null;
 
   /** Sets everything up and starts it. Resolves when sensors are being opened; the broker is connected to right after. */
   static async start(plan: NodePlan, world: World, options: NodeOptions): Promise<Node> {
-    const node = new Node(plan, world, options, await world.outbox.marks());
+    const node = new Node(plan, world, options, await remember(world.outbox));
     await node.#start();
     return node;
   }
 
-  private constructor(plan: NodePlan, world: World, options: NodeOptions, marks: Awaited<ReturnType<Outbox["marks"]>>) {
+  private constructor(plan: NodePlan, world: World, options: NodeOptions, found: Remembered) {
     this.#timers = new Timers(world.clock);
     this.#startedMs = world.clock.monotonicMs();
-    this.#parts = new NodeParts(plan, world, options, marks, {
-      anchored: (offsetMs, how) => this.#anchored(offsetMs, how),
+    this.#parts = new NodeParts(plan, world, options, found, {
       fatal: (code) => this.#reloading.isBlamed(code) || options.onFatal?.(code),
     });
     this.#reloading = new Reloading({
@@ -67,6 +63,11 @@ export class Node {
     const { world, status } = this.#parts;
     const uptimeSeconds = Math.floor((world.clock.monotonicMs() - this.#startedMs) / 1_000);
     return status.local({ bytes: world.live.bytes() }, world.residentBytes(), uptimeSeconds);
+  }
+
+  /** For `stoep time`. */
+  get time(): TimeDesk {
+    return this.#parts.time;
   }
 
   /** Topic filter that everything of this node matches. */
@@ -165,11 +166,11 @@ export class Node {
   }
 
   async #slowTick(): Promise<void> {
-    const { time, ingest, closer, world, teller, publisher, housekeeping, plan, options } = this.#parts;
+    const { time, anchors, ingest, closer, world, teller, publisher, housekeeping, plan, options } = this.#parts;
     time.tick();
     this.#parts.maintenance.settle();
-    if (time.now() === null) ingest.shedWaiting();
-    const isClosed = (await this.#labelWaiting()) && (await this.#closeDue());
+    if (time.now() === null) ingest.shedWaiting(world.clock.monotonicMs(), plan.time.maxWaitMs);
+    const isClosed = (await anchors.labelWaiting()) && (await this.#closeDue());
     ingest.shedOld(world.clock.monotonicMs());
     publisher.wake();
     const isPublisherWell = (await publisher.tick()) || (await closer.recover());
@@ -177,7 +178,9 @@ export class Node {
     this.#mark("OUTBOX_FAILED", !isClosed || !isPublisherWell);
     this.#mark("LIVE_FULL", ingest.isFull);
     for (const [code, isWrong] of closer.privacy.problems(now)) this.#mark(code, isWrong);
-    this.#mark("CLOCK_WENT_BACK", now !== null && closer.isAhead(now));
+    const doubt = time.doubt();
+    this.#mark("CLOCK_WENT_BACK", now === null ? doubt === "below-last-trusted" : closer.isAhead(now));
+    this.#mark("TIME_SOURCES_DISAGREE", doubt === "sources-disagree");
     teller.tellLost();
     teller.tell();
     if (world.outbox.standing().pendingBytes > plan.storage.outbox.maxBytes) await housekeeping.trim();
@@ -192,26 +195,6 @@ export class Node {
   #mark(code: string, isWrong: boolean): void {
     if (isWrong) this.#parts.problems.add(code);
     else this.#parts.problems.delete(code);
-  }
-
-  #anchored(offsetMs: number, how: Anchoring): void {
-    this.#parts.ingest.anchor(offsetMs, this.#parts.world.clock.monotonicMs(), how);
-    if (how === "first") this.#labelWith = offsetMs;
-  }
-
-  /** Windows are closed only when all their readings are in them; false when that failed and is to be tried again. */
-  async #labelWaiting(): Promise<boolean> {
-    if (this.#labelWith === null) return true;
-    const { live, clock, events } = this.#parts.world;
-    try {
-      await labelWaiting(live, this.#labelWith, () => clock.breathe());
-      this.#labelWith = null;
-      return true;
-    } catch (error) {
-      if (!(error instanceof LiveStoreError)) throw error;
-      events.emit({ type: "CloseFailed", detail: error.message });
-      return false;
-    }
   }
 
   /** Metas go through the outbox before any summary that uses them; false when that failed and is to be tried again. */

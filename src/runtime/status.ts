@@ -85,7 +85,7 @@ export class StatusDesk {
       version: identity.version,
       rev: nodeRev,
       config: { active: identity.configRev, rejected: identity.rejectedRev ?? null },
-      time: { state: time.state() ?? "untrusted", errorMs: null },
+      time: { state: time.state() ?? "untrusted", errorMs: time.errorMs() },
       outbox: {
         pending: standing.pendingRows,
         firstUnacked: standing.firstUnackedSeq,

@@ -232,7 +232,7 @@ describe("a reload that does not hold", () => {
       ...plan,
       node: { ...plan.node, id: nodeId("n0043") },
       storage: { ...plan.storage, directory: "/elsewhere", live: "/dev/shm/x" },
-      time: { source: "operator" },
+      time: { ...plan.time, source: "operator" },
     });
     const needs = outcome.is === "refused" ? outcome.needs : [];
     expect(needs.map(({ path }) => path.join("."))).toEqual(["node.id", "storage.directory", "storage.live", "time"]);
