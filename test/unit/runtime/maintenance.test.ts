@@ -109,6 +109,8 @@ describe("a sensor that somebody works on", () => {
     const node = await running([dust()], new VirtualNode(clock));
     await maintain(node, AIR, 2 * W);
     clock.stepWall(Date.UTC(2026, 10, 23, 10, 2, 0) - clock.wallMs());
+    await node.clock.advance(2_000);
+    expect(node.node.status().status.sensors["air-1"], "whatever the wall clock shows").toBe("maintenance");
     clock.trust = "synced";
     await node.clock.advance(15_000);
     expect(node.node.status().status.sensors["air-1"]).toBe("maintenance");
@@ -159,6 +161,7 @@ describe("maintenance of a sensor of people", () => {
     };
     const [busy, empty] = [await seen(true), await seen(false)];
     expect(busy).toEqual(empty);
+    for (const { coverage } of busy.slice(0, 2)) expect(coverage, "half a window of nobody's time").toBeLessThan(0.4);
     expect(busy.slice(0, 3)).toMatchObject([
       { flags: ["maintenance"], reason: undefined },
       { flags: ["maintenance"], reason: undefined },

@@ -120,7 +120,9 @@ describe("a reload that goes well", () => {
       window: { start: "2026-11-23T10:01:00Z" },
     });
     expect(summaries[1]?.stats?.samples).toBeGreaterThan(50);
-    expect(node.node.status().sensors["air-1"]?.balanced, "one set of books").toBe(true);
+    const air = node.node.status().sensors["air-1"];
+    expect(air?.balanced).toBe(true);
+    expect(air?.counters?.stored, "one set of books").toBeGreaterThan(185);
   });
 
   it("never puts readings of two meanings into one window", async () => {
@@ -181,6 +183,21 @@ describe("a reload that does not hold", () => {
     expect(node.node.status().status.config.active).toBe("c0ffee00");
     expect(node.outbox.rows.some(({ message }) => message.topic.includes("air-2"))).toBe(false);
     expect(node.ports.last("/dev/air-2").isClosed || node.events.of("SensorClosed").length > 0).toBe(true);
+  });
+
+  it("publishes no window that ended meanwhile with readings of both meanings", async () => {
+    const node = await running();
+    await node.clock.advance(20_000); // 20 s before the next window: it is over, and due, while the plan is on trial
+    node.ports.refused.set("/dev/air-2", "gone");
+    const doubled = channelPlan({ calibration: { scale: 2, offset: 0, date: null, validUntil: null, by: null } as never });
+    const changed = dust({ channels: [doubled], streams: [streamPlan(doubled, { windowMs: W, latenessMs: 10_000 })] });
+    expect((await reload(node, nodePlan([changed, dust({ id: "air-2" })]))).outcome.is).toBe("rolled-back");
+    await node.clock.advance(3 * W);
+    expect(summariesOf(node, "air-1.pm25").map(({ window, stats }) => [window.start.slice(14, 16), stats?.mean])).toEqual([
+      ["00", 7],
+      ["03", 7],
+      ["04", 7],
+    ]);
   });
 
   it("gives a moved sensor its old port back", async () => {
