@@ -1,19 +1,18 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request } from "node:http";
 
-/** What the node answers on its Unix socket: a path to a function that makes a JSON document, or that does what a document asks for. */
-export type Routes = Readonly<Record<string, (() => object) | Action>>;
+/** What the node answers on its Unix socket: a path to a function that makes a JSON document. */
+export type Routes = Readonly<Record<string, () => object>>;
 
-/** Something to be done: answers POST. */
-export interface Action {
-  post(asked: unknown): Promise<object>;
-}
+/** What it does when it is asked to by POST, with the JSON that was sent; it rejects with what to tell. */
+export type Actions = Readonly<Record<string, (body: unknown) => Promise<object>>>;
+
+/** Longest body of a POST. */
+const BODY_BYTES_MAX = 4_096;
 
 /** Longest path of a Unix socket on Linux (unix(7): sun_path has 108 bytes with its end). */
 const SOCKET_PATH_BYTES_MAX = 107;
 const ANSWER_MS_MAX = 5_000;
-/** Longest document that is taken. */
-const ASKED_BYTES_MAX = 4_096;
 
 /** A server that is listening. */
 export interface ControlServer {
@@ -38,15 +37,18 @@ export class ControlError extends Error {
  * Serves HTTP on a Unix socket that only the node's own user may open, so that `stoep status` and `curl --unix-socket` can ask.
  * A socket that an earlier run left behind is replaced.
  */
-export function serveControl(path: string, routes: Routes): Promise<ControlServer> {
+export function serveControl(path: string, routes: Routes, actions: Actions = {}): Promise<ControlServer> {
   if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
     return Promise.reject(new ControlError("SOCKET_PATH", `${path} is too long for a Unix socket`, "shorten storage.live"));
   }
   const server = createServer((incoming, answer) => {
-    void answerTo(routes, incoming).then(({ status, body }) => {
+    const send = ({ status, body }: Answer): void => {
       answer.writeHead(status, { "content-type": "application/json" });
       answer.end(`${JSON.stringify(body)}\n`);
-    });
+    };
+    const action = incoming.method === "POST" && Object.hasOwn(actions, incoming.url ?? "") ? actions[incoming.url ?? ""] : undefined;
+    if (action === undefined) send(answerTo(routes, incoming.method, incoming.url ?? ""));
+    else void done(action, incoming).then(send);
   });
   rmSync(path, { force: true });
   return new Promise((resolve, reject) => {
@@ -61,42 +63,51 @@ export function serveControl(path: string, routes: Routes): Promise<ControlServe
   });
 }
 
-/** A question must not bring the node down, whatever its answer runs into. */
-async function answerTo(routes: Routes, incoming: IncomingMessage): Promise<{ readonly status: number; readonly body: object }> {
-  const { method, url = "" } = incoming;
-  const route = Object.hasOwn(routes, url) ? routes[url] : undefined;
+interface Answer {
+  readonly status: number;
+  readonly body: object;
+}
+
+async function done(action: Actions[string], incoming: IncomingMessage): Promise<Answer> {
   try {
-    if (method === "GET" && typeof route === "function") return { status: 200, body: route() };
-    if (method === "POST" && typeof route === "object") return { status: 200, body: await route.post(await documentOf(incoming)) };
-    return { status: 404, body: { error: "not found", paths: Object.keys(routes) } };
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    for await (const part of incoming as AsyncIterable<Buffer>) {
+      bytes += part.length;
+      if (bytes > BODY_BYTES_MAX) return { status: 413, body: { error: `more than ${BODY_BYTES_MAX} bytes` } };
+      parts.push(part);
+    }
+    return { status: 200, body: await action(JSON.parse(Buffer.concat(parts).toString("utf8"))) };
   } catch (error) {
-    return { status: 500, body: { error: error instanceof Error ? error.message : String(error) } };
+    return failed(error);
   }
 }
 
-async function documentOf(incoming: IncomingMessage): Promise<unknown> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of incoming as AsyncIterable<Buffer>) {
-    bytes += part.length;
-    if (bytes > ASKED_BYTES_MAX) throw new Error(`more than ${ASKED_BYTES_MAX} bytes are not taken`);
-    parts.push(part);
+const failed = (error: unknown): Answer => ({ status: 500, body: { error: error instanceof Error ? error.message : String(error) } });
+
+/** A question must not bring the node down, whatever its answer runs into. */
+function answerTo(routes: Routes, method: string | undefined, url: string): Answer {
+  const route = method === "GET" && Object.hasOwn(routes, url) ? routes[url] : undefined;
+  if (route === undefined) return { status: 404, body: { error: "not found", paths: Object.keys(routes) } };
+  try {
+    return { status: 200, body: route() };
+  } catch (error) {
+    return failed(error);
   }
-  return bytes === 0 ? null : JSON.parse(Buffer.concat(parts).toString("utf8"));
 }
 
-/** Something that is to be done, and how long it may take. */
-export interface Asked {
-  readonly post: object;
-  readonly answerMsMax: number;
+/** Something that the node is to do. */
+export interface ControlOrder {
+  readonly body: object;
+  readonly timeoutMs: number;
 }
 
-/** Asks the running node, or has it do something. Rejects with `ControlError`. */
-export function askControl(path: string, route: string, asked?: Asked): Promise<unknown> {
-  const timeout = asked?.answerMsMax ?? ANSWER_MS_MAX;
+/** Asks the running node, or with `order` tells it to do something. Rejects with `ControlError`. */
+export function askControl(path: string, route: string, order?: ControlOrder): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const fail = (cause: NodeJS.ErrnoException): void => reject(askFailure(path, cause));
-    const method = asked === undefined ? "GET" : "POST";
+    const timeout = order?.timeoutMs ?? ANSWER_MS_MAX;
+    const method = order === undefined ? "GET" : "POST";
     const call = request({ socketPath: path, path: route, method, timeout, agent: false }, (answer) => {
       const parts: Buffer[] = [];
       answer.on("data", (part: Buffer) => parts.push(part));
@@ -114,7 +125,7 @@ export function askControl(path: string, route: string, asked?: Asked): Promise<
     });
     call.on("timeout", () => call.destroy(new Error(`no answer within ${timeout / 1_000} s`)));
     call.on("error", fail);
-    call.end(asked === undefined ? undefined : JSON.stringify(asked.post));
+    call.end(order === undefined ? undefined : JSON.stringify(order.body));
   });
 }
 

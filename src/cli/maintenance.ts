@@ -32,7 +32,7 @@ export const maintenance: Command = {
     const forMs = lengthOf(typed.text("for"));
     const path = typed.text("socket") ?? socketOf(file);
     try {
-      const answer = (await askControl(path, "/maintenance", { post: { sensor, forMs }, answerMsMax: ANSWER_MS_MAX })) as MaintenanceAnswer;
+      const answer = (await askControl(path, "/maintenance", { body: { sensor, forMs }, timeoutMs: ANSWER_MS_MAX })) as MaintenanceAnswer;
       if (typed.flag("json")) output.out(JSON.stringify(answer, null, 2));
       if (answer.is === "refused") {
         output.err(`stoep maintenance: ${answer.because}`);

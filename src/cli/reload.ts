@@ -23,7 +23,7 @@ export const reload: Command = {
   async run(typed, output) {
     const path = typed.text("socket") ?? socketOf(typed.words[0] ?? DEFAULT_FILE);
     try {
-      const answer = (await askControl(path, "/reload", { post: {}, answerMsMax: ANSWER_MS_MAX })) as ReloadAnswer;
+      const answer = (await askControl(path, "/reload", { body: {}, timeoutMs: ANSWER_MS_MAX })) as ReloadAnswer;
       if (typed.flag("json")) output.out(JSON.stringify(answer, null, 2));
       const isActive = answer.is === "applied" || answer.is === "unchanged";
       if (!typed.flag("json")) for (const line of answer.lines) (isActive ? output.out : output.err)(line);

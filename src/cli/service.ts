@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { ControlServer } from "../adapters/control-socket.ts";
@@ -13,6 +14,7 @@ import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
 import type { NodePlan, PortPlan } from "../config/plan.ts";
 import type { EventLevel } from "../core/events/events.ts";
+import { firstConnectMs } from "../core/machine/spread.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
@@ -26,6 +28,7 @@ import { assertReadable, brokerOptions } from "./broker-options.ts";
 import { maintain } from "./maintenance.ts";
 import { controlPath, type PlannedFile } from "./node-file.ts";
 import { type ReloadAnswer, Reloader } from "./reloader.ts";
+import type { RetireWorld } from "./retire-actions.ts";
 import { softwareVersion } from "./version.ts";
 
 /** The live store sheds the oldest and counts them beyond this: hours of readings of 20 sensors (hot-path measurements §8.11). */
@@ -69,6 +72,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await makeFolder(plan.storage.directory, "storage.directory");
   const lock = lockDirectory(plan.storage.directory);
+  const connectAfterMs = firstConnect(plan, clock);
   const ports = new FieldPorts(clock, base);
   const world = {
     ...(await stores(plan, clock, host, events, standing)),
@@ -87,6 +91,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const node = await Node.start(plan, world, {
     identity: { ...identityOf(plan, options.rev), rejectedRev: options.rejectedRev ?? null },
     standing,
+    connectAfterMs,
     heartbeat: () => manager.watchdog(),
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
@@ -105,7 +110,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     planned === undefined
       ? null
       : new Reloader({ file, fullFile: resolve(file), node, clock, events, manager, prepare }, { planned, plan });
-  const control = await openControl(plan, node, reloader);
+  const control = await openControl(plan, node, world, reloader);
   if (options.rejectedRev === undefined) reloader?.keepWhenItHolds();
   manager.ready();
   return {
@@ -121,6 +126,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       return report;
     },
   };
+}
+
+/** When power is back in a street all its nodes boot at once. A live store is in memory: where there is one, this boot had a run before. */
+function firstConnect({ node, broker, storage }: NodePlan, clock: Clock): number {
+  const digest = createSystemCrypto().sha256(`${node.id} ${clock.bootId}`);
+  const isRestart = storage.live !== null && existsSync(join(storage.live, "live.db"));
+  return firstConnectMs({ digest, uptimeMs: clock.monotonicMs(), isRestart, rangeMs: broker.spreadMs });
 }
 
 const stands = ({ sensors }: NodePlan, on: PortPlan["is"]): boolean => sensors.some(({ port }) => port.is === on);
@@ -177,19 +189,26 @@ async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, 
 }
 
 /** Some may take as long as a reload is on trial. */
-async function openControl(plan: NodePlan, node: Node, reloader: Reloader | null): Promise<ControlServer | null> {
+async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloader: Reloader | null): Promise<ControlServer | null> {
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
   try {
     const { serveControl } = await import("../adapters/control-socket.ts");
-    const reload = reloader === null ? {} : { "/reload": { post: () => reloader.reload() } };
-    return await serveControl(socket, {
-      "/status": () => node.status(),
-      "/time": () => node.time.report(),
-      "/time/accept": () => node.time.accept(),
-      "/maintenance": { post: (asked) => maintain(node, asked) },
-      ...reload,
-    });
+    const reload = reloader === null ? {} : { "/reload": () => reloader.reload() };
+    return await serveControl(
+      socket,
+      {
+        "/status": () => node.status(),
+        "/time": () => node.time.report(),
+      },
+      {
+        "/time/accept": async () => node.time.accept(),
+        // Loaded when it is asked for.
+        "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, world, body),
+        "/maintenance": (asked) => maintain(node, asked),
+        ...reload,
+      },
+    );
   } catch (error) {
     // A node that nobody can ask must not go on unseen.
     await node.stop("no control socket");

@@ -11,7 +11,7 @@ import { Ingest } from "./ingest.ts";
 import { Maintenance } from "./maintenance.ts";
 import { MetaBook } from "./meta-book.ts";
 import { sensorsOf, simulatedIn, streamsOf } from "./node-streams.ts";
-import { Publisher } from "./publisher.ts";
+import { Publisher, publisherLimits } from "./publisher.ts";
 import type { Remembered } from "./remembered.ts";
 import { SensorCrew } from "./sensor-crew.ts";
 import { type NodeIdentity, StatusDesk } from "./status.ts";
@@ -123,7 +123,6 @@ export class NodeParts {
   }
 
   #makePublisher(conn: number): Publisher {
-    const { inFlightMax, ackTimeoutMs } = this.#plan.broker;
     return new Publisher(
       {
         ...this.#world,
@@ -131,7 +130,7 @@ export class NodeParts {
         will: (number) => this.#format.status(this.status.lost(number)),
         greeting: (number) => this.teller.message(number),
       },
-      { inFlightMax, ackTimeoutMs },
+      publisherLimits(this.#plan, this.#world.crypto),
       conn,
     );
   }

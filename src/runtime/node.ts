@@ -7,6 +7,7 @@ import { NodeParts } from "./node-parts.ts";
 import { streamsOf } from "./node-streams.ts";
 import { Reloading, type ReloadOutcome, type ReloadRequest } from "./reload.ts";
 import { type Remembered, remember } from "./remembered.ts";
+import type { Parting } from "./retirement.ts";
 import type { LocalStatus } from "./status.ts";
 import type { TimeDesk } from "./time-desk.ts";
 import { Timers } from "./timers.ts";
@@ -75,6 +76,12 @@ export class Node {
     return this.#parts.format.everything;
   }
 
+  /** What `retireNode` needs to take this node away from its broker. */
+  get parting(): Parting {
+    const { publisher, format, metas, time, problems } = this.#parts;
+    return { publisher, format, metas, time, problems, goodbye: () => this.#parts.goodbye() };
+  }
+
   /** Takes over another plan while the node runs, or goes on as before. One at a time. */
   reload(request: ReloadRequest): Promise<ReloadOutcome> {
     return this.#reloading.reload(request);
@@ -141,7 +148,7 @@ export class Node {
     time.tick();
     await this.#queueMetas();
     crew.start();
-    this.#timers.later("connect", CONNECT_AFTER_MS, () => publisher.start());
+    this.#timers.later("connect", Math.max(CONNECT_AFTER_MS, options.connectAfterMs ?? 0), () => publisher.start());
     this.#timers.later("housekeeping", SCHEDULE_AFTER_MS, () => housekeeping.start());
     this.#timers.every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
     // It waits for itself: a card that stalls delays it, and starves the watchdog when it does so for a minute.
