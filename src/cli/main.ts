@@ -10,6 +10,11 @@ const load = createRequire(import.meta.url);
 const COMMANDS: ReadonlyMap<string, () => Command> = new Map([
   ["run", () => (load("./run.js") as typeof import("./run.ts")).run],
   ["check", () => (load("./check.js") as typeof import("./check.ts")).check],
+  ["reload", () => (load("./reload.js") as typeof import("./reload.ts")).reload],
+  ["maintenance", () => (load("./maintenance.js") as typeof import("./maintenance.ts")).maintenance],
+  ["config", () => (load("./config.js") as typeof import("./config.ts")).config],
+  ["init", () => (load("./init.js") as typeof import("./init.ts")).init],
+  ["migrate", () => (load("./migrate.js") as typeof import("./migrate.ts")).migrate],
   ["explain", () => (load("./explain.js") as typeof import("./explain.ts")).explain],
   ["egress", () => (load("./egress.js") as typeof import("./egress.ts")).egress],
   ["report", () => (load("./report.js") as typeof import("./report.ts")).report],

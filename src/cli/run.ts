@@ -1,7 +1,10 @@
 import { createPinoEvents } from "../adapters/pino-events.ts";
 import { formatProblem } from "../config/problem.ts";
+import type { Clock } from "../ports/clock.ts";
 import { type Command, DEFAULT_FILE, EXIT, type Output } from "./command.ts";
+import { goodInstead } from "./good-config.ts";
 import { planFile } from "./node-file.ts";
+import { NO_FILE } from "./reloader.ts";
 import { startService } from "./service.ts";
 
 export const run: Command = {
@@ -11,15 +14,32 @@ export const run: Command = {
   wordsMax: 1,
   options: {},
   example: "stoep run /etc/stoep/node.yaml",
-  more: "Writes its log as JSON lines to stdout. Exits with 78 when the config is wrong, before anything is opened.",
+  more: [
+    "Writes its log as JSON lines to stdout. Reads FILE again on SIGHUP, as stoep reload has it do. A FILE that is wrong is not used:",
+    "the last one that held is run instead, and where there is none it exits with 78, before anything is opened.",
+  ].join("\n"),
   async run(typed, output) {
     const file = typed.words[0] ?? DEFAULT_FILE;
-    const { plan, problems, rev } = await planFile(file);
-    for (const problem of problems) output.err(formatProblem(problem));
-    if (plan === null) return EXIT.config;
-    return await untilStopped(output, (fatal) =>
-      startService({ plan, file, rev, events: (clock) => createPinoEvents(clock, plan.log.level), fatal }),
-    );
+    const wanted = await planFile(file);
+    for (const problem of wanted.problems) output.err(formatProblem(problem));
+    if (wanted.plan !== null) {
+      const { plan, rev } = wanted;
+      return await untilStopped(output, (fatal) =>
+        startService({ plan, file, rev, planned: wanted, events: (clock) => createPinoEvents(clock, plan.log.level), fatal }),
+      );
+    }
+    const good = await goodInstead(file, wanted);
+    if (good === null || good.plan === null) return EXIT.config;
+    const { plan, rev } = good;
+    const { path } = good.good;
+    output.err(`stoep run: ${path} (${rev}) is run instead, the last file that held. What to do: repair ${file}, then stoep reload`);
+    const events = (clock: Clock) => {
+      const log = createPinoEvents(clock, plan.log.level);
+      log.emit({ type: "ConfigGoodUsed", rev, path });
+      return log;
+    };
+    const rejectedRev = wanted.rev === "" ? NO_FILE : wanted.rev;
+    return await untilStopped(output, (fatal) => startService({ plan, file, rev, rejectedRev, planned: good, events, fatal }));
   },
 };
 
@@ -33,8 +53,17 @@ async function untilStopped(output: Output, start: (fatal: (why: string) => void
   process.on("SIGUSR1", () => {});
   process.once("SIGTERM", () => ask({ why: "SIGTERM", code: EXIT.ok }));
   process.once("SIGINT", () => ask({ why: "SIGINT", code: EXIT.ok }));
+  // From the first moment on: it would end the process. What came before the node ran is caught up with.
+  let reload = (): unknown => {
+    isReloadAsked = true;
+    return null;
+  };
+  let isReloadAsked = false;
+  process.on("SIGHUP", () => void reload());
   try {
     const service = await start((why) => ask({ why, code: EXIT.unavailable }));
+    reload = () => service.reload?.();
+    if (isReloadAsked) reload();
     const { why, code } = await asked;
     process.once("SIGTERM", () => process.exit(EXIT.unavailable));
     process.once("SIGINT", () => process.exit(EXIT.unavailable));

@@ -13,6 +13,7 @@ import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
 import type { NodePlan, PortPlan } from "../config/plan.ts";
+import type { EventLevel } from "../core/events/events.ts";
 import { firstConnectMs } from "../core/machine/spread.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
@@ -21,8 +22,12 @@ import type { Host } from "../ports/host.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
+import { sameData } from "../runtime/plan-change.ts";
+import type { ReloadRequest } from "../runtime/reload.ts";
 import { assertReadable, brokerOptions } from "./broker-options.ts";
-import { controlPath } from "./node-file.ts";
+import { maintain } from "./maintenance.ts";
+import { controlPath, type PlannedFile } from "./node-file.ts";
+import { type ReloadAnswer, Reloader } from "./reloader.ts";
 import type { RetireWorld } from "./retire-actions.ts";
 import { softwareVersion } from "./version.ts";
 
@@ -34,7 +39,11 @@ export interface ServiceOptions {
   /** The config file: relative paths start at its folder. */
   readonly file: string;
   readonly rev: string;
-  events(clock: Clock): Events;
+  /** The file as it was read, where it is to be read again on `reload`, and kept when it holds. */
+  readonly planned?: PlannedFile;
+  /** A file that is on the disk and cannot be used: `rev` is of another one. */
+  readonly rejectedRev?: string;
+  events(clock: Clock): Events & { setLevel?(level: EventLevel): void };
   fatal(why: string): void;
   readonly onMade?: (made: MadeSummary) => void;
 }
@@ -42,6 +51,8 @@ export interface ServiceOptions {
 /** A node with everything real around it. */
 export interface Service {
   readonly node: Node;
+  /** Reads the file again; null where there is none to read. */
+  readonly reload: (() => Promise<ReloadAnswer>) | null;
   stop(why: string): Promise<StopReport>;
 }
 
@@ -62,32 +73,52 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   await makeFolder(plan.storage.directory, "storage.directory");
   const lock = lockDirectory(plan.storage.directory);
   const connectAfterMs = firstConnect(plan, clock);
+  const ports = new FieldPorts(clock, base);
   const world = {
     ...(await stores(plan, clock, host, events, standing)),
     clock,
     events,
     scheduler: cronScheduler,
     serial: createSerialBus({ clock }),
-    gpio: await gpioBus(plan, clock),
-    replay: await replayBus(plan, clock, base),
+    ...(await ports.for(plan)),
     broker: createMqttBroker(settings),
     residentBytes: () => host.residentBytes(),
   };
   const bootId = clock.bootId.slice(0, 8);
+  const identityOf = (of: NodePlan, configRev: string) => ({
+    ...{ version: softwareVersion(), configRev, bootId, outboxHours: estimate(of).outboxHours },
+  });
   const node = await Node.start(plan, world, {
-    identity: { version: softwareVersion(), configRev: options.rev, bootId, outboxHours: estimate(plan).outboxHours },
+    identity: { ...identityOf(plan, options.rev), rejectedRev: options.rejectedRev ?? null },
     standing,
     connectAfterMs,
     heartbeat: () => manager.watchdog(),
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
-  const control = await openControl(plan, node, world);
+  const prepare = async (wanted: PlannedFile & { readonly plan: NodePlan }, before: NodePlan): Promise<ReloadRequest> => {
+    const found = new Set<string>();
+    const next = await keepable(withPaths(wanted.plan, base), host, events, found);
+    const request = { plan: next, identity: identityOf(next, wanted.rev), ports: await ports.for(next), standing: found };
+    if (sameData(before.broker, next.broker)) return request;
+    const to = brokerOptions(next, base);
+    await assertReadable(to);
+    return { ...request, broker: createMqttBroker(to) };
+  };
+  const { file, planned } = options;
+  const reloader =
+    planned === undefined
+      ? null
+      : new Reloader({ file, fullFile: resolve(file), node, clock, events, manager, prepare }, { planned, plan });
+  const control = await openControl(plan, node, world, reloader);
+  if (options.rejectedRev === undefined) reloader?.keepWhenItHolds();
   manager.ready();
   return {
     node,
+    reload: reloader === null ? null : () => reloader.reload(),
     async stop(why) {
       manager.stopping();
+      reloader?.stop();
       const report = await node.stop(why);
       await control?.close();
       lock.release();
@@ -106,18 +137,31 @@ function firstConnect({ node, broker, storage }: NodePlan, clock: Clock): number
 
 const stands = ({ sensors }: NodePlan, on: PortPlan["is"]): boolean => sensors.some(({ port }) => port.is === on);
 
-/** Loaded for nodes with lines to watch only, like the next: it is much code, and the first reading waits for it. */
-async function gpioBus(plan: NodePlan, clock: Clock): Promise<GpioBus> {
-  if (!stands(plan, "gpio")) return NO_GPIO;
-  const { createGpioBus } = await import("../adapters/gpio/gpio-bus.ts");
-  return createGpioBus({ clock, path: process.env.PATH ?? "/usr/bin:/bin" });
-}
+/** Loaded for nodes with such sensors only: it is much code, and the first reading waits for it. Once loaded it stays. */
+class FieldPorts {
+  readonly #clock: Clock;
+  readonly #base: string;
+  #gpio: GpioBus = NO_GPIO;
+  #replay: ReplayBus = NO_REPLAY;
 
-async function replayBus(plan: NodePlan, clock: Clock, base: string): Promise<ReplayBus> {
-  if (!stands(plan, "replay")) return NO_REPLAY;
-  const { createReplayBus, readCaptureFile } = await import("../adapters/replay-bus.ts");
-  const { parseGolden } = await import("../driver-api/golden.ts");
-  return createReplayBus({ clock, readText: (path) => readCaptureFile(resolve(base, path)), parseCapture: parseGolden });
+  constructor(clock: Clock, base: string) {
+    this.#clock = clock;
+    this.#base = base;
+  }
+
+  async for(plan: NodePlan): Promise<{ readonly gpio: GpioBus; readonly replay: ReplayBus }> {
+    if (stands(plan, "gpio") && this.#gpio === NO_GPIO) {
+      const { createGpioBus } = await import("../adapters/gpio/gpio-bus.ts");
+      this.#gpio = createGpioBus({ clock: this.#clock, path: process.env.PATH ?? "/usr/bin:/bin" });
+    }
+    if (stands(plan, "replay") && this.#replay === NO_REPLAY) {
+      const { createReplayBus, readCaptureFile } = await import("../adapters/replay-bus.ts");
+      const { parseGolden } = await import("../driver-api/golden.ts");
+      const readText = (path: string) => readCaptureFile(resolve(this.#base, path));
+      this.#replay = createReplayBus({ clock: this.#clock, readText, parseCapture: parseGolden });
+    }
+    return { gpio: this.#gpio, replay: this.#replay };
+  }
 }
 
 const unplanned = (): never => {
@@ -144,11 +188,13 @@ async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, 
   return { crypto, outbox, live };
 }
 
-async function openControl(plan: NodePlan, node: Node, world: RetireWorld): Promise<ControlServer | null> {
+/** Some may take as long as a reload is on trial. */
+async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloader: Reloader | null): Promise<ControlServer | null> {
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
   try {
     const { serveControl } = await import("../adapters/control-socket.ts");
+    const reload = reloader === null ? {} : { "/reload": () => reloader.reload() };
     return await serveControl(
       socket,
       {
@@ -159,6 +205,8 @@ async function openControl(plan: NodePlan, node: Node, world: RetireWorld): Prom
         "/time/accept": async () => node.time.accept(),
         // Loaded when it is asked for.
         "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, world, body),
+        "/maintenance": (asked) => maintain(node, asked),
+        ...reload,
       },
     );
   } catch (error) {

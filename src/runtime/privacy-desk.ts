@@ -27,8 +27,8 @@ export interface Verdict {
 /** Keeps the books of what is told about people: under which terms, since when, and how much of whose budget. */
 export class PrivacyDesk {
   readonly #world: PrivacyWorld;
-  readonly #streams: readonly StreamPlan[];
-  readonly #capMicro: EpsilonMicro;
+  #streams: readonly StreamPlan[];
+  #capMicro: EpsilonMicro;
   #ledger: Ledger | null = null;
   #book: TermsBook | null = null;
   /** Identifiers were hashed under secrets of this run, since its clock was trusted: earlier windows cannot be counted. */
@@ -38,6 +38,13 @@ export class PrivacyDesk {
     this.#world = world;
     this.#streams = streams.filter(hasTerms);
     this.#capMicro = capMicro;
+  }
+
+  /** Another plan: its terms are settled at the next `settle`, and nothing about people is released before. */
+  replan(streams: readonly StreamPlan[], capMicro: EpsilonMicro): void {
+    this.#streams = streams.filter(hasTerms);
+    this.#capMicro = capMicro;
+    this.#book = null;
   }
 
   /** When this store began to exist; null before `settle`, or when there is nothing about people. */
@@ -78,7 +85,7 @@ export class PrivacyDesk {
     }
     if (book.pausedUntil > now) this.#world.events.emit({ type: "LedgerDamaged", until: isoUtc(book.pausedUntil) });
     this.#book = book;
-    this.#identitiesFrom = now;
+    this.#identitiesFrom = Math.min(this.#identitiesFrom, now);
     for (const [stream, since] of this.waiting(now)) this.#world.events.emit({ type: "TermsWait", stream, since: isoUtc(since) });
   }
 

@@ -68,8 +68,10 @@ export class Publisher {
   #isOutboxFailed = false;
   #stopping = false;
 
-  constructor(world: PublisherWorld, limits: PublisherLimits) {
+  /** `conn`: how many connections this run made before. */
+  constructor(world: PublisherWorld, limits: PublisherLimits, conn = 0) {
     this.#world = world;
+    this.#conn = conn;
     this.#delivery = new Delivery<Row>(limits, () => world.crypto.jitter());
     this.#desk = new ConnectionDesk(world);
     this.#departures = new Departures(world.clock, limits.departMs, () => this.#fetch());
