@@ -128,6 +128,10 @@ async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, 
     events.emit({ type: "InstanceRenewed", because: outbox.renewed });
     standing.add("INSTANCE_RENEWED");
   }
+  if (outbox.repaired > 0) {
+    events.emit({ type: "OutboxRepaired", rows: outbox.repaired });
+    standing.add("OUTBOX_REPAIRED");
+  }
   if (live.discarded !== null) events.emit({ type: "LiveStoreDiscarded", because: live.discarded });
   return { crypto, outbox, live };
 }

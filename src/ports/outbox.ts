@@ -113,6 +113,8 @@ export interface Outbox {
   readonly run: number;
   /** Where a damaged predecessor was put, or null. */
   readonly quarantined: string | null;
+  /** Marks or facts of this store were once damaged: a stream that has no mark may have had one, and was closed up to nobody knows when. */
+  readonly isDoubtful: boolean;
   /** What is closed so far. A copy: the caller may keep it. */
   marks(): Promise<Map<StreamId, Mark>>;
   /** What has been charged. It grows by a row where windows of a stream were charged unlike or not at all, not by a row a window. */
@@ -123,7 +125,7 @@ export interface Outbox {
   /** Rows after `position` that are to be sent, ascending; a row whose CRC is wrong is settled as lost, `damaged`, and left out. */
   read(afterPosition: number, rowsMax: number): Promise<readonly OutboxRow[]>;
   acknowledge(acknowledgement: Acknowledgement): Promise<void>;
-  /** A fact that a commit wrote, or null. */
+  /** A fact that a commit wrote; null: there is none. Empty: it cannot be read any more, or it cannot be told whether there was one. */
   recall(key: string): Promise<string | null>;
   /** Enforces the limits a slice at a time; `more` asks to be called again after a breath. */
   trim(limits: OutboxLimits): Promise<{ readonly rows: number; readonly more: boolean }>;

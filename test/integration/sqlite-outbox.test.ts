@@ -2,9 +2,12 @@ import { createHash, randomBytes } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import { afterAll, describe, expect, it } from "vitest";
 import { type Connect, type Connection, databaseFiles } from "../../src/adapters/sqlite/database.ts";
+import { NOTHING_AROUND } from "../../src/adapters/sqlite/instance.ts";
+import { migrate } from "../../src/adapters/sqlite/migrate.ts";
 import { openOutbox } from "../../src/adapters/sqlite/outbox.ts";
 import { quarantine } from "../../src/adapters/sqlite/outbox-file.ts";
 import { OUTBOX_MIGRATIONS } from "../../src/adapters/sqlite/outbox-schema.ts";
@@ -192,6 +195,87 @@ describe("the privacy ledger", () => {
       expect(() => db.exec("UPDATE change SET text = 'other'")).toThrow("append-only");
       expect(() => db.exec("DELETE FROM change")).toThrow("append-only");
     });
+  });
+});
+
+describe("a damaged mark or fact", () => {
+  const bucket = new Map([["meta:p/n1/meta", "5be1c0aa"]]);
+
+  /** A store with a mark and a fact, closed, of which something is altered. */
+  async function altered(sql: string): Promise<Outbox & { readonly repaired: number }> {
+    const directory = await filled(3);
+    const outbox = await open(directory);
+    await outbox.commit({ ...batchOf([]), facts: bucket });
+    await outbox.close();
+    alter(directory, (db) => db.exec(sql));
+    return open(directory);
+  }
+
+  it.each([
+    ["closed_to_ms", "closed_to_ms + 1"],
+    ["last_start_ms", "0"],
+    ["stream", "'air-2.pm25'"],
+    ["crc", "crc + 1"],
+    ["crc", "NULL"],
+  ])("is noticed by its CRC when %s of a mark is wrong (%s): there is none then, and that is told for ever", async (column, value) => {
+    const outbox = await altered(`UPDATE mark SET ${column} = ${value}`);
+    expect([outbox.repaired, outbox.isDoubtful, await outbox.marks()]).toEqual([1, true, new Map()]);
+    expect(await outbox.recall("meta:p/n1/meta")).toBe("5be1c0aa");
+    await outbox.close();
+  });
+
+  it.each([
+    ["key", "'meta:p/n2/meta'"],
+    ["value", "'5be1c0ab'"],
+    ["crc", "crc + 1"],
+  ])(
+    "is noticed by its CRC when %s of a fact is wrong: what it says cannot be read, nor whether there are others",
+    async (column, value) => {
+      const outbox = await altered(`UPDATE fact SET ${column} = ${value} WHERE key LIKE 'meta%'`);
+      expect([outbox.repaired, outbox.isDoubtful]).toEqual([1, true]);
+      expect(await outbox.recall("meta:p/n1/meta")).toBe("");
+      expect(await outbox.recall("privacy:terms")).toBe("");
+      expect(await outbox.marks()).toEqual(new Map([[STREAM, { closedTo: epochMs(1), lastStart: null }]]));
+      await outbox.commit({ ...batchOf([]), facts: bucket });
+      expect(await outbox.recall("meta:p/n1/meta")).toBe("5be1c0aa");
+      await outbox.close();
+    },
+  );
+
+  it("is found once, and remembered by the next run and under a new name", async () => {
+    const directory = await filled(3);
+    alter(directory, (db) => db.exec("UPDATE mark SET crc = 0"));
+    for (const [index, surroundings] of [NOTHING_AROUND, NOTHING_AROUND, { ...NOTHING_AROUND, machine: "another" }].entries()) {
+      const outbox = await openOutbox({ directory, randomBytes, surroundings });
+      expect([outbox.repaired, outbox.isDoubtful]).toEqual([index === 0 ? 1 : 0, true]);
+      await outbox.close();
+    }
+    alter(directory, (db) => db.exec("UPDATE store SET machine = 'elsewhere'"));
+    const renewed = await openOutbox({ directory, randomBytes, surroundings: { ...NOTHING_AROUND, machine: "another" } });
+    expect([renewed.renewed, renewed.isDoubtful]).toEqual(["other-machine", true]);
+    await renewed.close();
+  });
+
+  it("is none in a store of a release that had no CRC: each gets one", async () => {
+    const directory = freshDirectory();
+    mkdirSync(directory);
+    alter(directory, (db) => {
+      migrate(db, OUTBOX_MIGRATIONS.slice(0, 3));
+      db.exec(`INSERT INTO store (one, instance, run, clean) VALUES (1, '0badcafe', 3, 1);
+        INSERT INTO standing (one, position, seq, bytes, crc) VALUES (1, 0, 0, 0, ${crc32("0 0 0")});
+        INSERT INTO mark VALUES ('${STREAM}', 900000, NULL), ('air-1.pm10', 1800000, 900000);
+        INSERT INTO fact VALUES ('privacy:terms', '{"é":1}');`);
+    });
+    const outbox = await open(directory);
+    expect([outbox.run, outbox.repaired, outbox.isDoubtful]).toEqual([4, 0, false]);
+    expect(await outbox.marks()).toEqual(
+      new Map<string, unknown>([
+        [STREAM, { closedTo: 900_000, lastStart: null }],
+        ["air-1.pm10", { closedTo: 1_800_000, lastStart: 900_000 }],
+      ]),
+    );
+    expect([await outbox.recall("privacy:terms"), await outbox.recall("other")]).toEqual(['{"é":1}', null]);
+    await outbox.close();
   });
 });
 

@@ -23,6 +23,7 @@ export class FakeOutbox implements Outbox {
   readonly run = 1;
   quarantined: string | null = null;
   /** Taken from the front, one for each commit; null: that one goes well. */
+  isDoubtful = false;
   readonly commitTroubles: (OutboxTrouble | null)[] = [];
   readonly batches: CloseBatch[] = [];
   readonly acknowledgements: Acknowledgement[] = [];

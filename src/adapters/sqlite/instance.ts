@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { DOUBT } from "./checked-rows.ts";
 import { type Connection, StoreError } from "./database.ts";
 import { changeHash } from "./ledger-row.ts";
 import { beginRun, type StoreIdentity } from "./outbox-file.ts";
@@ -50,7 +51,7 @@ export function beginAs(db: Connection, lastPosition: number, around: Surroundin
     const nextRun = cause === "put-back" ? Math.max(run, (around.witness?.run ?? 0) + 1) : run;
     db.prepare("UPDATE store SET instance = ?, run = ?, machine = NULL").run(fresh, nextRun);
     if (around.machine !== null) setMachine(db, fresh, around.machine);
-    db.prepare("DELETE FROM fact").run();
+    db.prepare("DELETE FROM fact WHERE key <> ?").run(DOUBT);
     noteChange(db, around.wallMs, JSON.stringify({ instance: fresh, before: instance, because: cause }));
     return { instance: fresh, run: nextRun, renewed: cause };
   })();

@@ -1,5 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { OutboxError } from "../../ports/outbox.ts";
+import { defineCrc } from "./checked-rows.ts";
 import {
   assertSound,
   type Connect,
@@ -9,6 +11,7 @@ import {
   IN_MEMORY,
   openDatabase,
   StoreError,
+  storeFault,
 } from "./database.ts";
 import { migrate, schemaVersion } from "./migrate.ts";
 import { highWaterCrc } from "./outbox-row.ts";
@@ -51,6 +54,7 @@ export function openOutboxFile({ path, connect }: OutboxFile, freshInstance: () 
     connect,
   );
   return closedOnError(db, () => {
+    defineCrc(db);
     if (schemaVersion(db) === 0) create(db, freshInstance());
     else inspect(db);
     return db;
@@ -106,4 +110,10 @@ export function quarantine(path: string): string {
   }
   for (const name of earlier) rmSync(join(directory, name), { force: true });
   return target;
+}
+
+/** An error of the store in the words of the port; one that is a bug of ours stays what it is. */
+export function portError(error: unknown, path: string): unknown {
+  const fault = storeFault(error, path);
+  return fault === null ? error : new OutboxError(fault === "full" ? "OUTBOX_FULL" : "OUTBOX_IO", { cause: error });
 }

@@ -1,4 +1,5 @@
 import type { LostRange } from "../../ports/outbox.ts";
+import type { FactRow, MarkRow } from "./checked-rows.ts";
 import type { Connection } from "./database.ts";
 import type { LedgerRow } from "./ledger-row.ts";
 import type { HighWater, StoredColumns, StoredRow } from "./outbox-row.ts";
@@ -42,14 +43,15 @@ export function prepareOutbox(db: Connection) {
       "INSERT OR REPLACE INTO standing (one, position, seq, bytes, crc) VALUES (1, :position, :seq, :bytes, :crc)",
     ),
 
-    marks: db.prepare<[], { stream: string; closedTo: number; lastStart: number | null }>(
-      `SELECT stream, closed_to_ms AS "closedTo", last_start_ms AS "lastStart" FROM mark`,
+    marks: db.prepare<[], MarkRow>(`SELECT stream, closed_to_ms AS "closedTo", last_start_ms AS "lastStart", crc FROM mark`),
+    setMark: db.prepare<[string, number, number | null, number | null]>(
+      "INSERT OR REPLACE INTO mark (stream, closed_to_ms, last_start_ms, crc) VALUES (?, ?, ?, ?)",
     ),
-    setMark: db.prepare<[string, number, number | null]>(
-      "INSERT OR REPLACE INTO mark (stream, closed_to_ms, last_start_ms) VALUES (?, ?, ?)",
-    ),
-    fact: db.prepare<[string], string>("SELECT value FROM fact WHERE key = ?").pluck(),
-    setFact: db.prepare<[string, string]>("INSERT OR REPLACE INTO fact (key, value) VALUES (?, ?)"),
+    clearMarks: db.prepare("DELETE FROM mark"),
+    fact: db.prepare<[string], FactRow>("SELECT key, value, crc FROM fact WHERE key = ?"),
+    facts: db.prepare<[], FactRow>("SELECT key, value, crc FROM fact"),
+    setFact: db.prepare<[string, string, number | null]>("INSERT OR REPLACE INTO fact (key, value, crc) VALUES (?, ?, ?)"),
+    clearFacts: db.prepare("DELETE FROM fact"),
 
     ledger: db.prepare<[], LedgerRow>(
       `SELECT stream, account, window_ms AS "windowMs", epsilon_micro AS "epsilonMicro", from_ms AS "fromMs", to_ms AS "toMs", crc

@@ -35,6 +35,7 @@ export type NodeEvent =
   | { readonly type: "LiveStoreFull" }
   | { readonly type: "ReadingsExpired" }
   | { readonly type: "OutboxQuarantined"; readonly path: string }
+  | { readonly type: "OutboxRepaired"; readonly rows: number }
   | { readonly type: "OutboxFailed"; readonly code: string; readonly detail: string }
   | { readonly type: "OutboxTrimmed"; readonly rows: number }
   | { readonly type: "SummariesLost"; readonly fromSeq: number; readonly toSeq: number; readonly reason: string }
@@ -87,6 +88,10 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
     says: "readings of people grew too old before their windows could be closed, and were deleted; more may follow",
   },
   OutboxQuarantined: { level: "error", says: "node.db was damaged: it was put aside and a new instance begun" },
+  OutboxRepaired: {
+    level: "error",
+    says: "marks or facts in node.db were damaged and taken out: streams without a mark begin with the next whole window",
+  },
   OutboxFailed: { level: "error", says: "the outbox could not be written; it is opened again" },
   OutboxTrimmed: { level: "debug", says: "old rows were deleted" },
   SummariesLost: { level: "error", says: "summaries were dropped for good" },
