@@ -17,28 +17,34 @@ export const run: Command = {
     const { plan, problems, rev } = await planFile(file);
     for (const problem of problems) output.err(formatProblem(problem));
     if (plan === null) return EXIT.config;
-    return await untilStopped(output, (fatal) =>
-      startService({ plan, file, rev, events: (clock) => createPinoEvents(clock, plan.log.level), fatal }),
+    return await untilStopped(output, (fatal, stopping) =>
+      startService({ plan, file, rev, events: (clock) => createPinoEvents(clock, plan.log.level), fatal, stopping }),
     );
   },
 };
 
 /** Starts, waits for a signal or a fatal fault, stops. A second signal does not wait. */
-async function untilStopped(output: Output, start: (fatal: (why: string) => void) => ReturnType<typeof startService>): Promise<number> {
+async function untilStopped(
+  output: Output,
+  start: (fatal: (why: string) => void, stopping: AbortSignal) => ReturnType<typeof startService>,
+): Promise<number> {
+  const stopping = new AbortController();
   let ask: (end: { why: string; code: number }) => void = () => {};
   const asked = new Promise<{ why: string; code: number }>((resolve) => {
     ask = resolve;
   });
+  void asked.then(() => stopping.abort());
   process.once("SIGTERM", () => ask({ why: "SIGTERM", code: EXIT.ok }));
   process.once("SIGINT", () => ask({ why: "SIGINT", code: EXIT.ok }));
   try {
-    const service = await start((why) => ask({ why, code: EXIT.unavailable }));
+    const service = await start((why) => ask({ why, code: EXIT.unavailable }), stopping.signal);
     const { why, code } = await asked;
     process.once("SIGTERM", () => process.exit(EXIT.unavailable));
     process.once("SIGINT", () => process.exit(EXIT.unavailable));
     await service.stop(why);
     return code;
   } catch (error) {
+    if (error === stopping.signal.reason) return EXIT.ok;
     const remedy = error instanceof Error && "remedy" in error ? ` What to do: ${String(error.remedy)}` : "";
     output.err(`stoep run: ${error instanceof Error ? error.message : String(error)}.${remedy}`);
     return EXIT.unavailable;

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import type { ControlServer } from "../adapters/control-socket.ts";
+import type { ControlServer, Routes } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
 import { createHost } from "../adapters/host.ts";
 import { createMqttBroker } from "../adapters/mqtt/mqtt-broker.ts";
@@ -19,6 +19,7 @@ import type { Host } from "../ports/host.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
+import { whenThereIsRoom } from "./await-room.ts";
 import { assertReadable, brokerOptions } from "./broker-options.ts";
 import { controlPath } from "./node-file.ts";
 import { softwareVersion } from "./version.ts";
@@ -33,6 +34,8 @@ export interface ServiceOptions {
   readonly rev: string;
   events(clock: Clock): Events;
   fatal(why: string): void;
+  /** Aborted when the node is to stop before it has started. */
+  readonly stopping?: AbortSignal;
   readonly onMade?: (made: MadeSummary) => void;
 }
 
@@ -58,8 +61,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await makeFolder(plan.storage.directory, "storage.directory");
   const lock = lockDirectory(plan.storage.directory);
+  const opened = await whenThereIsRoom(() => stores(plan, clock, host, events, standing), {
+    ...{ clock, events, manager, directory: plan.storage.directory, stopping: options.stopping ?? new AbortController().signal },
+    serve: (status) => serveOn(plan, { "/status": status }),
+  });
   const world = {
-    ...(await stores(plan, clock, host, events, standing)),
+    ...opened,
     clock,
     events,
     scheduler: cronScheduler,
@@ -77,6 +84,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
+  void world.outbox.keepBallast();
   const control = await openControl(plan, node);
   manager.ready();
   return {
@@ -136,12 +144,16 @@ async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, 
   return { crypto, outbox, live };
 }
 
-async function openControl(plan: NodePlan, node: Node): Promise<ControlServer | null> {
+async function serveOn(plan: NodePlan, routes: Routes): Promise<ControlServer | null> {
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
+  const { serveControl } = await import("../adapters/control-socket.ts");
+  return serveControl(socket, routes);
+}
+
+async function openControl(plan: NodePlan, node: Node): Promise<ControlServer | null> {
   try {
-    const { serveControl } = await import("../adapters/control-socket.ts");
-    return await serveControl(socket, { "/status": () => node.status() });
+    return await serveOn(plan, { "/status": () => node.status() });
   } catch (error) {
     // A node that nobody can ask must not go on unseen.
     await node.stop("no control socket");

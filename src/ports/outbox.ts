@@ -18,6 +18,9 @@ export interface NewRow {
   readonly seq: number | null;
 }
 
+/** Begins the key of the fact that says which rev of a meta was last queued; the rest is its topic. */
+export const META_FACT = "meta:";
+
 /** Everything that closing a group of windows writes, in ONE transaction. */
 export interface CloseBatch {
   readonly rows: readonly NewRow[];
@@ -77,12 +80,19 @@ export interface OutboxStanding {
   readonly pendingRows: number;
   readonly pendingBytes: number;
   readonly lost: readonly LostRange[];
+  /** Rows given up in this run, metas among them: these are to be queued again. */
+  readonly givenUp: number;
+  /** The disk is short of room: what is kept for replay goes first, then what waits, the oldest first. */
+  readonly isShort: boolean;
 }
 
 /** What housekeeping may keep. */
 export interface OutboxLimits {
-  /** Pending rows beyond this are dropped, oldest first, and reported as lost. */
-  readonly pendingBytesMax: number;
+  /**
+   * Topic and payload bytes of all rows. Beyond this acknowledged ones go, the oldest first; then those that wait, which are reported as
+   * lost. A meta is not lost with them: its fact goes, so that it is queued again.
+   */
+  readonly bytesMax: number;
   /** Acknowledged rows older than this go: they were kept for replay. Null: the clock is not trusted, nothing ages. */
   readonly acknowledgedBefore: EpochMs | null;
   /** Pending rows older than this go, and are reported as lost. Null: nothing ages. */

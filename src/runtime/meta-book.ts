@@ -9,7 +9,7 @@ import type { EpochMs } from "../core/units/time.ts";
 import type { MetaDocument } from "../formats/documents.ts";
 import type { NativeFormat } from "../formats/native.ts";
 import type { Crypto } from "../ports/crypto.ts";
-import type { NewRow, Outbox } from "../ports/outbox.ts";
+import { META_FACT, type NewRow, type Outbox } from "../ports/outbox.ts";
 
 /** A meta with its name and where it goes. */
 export interface MetaEntry {
@@ -48,9 +48,9 @@ export class MetaBook {
     const rows: NewRow[] = [];
     const facts = new Map<string, string>();
     for (const { topic, rev, message } of this.entries) {
-      if ((await outbox.recall(`meta:${topic}`)) === rev) continue;
+      if ((await outbox.recall(`${META_FACT}${topic}`)) === rev) continue;
       rows.push({ message, seq: null });
-      facts.set(`meta:${topic}`, rev);
+      facts.set(`${META_FACT}${topic}`, rev);
     }
     if (rows.length > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt });
   }

@@ -87,6 +87,7 @@ export class Node {
   /** With which offset readings that waited for the clock are to be labelled; null when none wait. */
   #labelWith: number | null = null;
   #areMetasQueued = false;
+  #givenUp = 0;
   #statusSaid = "";
   #statusSaidMs = Number.NEGATIVE_INFINITY;
   #busy: Promise<void> = Promise.resolve();
@@ -210,6 +211,7 @@ export class Node {
     const isPublisherWell = (await this.#publisher.tick()) || (await this.#closer.recover());
     const now = this.#time.now();
     this.#mark("OUTBOX_FAILED", !isClosed || !isPublisherWell);
+    this.#mark("DISK_FULL", this.#world.outbox.standing().isShort);
     this.#mark("LIVE_FULL", this.#ingest.isFull);
     for (const [code, isWrong] of this.#closer.privacy.problems(now)) this.#mark(code, isWrong);
     this.#mark("CLOCK_WENT_BACK", now !== null && this.#closer.isAhead(now));
@@ -276,8 +278,11 @@ export class Node {
     }
   }
 
-  /** Says once what will never arrive. */
+  /** Says once what will never arrive; a meta among what was given up is queued again. */
   #tellLost(): void {
+    const { givenUp } = this.#world.outbox.standing();
+    if (givenUp !== this.#givenUp) this.#areMetasQueued = false;
+    this.#givenUp = givenUp;
     for (const { fromSeq, toSeq, reason } of this.#world.outbox.standing().lost) {
       if (toSeq <= this.#lostToSeq) continue;
       this.#lostToSeq = toSeq;

@@ -24,7 +24,7 @@ const STEPS: readonly { done(outbox: Outbox): boolean; act(outbox: Outbox): Prom
   { done: (outbox) => outbox.standing().lastSeq >= 3, act: (outbox) => outbox.commit({ ...batchOf(summaries(1, 3)), marks: closedTo(3) }) },
   { done: (outbox) => outbox.standing().acknowledgedPosition >= 2, act: (outbox) => outbox.acknowledge(acked(2)) },
   { done: (outbox) => outbox.standing().lastSeq >= 5, act: (outbox) => outbox.commit({ ...batchOf(summaries(4, 2)), marks: closedTo(5) }) },
-  { done: (outbox) => outbox.standing().pendingRows <= 2, act: (outbox) => outbox.trim({ ...UNLIMITED, pendingBytesMax: 80 }) },
+  { done: (outbox) => outbox.standing().pendingRows <= 2, act: (outbox) => outbox.trim({ ...UNLIMITED, bytesMax: 80 }) },
 ];
 
 describe("an I/O error of the card", () => {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -16,6 +16,7 @@ import { epsilonMicro } from "../../src/core/units/epsilon.ts";
 import { durationMs, epochMs } from "../../src/core/units/time.ts";
 import type { Outbox } from "../../src/ports/outbox.ts";
 import { acked, batchOf, STREAM, summaries, trimAll } from "../contract/outbox-contract.ts";
+import { FaultPlan, faultyConnect } from "./support/faulty-connection.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stoep-outbox-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -330,20 +331,74 @@ describe("the egress log", () => {
 });
 
 describe("a store without room", () => {
-  it("rejects with OUTBOX_FULL, has written nothing, and goes on when there is room", async () => {
+  /** A store with rows 1 to `count`, of which the first 100 are acknowledged, on a disk that has no room as long as `isFull`. */
+  async function onFullDisk(count: number) {
+    const disk = { isFull: false, directory: freshDirectory() };
+    const outbox = await openOutbox({ directory: disk.directory, randomBytes, free: () => (disk.isFull ? 1_000 : 1e9) });
+    await outbox.commit(batchOf(summaries(1, count)));
+    await outbox.acknowledge(acked(100));
+    disk.isFull = true;
+    return { disk, outbox };
+  }
+
+  it("does not grow: what was acknowledged goes first, then what has waited longest, and no more than it takes", async () => {
+    const { outbox, disk } = await onFullDisk(400);
+    const sizes = new Set<number>();
+    let firstLoss = 0;
+    for (let seq = 401; seq <= 1_000; seq++) {
+      await outbox.commit(batchOf(summaries(seq, 1)));
+      expect(outbox.standing().isShort).toBe(true);
+      if (seq > 450) sizes.add(statSync(dbOf(disk.directory)).size + statSync(`${dbOf(disk.directory)}-wal`).size);
+      if (firstLoss === 0 && outbox.standing().lost.length > 0) firstLoss = seq;
+    }
+    // A hundred summaries that nobody needed any more made room for about as many.
+    expect(firstLoss).toBeGreaterThan(470);
+    expect(sizes.size).toBeLessThanOrEqual(2);
+    const { lost, firstUnackedSeq, pendingRows } = outbox.standing();
+    expect(lost).toEqual([{ fromSeq: 101, toSeq: (firstUnackedSeq ?? 0) - 1, reason: "disk-full" }]);
+    expect(pendingRows).toBeGreaterThan(250);
+    expect(await pendingSeqs(outbox)).toEqual(Array.from({ length: pendingRows }, (_, at) => 1_000 - pendingRows + 1 + at));
+    await outbox.close();
+  });
+
+  it("rejects with OUTBOX_FULL what does not fit at all, has written nothing of it, and goes on when there is room", async () => {
+    const { outbox, disk } = await onFullDisk(200);
+    const { lastSeq, lastPosition } = outbox.standing();
+    await expect(outbox.commit(batchOf(summaries(201, 3_000)))).rejects.toMatchObject({ code: "OUTBOX_FULL" });
+    expect(outbox.standing()).toMatchObject({ lastSeq, lastPosition, isShort: true });
+    disk.isFull = false;
+    await outbox.commit(batchOf(summaries(201, 3_000)));
+    expect(outbox.standing()).toMatchObject({ lastSeq: 3_200, isShort: false });
+    await outbox.close();
+  });
+
+  it("has a ballast to give away, and takes it back when there is room for it and as much beside it", async () => {
+    let free = 1e9;
+    const directory = freshDirectory();
+    const outbox = await openOutbox({ directory, randomBytes, free: () => free });
+    const ballast = join(directory, "node.ballast");
+    await outbox.keepBallast();
+    expect(statSync(ballast).size).toBe(8 * 1024 * 1024);
+    rmSync(ballast);
+    free = 16 * 1024 * 1024 - 1;
+    await outbox.keepBallast();
+    expect(readdirSync(directory)).not.toContain("node.ballast");
+    await outbox.close();
+    expect(readdirSync(directory)).toEqual(["node.db"]);
+  });
+
+  it("starts with the room of the ballast when the disk is full at start", async () => {
     const directory = await filled(3);
-    let db: Connection | undefined;
-    const outbox = await open(directory, (path) => {
-      db = new Database(path);
-      return db;
-    });
-    const before = outbox.standing();
-    db?.pragma("max_page_count = 1");
-    await expect(outbox.commit(batchOf(summaries(4, 500)))).rejects.toMatchObject({ code: "OUTBOX_FULL" });
-    expect(outbox.standing()).toEqual(before);
-    db?.pragma("max_page_count = 100000");
-    await outbox.commit(batchOf(summaries(4, 500)));
-    expect(outbox.standing().lastSeq).toBe(503);
+    const plan = new FaultPlan();
+    const isThere = () => existsSync(join(directory, "node.ballast"));
+    const connect: Connect = (path) => {
+      if (isThere()) plan.arm(1, { code: "SQLITE_FULL", sticky: true });
+      else plan.disarm();
+      return faultyConnect(plan)(path);
+    };
+    writeFileSync(join(directory, "node.ballast"), "room");
+    const outbox = await open(directory, connect);
+    expect([isThere(), outbox.quarantined, await pendingSeqs(outbox)]).toEqual([false, null, [3]]);
     await outbox.close();
   });
 });

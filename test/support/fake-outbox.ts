@@ -24,6 +24,8 @@ export class FakeOutbox implements Outbox {
   quarantined: string | null = null;
   /** Taken from the front, one for each commit; null: that one goes well. */
   isDoubtful = false;
+  isShort = false;
+  givenUp = 0;
   readonly commitTroubles: (OutboxTrouble | null)[] = [];
   readonly batches: CloseBatch[] = [];
   readonly acknowledgements: Acknowledgement[] = [];
@@ -62,6 +64,8 @@ export class FakeOutbox implements Outbox {
       pendingRows: pending.length,
       pendingBytes: pending.reduce((sum, { message }) => sum + message.payload.length, 0),
       lost: [],
+      givenUp: this.givenUp,
+      isShort: this.isShort,
     };
   }
 

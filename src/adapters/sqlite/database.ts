@@ -135,15 +135,18 @@ function isWritable(path: string): boolean {
   }
 }
 
-function diskIsFull(path: string): boolean {
-  if (path === IN_MEMORY) return false;
+/** What is free for us on the disk of a file, bytes; null when the disk does not answer. */
+export function freeBytes(path: string): number | null {
   try {
     const { bavail, bsize } = statfsSync(dirname(path));
-    return bavail * bsize < FREE_BYTES_MIN;
+    return bavail * bsize;
   } catch {
-    return false; // A file system that does not answer is broken, not full.
+    return null;
   }
 }
+
+/** A file system that does not answer is broken, not full. */
+const diskIsFull = (path: string): boolean => path !== IN_MEMORY && (freeBytes(path) ?? FREE_BYTES_MIN) < FREE_BYTES_MIN;
 
 /** Throws `STORE_DAMAGED` when the structure of the file is not sound. Takes time in proportion to its size. */
 export function assertSound(db: Connection): void {

@@ -11,6 +11,8 @@ export interface Counters {
   readonly endBytes: number;
   readonly settled: HighWater;
   readonly lost: readonly LostRange[];
+  /** Rows that were given up since the store was opened. */
+  readonly givenUp: number;
 }
 
 /** Rows a step of the searches below reads; they nearly always end with the first. */
@@ -39,7 +41,7 @@ export function loadCounters(sql: OutboxStatements): Counters {
   }
   // A row beyond the last intact summary that cannot be read may have been one: its number is never given again.
   lastSeq += doubtful;
-  return { lastPosition, lastSeq, endBytes: endBytes ?? settled.bytes, settled, lost: sql.lost.all() };
+  return { lastPosition, lastSeq, endBytes: endBytes ?? settled.bytes, settled, lost: sql.lost.all(), givenUp: 0 };
 }
 
 /** The high-water mark; a damaged one costs a second sending of what is still there, never a summary. */
@@ -107,7 +109,7 @@ export function saveCounters(sql: OutboxStatements, before: Counters, after: Cou
 }
 
 /** The counters in the words of the port. */
-export function standingOf({ lastPosition, lastSeq, endBytes, settled, lost }: Counters): OutboxStanding {
+export function standingOf({ lastPosition, lastSeq, endBytes, settled, lost, givenUp }: Counters, isShort: boolean): OutboxStanding {
   return {
     lastSeq,
     lastPosition,
@@ -117,5 +119,7 @@ export function standingOf({ lastPosition, lastSeq, endBytes, settled, lost }: C
     pendingRows: lastPosition - settled.position,
     pendingBytes: endBytes - settled.bytes,
     lost,
+    givenUp,
+    isShort,
   };
 }

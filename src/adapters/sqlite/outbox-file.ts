@@ -35,7 +35,8 @@ export interface StoreIdentity {
  */
 const PAGE_BYTES = 2_048;
 const CHECKPOINT_PAGES = 2_000;
-const WAL_BYTES_MAX = 4 * 1024 * 1024;
+/** The WAL is cut down to this; the ballast is twice as much, so that what is in it can be copied into the file. */
+export const WAL_BYTES_MAX = 4 * 1024 * 1024;
 const INSTANCE = /^[0-9a-f]{8}$/;
 
 /** Opens node.db, made anew with `freshInstance` where there is none, and brings it to the newest schema. */

@@ -10,8 +10,9 @@ import {
   type OutboxRow,
   type OutboxStanding,
 } from "../../ports/outbox.ts";
+import type { Ballast } from "./ballast.ts";
 import { factText, intactMarks, setFact, setMark } from "./checked-rows.ts";
-import { assertSound, type Connection, IN_MEMORY, StoreError } from "./database.ts";
+import { assertSound, type Connection, IN_MEMORY, StoreError, storeFault } from "./database.ts";
 import { FreshRows } from "./fresh-rows.ts";
 import { assertSameStore, type RenewalCause, type RunIdentity } from "./instance.ts";
 import { changeHash, ledgerReading, ledgerRow } from "./ledger-row.ts";
@@ -21,15 +22,32 @@ import { type Counters, loadCounters, saveCounters, settledAt, standingOf, summa
 import { endRun, type OutboxFile, openOutboxFile, portError } from "./outbox-file.ts";
 import { type HighWater, messageBytes, restoredRow, storedColumns } from "./outbox-row.ts";
 import { type OutboxStatements, prepareOutbox } from "./outbox-statements.ts";
-import { trimSlice } from "./outbox-trim.ts";
+import { shedSlice, trimSlice } from "./outbox-trim.ts";
+import { type FreeBytes, Pressure } from "./pressure.ts";
 
 /** Reason of a range whose rows were not what had been written. */
 export const DAMAGED = "damaged";
+
+/** How often a write is tried again on a full disk: at 50 rows each, room for the largest batch of a tick. */
+const RELIEFS_MAX = 40;
+
+type Change = (sql: OutboxStatements, counters: Counters) => Counters;
+
+const isFull = (error: unknown): boolean => error instanceof OutboxError && error.code === "OUTBOX_FULL";
 
 /** A store that is open. */
 interface Session {
   readonly db: Connection;
   readonly sql: OutboxStatements;
+}
+
+/** Where a store is. */
+export interface StorePlace {
+  readonly file: OutboxFile;
+  /** Null in memory. */
+  readonly ballast: Ballast | null;
+  readonly free: FreeBytes;
+  readonly onCommit: (position: number) => void;
 }
 
 /** A store whose run has begun. */
@@ -53,16 +71,15 @@ export class SqliteOutbox implements NodeStore {
   #session: Session;
   #counters: Counters;
   readonly #fresh = new FreshRows();
+  readonly #ballast: Ballast | null;
+  readonly #pressure: Pressure | null;
   /** `failed`: a write may or may not be on the card, so nothing is written until everything was read again. */
   #state: "open" | "failed" | "closed" = "open";
 
-  constructor(
-    file: OutboxFile,
-    { db, sql, counters, ...identity }: Started,
-    quarantined: string | null,
-    onCommit: (position: number) => void,
-  ) {
+  constructor({ file, ballast, free, onCommit }: StorePlace, { db, sql, counters, ...identity }: Started, quarantined: string | null) {
     this.#file = file;
+    this.#ballast = ballast;
+    this.#pressure = ballast === null ? null : new Pressure(file.path, ballast, free);
     this.#session = { db, sql };
     this.#counters = counters;
     this.instance = identity.instance;
@@ -83,14 +100,16 @@ export class SqliteOutbox implements NodeStore {
   }
 
   standing(): OutboxStanding {
-    return standingOf(this.#counters);
+    return standingOf(this.#counters, this.#pressure?.isShort ?? false);
   }
 
   async commit(batch: CloseBatch): Promise<void> {
-    const rows: OutboxRow[] = [];
-    const ends: number[] = [];
+    let rows: OutboxRow[] = [];
+    let ends: number[] = [];
     const { acknowledgement } = batch;
     this.#write((sql, before) => {
+      rows = [];
+      ends = [];
       const counters = acknowledgement === undefined ? before : this.#settle(sql, before, acknowledgement);
       let { lastPosition, lastSeq, endBytes } = counters;
       for (const row of batch.rows) {
@@ -155,6 +174,7 @@ export class SqliteOutbox implements NodeStore {
     assert(this.#state !== "closed", "a closed outbox stays closed");
     this.#state = "failed";
     this.#fresh.clear();
+    this.#pressure?.forget();
     try {
       if (this.#file.path !== IN_MEMORY) this.#session = this.#reconnect();
       assertSound(this.#session.db);
@@ -171,13 +191,19 @@ export class SqliteOutbox implements NodeStore {
     if (this.#state === "closed") return;
     const clean = this.#state === "open";
     this.#state = "closed";
+    await this.#ballast?.close();
     try {
       if (clean) endRun(this.#session.db);
     } catch (error) {
-      throw portError(error, this.#file.path);
+      // Without room for the note that all is well the next start checks the file through, which costs time and nothing else.
+      if (storeFault(error, this.#file.path) !== "full") throw portError(error, this.#file.path);
     } finally {
       this.#session.db.close();
     }
+  }
+
+  async keepBallast(): Promise<void> {
+    if (this.#state !== "closed" && this.#pressure?.isShort === false) await this.#ballast?.restore();
   }
 
   /** Writes the entry of the egress log; the mark and the losses are in the counters that come back. Inside a transaction. */
@@ -235,8 +261,45 @@ export class SqliteOutbox implements NodeStore {
     });
   }
 
+  /** Writes; on a full disk after making room, as little as it takes. */
+  #write(change: Change): void {
+    for (let reliefs = 0; ; reliefs++) {
+      try {
+        this.#guard(({ db }) => this.#pressure?.look(db));
+        this.#writeOnce(change);
+        this.#guard(({ db }) => this.#pressure?.settle(db));
+        return;
+      } catch (error) {
+        if (!isFull(error) || reliefs === RELIEFS_MAX || !this.#relieve()) throw error;
+      }
+    }
+  }
+
+  /** Makes room on a full disk; false when there is nothing left to make it of. */
+  #relieve(): boolean {
+    const pressure = this.#pressure;
+    if (pressure === null) return false;
+    if (!pressure.isShort) {
+      this.#guard(({ db }) => pressure.press(db));
+      return true;
+    }
+    try {
+      let rows = 0;
+      this.#writeOnce((sql, counters) => {
+        const shed = shedSlice(sql, counters);
+        rows = shed.rows;
+        return shed.counters;
+      });
+      this.#guard(({ db }) => pressure.settle(db));
+      return rows > 0;
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      return this.#guard(({ db }) => pressure.yieldBallast(db));
+    }
+  }
+
   /** One transaction; the counters follow only when it is on the card. */
-  #write(change: (sql: OutboxStatements, counters: Counters) => Counters): void {
+  #writeOnce(change: Change): void {
     const before = this.#counters;
     this.#counters = this.#guard(({ db, sql }) =>
       db.transaction(() => {

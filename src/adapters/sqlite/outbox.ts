@@ -1,12 +1,14 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Outbox } from "../../ports/outbox.ts";
+import { Ballast } from "./ballast.ts";
 import { isInDoubt, takeOutDamaged } from "./checked-rows.ts";
-import { type Connect, closedOnError, IN_MEMORY, storeFault } from "./database.ts";
+import { type Connect, closedOnError, freeBytes, IN_MEMORY, storeFault } from "./database.ts";
 import { beginAs, NOTHING_AROUND, type RenewalCause, type Surroundings } from "./instance.ts";
 import { loadCounters } from "./outbox-counters.ts";
-import { type OutboxFile, openOutboxFile, portError, quarantine } from "./outbox-file.ts";
+import { type OutboxFile, openOutboxFile, portError, quarantine, WAL_BYTES_MAX } from "./outbox-file.ts";
 import { prepareOutbox } from "./outbox-statements.ts";
-import { SqliteOutbox, type Started } from "./outbox-store.ts";
+import { SqliteOutbox, type Started, type StorePlace } from "./outbox-store.ts";
+import type { FreeBytes } from "./pressure.ts";
 
 export interface OutboxOptions {
   /** Where node.db lives; null: in memory, for tests and simulations that never restart. */
@@ -15,6 +17,8 @@ export interface OutboxOptions {
   readonly randomBytes: (count: number) => Uint8Array;
   /** How to connect; only tests say otherwise. */
   readonly connect?: Connect;
+  /** How much room the disk has; only tests say otherwise. */
+  readonly free?: FreeBytes;
   /** What is known of the machine, and of the last run; absent: nothing, and the store keeps its name. */
   readonly surroundings?: Surroundings;
   /** Called after each commit, with the last position that is on the card. Must not throw. */
@@ -27,9 +31,13 @@ export interface NodeStore extends Outbox {
   readonly renewed: RenewalCause | null;
   /** How many marks and facts were not what had been written, and were taken out at this start. */
   readonly repaired: number;
+  /** Sets room aside on the disk for when it is full, if there is room; beside other work. Never rejects. */
+  keepBallast(): Promise<void>;
 }
 
 const INSTANCE_BYTES = 4;
+/** Name of the file that holds room for when the disk is full. */
+const BALLAST = "node.ballast";
 
 /**
  * Opens the node store. A damaged one is moved aside and a fresh one made: sensing must not stop. Throws `StoreError` for a store
@@ -39,29 +47,33 @@ export async function openOutbox(options: OutboxOptions): Promise<NodeStore> {
   const path = options.directory === null ? IN_MEMORY : join(options.directory, "node.db");
   const file: OutboxFile = { path, connect: options.connect };
   const freshInstance = (): string => Buffer.from(options.randomBytes(INSTANCE_BYTES)).toString("hex");
+  const free = options.free ?? freeBytes;
+  const ballast = path === IN_MEMORY ? null : new Ballast(join(dirname(path), BALLAST), 2 * WAL_BYTES_MAX, options.randomBytes, free);
+  const place: StorePlace = { file, ballast, free, onCommit: (position) => options.onCommit?.(position) };
   const start = () => startStore(file, freshInstance, options.surroundings ?? NOTHING_AROUND);
-  const onCommit = (position: number): void => options.onCommit?.(position);
   try {
     try {
-      return new SqliteOutbox(file, startPatiently(start, path), null, onCommit);
+      return new SqliteOutbox(place, startPatiently(start, path, ballast), null);
     } catch (error) {
       const fault = storeFault(error, path);
       // A file that cannot be read is as good as damaged: it is kept aside. A card that is dead fails again below.
       if (path === IN_MEMORY || (fault !== "damaged" && fault !== "io")) throw error;
       const moved = quarantine(path);
-      return new SqliteOutbox(file, start(), moved, onCommit);
+      return new SqliteOutbox(place, start(), moved);
     }
   } catch (error) {
     throw portError(error, path);
   }
 }
 
-/** An I/O error may be of the moment: only one that comes twice is held against the file. */
-function startPatiently(start: () => Started, path: string): Started {
+/** An I/O error may be of the moment: only one that comes twice is held against the file. On a full disk the ballast makes room. */
+function startPatiently(start: () => Started, path: string, ballast: Ballast | null): Started {
   try {
     return start();
   } catch (error) {
-    if (storeFault(error, path) !== "io") throw error;
+    const fault = storeFault(error, path);
+    const isWorthwhile = fault === "io" || (fault === "full" && (ballast?.release() ?? false));
+    if (!isWorthwhile) throw error;
     return start();
   }
 }

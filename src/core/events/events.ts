@@ -9,6 +9,7 @@ export type EventLevel = "debug" | "info" | "warn" | "error";
  */
 export type NodeEvent =
   | { readonly type: "NodeStarting"; readonly version: string; readonly instance: string; readonly run: number }
+  | { readonly type: "NodeWaits"; readonly path: string }
   | { readonly type: "NodeReady"; readonly sensors: number; readonly streams: number }
   | { readonly type: "NodeStopping"; readonly reason: string }
   | { readonly type: "NodeStopped"; readonly pendingSummaries: number }
@@ -53,6 +54,7 @@ export type NodeEventType = NodeEvent["type"];
 /** Level and meaning of every event: the log adapter and the documentation derive from this table. */
 export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel; readonly says: string }>> = {
   NodeStarting: { level: "info", says: "the node starts" },
+  NodeWaits: { level: "error", says: "the disk has no room for the outbox: the node measures nothing until there is some" },
   NodeReady: { level: "info", says: "stores, drivers and ports are set up" },
   NodeStopping: { level: "info", says: "the node stops: it flushes, publishes what it can and says goodbye" },
   NodeStopped: { level: "info", says: "the node has stopped; what was not acknowledged waits in the outbox" },
