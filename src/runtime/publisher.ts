@@ -39,11 +39,16 @@ export interface PublisherWorld {
   greeting(conn: number): Message;
 }
 
-/** A row that is done with: the broker has it, it refused it, or the outbox could not give it. */
+/** A row that is done with: the broker has it, or refused it. */
 type Settled =
   | { readonly is: "sent"; readonly bytes: number }
-  | { readonly is: "refused"; readonly seq: number | null; readonly reason: string }
-  | { readonly is: "absent" };
+  | { readonly is: "refused"; readonly seq: number | null; readonly reason: string };
+
+/** Positions that the outbox does not give: what was trimmed while the broker was away can be a million, and must not cost memory. */
+interface Gap {
+  readonly from: number;
+  readonly to: number;
+}
 
 /** What `status` says about the connection. */
 export interface ConnectionReport {
@@ -67,6 +72,8 @@ export class Publisher {
   #reading = false;
   #urgent = 0;
   readonly #settled = new Map<number, Settled>();
+  /** Ascending, apart. */
+  #absent: readonly Gap[] = [];
   #settledTo: number;
   #acknowledging: Promise<void> | null = null;
   /** Whether a call to the outbox failed since the last tick. */
@@ -248,7 +255,14 @@ export class Publisher {
     let upTo = this.#settledTo;
     let rows = 0;
     let bytes = 0;
-    for (let settled = this.#settled.get(upTo + 1); settled !== undefined; settled = this.#settled.get(upTo + 1)) {
+    for (;;) {
+      const gap = this.#absent.find(({ from, to }) => from <= upTo + 1 && upTo < to);
+      if (gap !== undefined) {
+        upTo = gap.to;
+        continue;
+      }
+      const settled = this.#settled.get(upTo + 1);
+      if (settled === undefined) break;
       upTo++;
       if (settled.is === "refused") refused.push({ position: upTo, seq: settled.seq, reason: settled.reason });
       if (settled.is === "sent") {
@@ -261,7 +275,8 @@ export class Publisher {
   }
 
   #written(upTo: number): void {
-    for (let position = this.#settledTo + 1; position <= upTo; position++) this.#settled.delete(position);
+    for (const position of this.#settled.keys()) if (position <= upTo) this.#settled.delete(position);
+    this.#absent = this.#absent.filter(({ to }) => to > upTo);
     this.#settledTo = upTo;
   }
 
@@ -295,10 +310,13 @@ export class Publisher {
   /** Positions that the outbox leaves out (damaged, trimmed) are settled already: they must not hold up the high-water mark. */
   #skipAbsent(before: number, rows: readonly OutboxRow[], last: number): void {
     this.#readTo = rows.at(-1)?.position ?? last;
-    const present = new Set(rows.map(({ position }) => position));
-    for (let position = before + 1; position <= this.#readTo; position++) {
-      if (!present.has(position)) this.#settled.set(position, { is: "absent" });
+    const gaps: Gap[] = [];
+    let next = before + 1;
+    for (const position of [...rows.map((row) => row.position), this.#readTo + 1]) {
+      if (position > next) gaps.push({ from: next, to: position - 1 });
+      next = position + 1;
     }
+    this.#absent = [...this.#absent, ...gaps];
   }
 }
 
