@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import type { ControlServer, Routes } from "../adapters/control-socket.ts";
+import type { Actions, ControlServer, Routes } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
 import { createHost } from "../adapters/host.ts";
 import { createMqttBroker } from "../adapters/mqtt/mqtt-broker.ts";
@@ -144,16 +144,20 @@ async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, 
   return { crypto, outbox, live };
 }
 
-async function serveOn(plan: NodePlan, routes: Routes): Promise<ControlServer | null> {
+async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}): Promise<ControlServer | null> {
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
   const { serveControl } = await import("../adapters/control-socket.ts");
-  return serveControl(socket, routes);
+  return serveControl(socket, routes, actions);
 }
 
 async function openControl(plan: NodePlan, node: Node): Promise<ControlServer | null> {
   try {
-    return await serveOn(plan, { "/status": () => node.status() });
+    return await serveOn(
+      plan,
+      { "/status": () => node.status() },
+      { "/outbox/replay": async (body) => (await import("./outbox-actions.ts")).answerReplay(node, body) },
+    );
   } catch (error) {
     // A node that nobody can ask must not go on unseen.
     await node.stop("no control socket");

@@ -135,6 +135,11 @@ export interface Outbox {
   /** Rows after `position` that are to be sent, ascending; a row whose CRC is wrong is settled as lost, `damaged`, and left out. */
   read(afterPosition: number, rowsMax: number): Promise<readonly OutboxRow[]>;
   acknowledge(acknowledgement: Acknowledgement): Promise<void>;
+  /**
+   * Makes what was settled wait again, from summary `fromSeq` on, or from the oldest that is still there. Gives the position behind which
+   * everything waits, and the number of the first summary there; null when there is none that is settled.
+   */
+  rewind(fromSeq: number): Promise<{ readonly position: number; readonly seq: number } | null>;
   /** A fact that a commit wrote; null: there is none. Empty: it cannot be read any more, or it cannot be told whether there was one. */
   recall(key: string): Promise<string | null>;
   /** Enforces the limits a slice at a time; `more` asks to be called again after a breath. */

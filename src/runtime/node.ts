@@ -133,6 +133,11 @@ export class Node {
     return this.#status.local({ bytes: this.#world.live.bytes() }, this.#world.residentBytes(), uptimeSeconds);
   }
 
+  /** For `stoep outbox replay`: see `Publisher.replay`. */
+  replay(fromSeq: number): Promise<number | null> {
+    return this.#publisher.replay(fromSeq);
+  }
+
   /** Topic filter that everything of this node matches. */
   get topics(): string {
     return this.#format.everything;

@@ -11,7 +11,8 @@ import type { Broker, BrokerEvent, BrokerLink, CloseCause } from "../ports/broke
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import type { Acknowledgement, CloseBatch, Outbox, OutboxRow } from "../ports/outbox.ts";
+import type { CloseBatch, Outbox, OutboxRow } from "../ports/outbox.ts";
+import { Settlements } from "./settlements.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
 const READ_ROWS_MAX = 100; // more costs memory and gains nothing (hot-path measurements §4)
@@ -39,15 +40,10 @@ export interface PublisherWorld {
   greeting(conn: number): Message;
 }
 
-/** A row that is done with: the broker has it, or refused it. */
-type Settled =
-  | { readonly is: "sent"; readonly bytes: number }
-  | { readonly is: "refused"; readonly seq: number | null; readonly reason: string };
-
-/** Positions that the outbox does not give: what was trimmed while the broker was away can be a million, and must not cost memory. */
-interface Gap {
-  readonly from: number;
-  readonly to: number;
+/** Rows that are sent again, before the rest of the queue: up to `end`. */
+interface Replay {
+  readonly readTo: number;
+  readonly end: number;
 }
 
 /** What `status` says about the connection. */
@@ -71,10 +67,8 @@ export class Publisher {
   #readTo: number;
   #reading = false;
   #urgent = 0;
-  readonly #settled = new Map<number, Settled>();
-  /** Ascending, apart. */
-  #absent: readonly Gap[] = [];
-  #settledTo: number;
+  readonly #settlements: Settlements;
+  #replay: Replay | null = null;
   #acknowledging: Promise<void> | null = null;
   /** Whether a call to the outbox failed since the last tick. */
   #isOutboxFailed = false;
@@ -83,8 +77,8 @@ export class Publisher {
   constructor(world: PublisherWorld, limits: DeliveryLimits) {
     this.#world = world;
     this.#delivery = new Delivery<Row>(limits, () => world.crypto.jitter());
-    this.#settledTo = world.outbox.standing().acknowledgedPosition;
-    this.#readTo = this.#settledTo;
+    this.#settlements = new Settlements(world.outbox.standing().acknowledgedPosition);
+    this.#readTo = this.#settlements.upTo;
   }
 
   get report(): ConnectionReport {
@@ -110,18 +104,45 @@ export class Publisher {
   /** Commits `batch`, and with it what is acknowledged by now. */
   async commit(batch: CloseBatch): Promise<void> {
     const { outbox } = this.#world;
-    const acknowledgement = this.#settledWithoutGap();
-    if (this.#acknowledging !== null || acknowledgement.upTo === this.#settledTo) return outbox.commit(batch);
+    const acknowledgement = this.#settlements.withoutGap(this.#world.time.best(), this.#address ?? "");
+    if (this.#acknowledging !== null || acknowledgement.upTo === this.#settlements.upTo) return outbox.commit(batch);
     const committed = outbox.commit({ ...batch, acknowledgement });
     this.#acknowledging = committed
       .then(
-        () => this.#written(acknowledgement.upTo),
+        () => this.#settlements.written(acknowledgement.upTo),
         () => undefined, // the caller is told; the rows stay settled in memory
       )
       .finally(() => {
         this.#acknowledging = null;
       });
     await committed;
+  }
+
+  /**
+   * Sends again what was acknowledged, from summary `fromSeq` on, and says from which number on there still is something; null when
+   * all of it waits anyway. Rejects with `OutboxError`, or while a replay is under way.
+   */
+  async replay(fromSeq: number): Promise<number | null> {
+    while (this.#acknowledging !== null) await this.#acknowledging;
+    if (this.#replay !== null || this.#stopping) throw new Error(this.#stopping ? "the node stops" : "a replay is under way already");
+    const end = this.#settlements.upTo;
+    const rewinding = this.#world.outbox.rewind(fromSeq);
+    // In its place, so that nothing is written down meanwhile.
+    this.#acknowledging = rewinding
+      .then(
+        (rewound) => {
+          if (rewound === null) return;
+          this.#settlements.rewind(rewound.position);
+          this.#replay = { readTo: rewound.position, end };
+        },
+        () => undefined, // the caller is told
+      )
+      .finally(() => {
+        this.#acknowledging = null;
+      });
+    await this.#acknowledging;
+    this.#fetch();
+    return (await rewinding)?.seq ?? null;
   }
 
   /** Called once a second: overdue PUBACKs, acknowledgements to be written. False: the outbox failed and must be opened again. */
@@ -156,7 +177,7 @@ export class Publisher {
   }
 
   #isDrained(): boolean {
-    return this.#delivery.isIdle && this.#readTo >= this.#world.outbox.standing().lastPosition;
+    return this.#replay === null && this.#delivery.isIdle && this.#readTo >= this.#world.outbox.standing().lastPosition;
   }
 
   #handle(event: DeliveryEvent<Row>): void {
@@ -220,13 +241,13 @@ export class Publisher {
   #settle(row: Row, refusedWith: number | null): void {
     if (row.position < 0) return; // a status: the next one says it anew
     if (refusedWith === null) {
-      this.#settled.set(row.position, { is: "sent", bytes: row.bytes });
+      this.#settlements.sent(row.position, row.bytes);
     } else {
       const reason = reasonName(refusedWith);
       this.#world.events.emit({ type: "PublishRefused", seq: row.seq, reason });
-      this.#settled.set(row.position, { is: "refused", seq: row.seq, reason });
+      this.#settlements.refused(row.position, row.seq, reason);
     }
-    if (this.#settled.size >= ACK_ROWS) void this.#acknowledge(ACK_ROWS);
+    if (this.#settlements.size >= ACK_ROWS) void this.#acknowledge(ACK_ROWS);
     this.#fetch();
   }
 
@@ -239,45 +260,15 @@ export class Publisher {
   }
 
   async #writeAcknowledgement(rowsMin: number): Promise<void> {
-    const acknowledgement = this.#settledWithoutGap();
-    if (acknowledgement.upTo - this.#settledTo < rowsMin) return;
+    const acknowledgement = this.#settlements.withoutGap(this.#world.time.best(), this.#address ?? "");
+    if (acknowledgement.upTo - this.#settlements.upTo < rowsMin) return;
     try {
       await this.#world.outbox.acknowledge(acknowledgement);
-      this.#written(acknowledgement.upTo);
+      this.#settlements.written(acknowledgement.upTo);
     } catch (error) {
       // The rows stay settled in memory and are written with the next ones; after a crash they are sent again, byte for byte.
       this.#outboxFailed("acknowledge", error);
     }
-  }
-
-  #settledWithoutGap(): Acknowledgement {
-    const refused: { position: number; seq: number | null; reason: string }[] = [];
-    let upTo = this.#settledTo;
-    let rows = 0;
-    let bytes = 0;
-    for (;;) {
-      const gap = this.#absent.find(({ from, to }) => from <= upTo + 1 && upTo < to);
-      if (gap !== undefined) {
-        upTo = gap.to;
-        continue;
-      }
-      const settled = this.#settled.get(upTo + 1);
-      if (settled === undefined) break;
-      upTo++;
-      if (settled.is === "refused") refused.push({ position: upTo, seq: settled.seq, reason: settled.reason });
-      if (settled.is === "sent") {
-        rows++;
-        bytes += settled.bytes;
-      }
-    }
-    const egress = rows === 0 ? null : { at: this.#world.time.best(), address: this.#address ?? "", rows, bytes };
-    return { upTo, refused, egress };
-  }
-
-  #written(upTo: number): void {
-    for (const position of this.#settled.keys()) if (position <= upTo) this.#settled.delete(position);
-    this.#absent = this.#absent.filter(({ to }) => to > upTo);
-    this.#settledTo = upTo;
   }
 
   #outboxFailed(code: "acknowledge" | "read", error: unknown): void {
@@ -288,17 +279,21 @@ export class Publisher {
   #fetch(): void {
     if (this.#reading || this.#stopping) return;
     const appetite = Math.min(READ_ROWS_MAX, this.#delivery.appetite);
-    if (appetite === 0 || this.#readTo >= this.#world.outbox.standing().lastPosition) return;
+    const last = this.#replay?.end ?? this.#world.outbox.standing().lastPosition;
+    if (appetite === 0 || (this.#replay?.readTo ?? this.#readTo) >= last) return;
     this.#reading = true;
-    void this.#read(appetite);
+    void this.#read(appetite, last);
   }
 
-  async #read(rowsMax: number): Promise<void> {
+  async #read(rowsMax: number, last: number): Promise<void> {
+    const replay = this.#replay;
     try {
-      const before = this.#readTo;
-      const last = this.#world.outbox.standing().lastPosition;
-      const rows = await this.#world.outbox.read(before, rowsMax);
-      this.#skipAbsent(before, rows, last);
+      const before = replay?.readTo ?? this.#readTo;
+      const rows = (await this.#world.outbox.read(before, rowsMax)).filter(({ position }) => position <= last);
+      const readTo = rows.at(-1)?.position ?? last;
+      this.#skipAbsent(before, rows, readTo);
+      if (replay === null) this.#readTo = readTo;
+      else this.#replay = readTo < last ? { ...replay, readTo } : null;
       this.#handle({ type: "rows", rows: rows.map(sendable) });
     } catch (error) {
       this.#outboxFailed("read", error);
@@ -308,15 +303,12 @@ export class Publisher {
   }
 
   /** Positions that the outbox leaves out (damaged, trimmed) are settled already: they must not hold up the high-water mark. */
-  #skipAbsent(before: number, rows: readonly OutboxRow[], last: number): void {
-    this.#readTo = rows.at(-1)?.position ?? last;
-    const gaps: Gap[] = [];
+  #skipAbsent(before: number, rows: readonly OutboxRow[], readTo: number): void {
     let next = before + 1;
-    for (const position of [...rows.map((row) => row.position), this.#readTo + 1]) {
-      if (position > next) gaps.push({ from: next, to: position - 1 });
+    for (const position of [...rows.map((row) => row.position), readTo + 1]) {
+      if (position > next) this.#settlements.absent(next, position - 1);
       next = position + 1;
     }
-    this.#absent = [...this.#absent, ...gaps];
   }
 }
 

@@ -212,6 +212,42 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
       await outbox.close();
     });
 
+    it("makes what was settled wait again from a number on, metas behind the one before it included, byte for byte", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf([...summaries(1, 3), meta("m"), ...summaries(4, 4)]));
+      const before = await outbox.read(0, 10);
+      await outbox.acknowledge(acked(6));
+      expect(await outbox.rewind(4)).toEqual({ position: 3, seq: 4 });
+      expect(await outbox.read(0, 10)).toEqual(before.slice(3));
+      expect(outbox.standing()).toMatchObject({ acknowledgedPosition: 3, firstUnackedSeq: 4, pendingRows: 5, pendingBytes: 200 });
+      await outbox.acknowledge(acked(8, 1));
+      expect(outbox.standing()).toMatchObject({ pendingRows: 0, pendingBytes: 0, firstUnackedSeq: null, lastSeq: 7, lost: [] });
+      await outbox.reopen();
+      expect(await outbox.rewind(7)).toEqual({ position: 7, seq: 7 });
+      await outbox.reopen();
+      expect(seqs(await outbox.read(0, 10))).toEqual([7]);
+      await outbox.close();
+    });
+
+    it("rewinds to the oldest that is still there, and not at all where everything waits or nothing is left", async () => {
+      const outbox = await make();
+      expect(await outbox.rewind(1)).toBeNull();
+      await outbox.commit(batchOf(summaries(1, 6)));
+      expect(await outbox.rewind(1)).toBeNull();
+      await outbox.acknowledge(acked(2, 10 * HOUR));
+      await outbox.acknowledge(acked(5, 20 * HOUR));
+      await trimAll(outbox, { acknowledgedBefore: epochMs(11 * HOUR) });
+      expect(await outbox.rewind(6)).toBeNull();
+      expect(await outbox.rewind(7)).toBeNull();
+      expect(outbox.standing()).toMatchObject({ firstUnackedSeq: 6, pendingBytes: 40 });
+      expect(await outbox.rewind(1)).toEqual({ position: 2, seq: 3 });
+      expect(outbox.standing()).toMatchObject({ firstUnackedSeq: 3, pendingBytes: 160, pendingRows: 4 });
+      // What waits again is not deleted as old.
+      await trimAll(outbox, { acknowledgedBefore: epochMs(30 * HOUR) });
+      expect(seqs(await outbox.read(0, 10))).toEqual([3, 4, 5, 6]);
+      await outbox.close();
+    });
+
     it("drops the oldest pending rows beyond the limit of bytes, and reports them as one range", async () => {
       const outbox = await make();
       await outbox.commit(batchOf([...summaries(1, 2), meta("m"), ...summaries(3, 7)]));

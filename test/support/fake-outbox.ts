@@ -89,6 +89,14 @@ export class FakeOutbox implements Outbox {
     this.#settle(acknowledgement);
   }
 
+  async rewind(fromSeq: number): Promise<{ readonly position: number; readonly seq: number } | null> {
+    this.#mustBeWell();
+    const first = this.rows.find(({ position, seq }) => position <= this.settledTo && (seq ?? 0) >= fromSeq);
+    if (first === undefined) return null;
+    this.settledTo = first.position - 1;
+    return { position: this.settledTo, seq: first.seq ?? 0 };
+  }
+
   async recall(key: string): Promise<string | null> {
     this.#mustBeWell();
     return this.factOf.get(key) ?? null;

@@ -100,6 +100,25 @@ export function settledAt(sql: OutboxStatements, counters: Counters, position: n
   };
 }
 
+/** The high-water mark right before the first summary from `fromSeq` on that is still there; null when that one waits anyway. */
+export function rewoundTo(sql: OutboxStatements, { settled }: Counters, fromSeq: number): { mark: HighWater; seq: number } | null {
+  const oldest = sql.rowsAfter.get(0, 1);
+  if (oldest === undefined || oldest.position > settled.position) return null;
+  // Numbers ascend with positions, so that the place can be searched by halves.
+  let low = oldest.position - 1;
+  let high = settled.position;
+  while (low < high) {
+    const middle = low + Math.floor((high - low) / 2);
+    if ((summaryAfter(sql, middle) ?? Number.POSITIVE_INFINITY) >= fromSeq) high = middle;
+    else low = middle + 1;
+  }
+  const seq = summaryAfter(sql, low);
+  if (low >= settled.position || seq === null) return null;
+  const message = restoredRow(oldest);
+  const bytes = sql.endBytesAt.get(low) ?? oldest.endBytes - (message === null ? 0 : messageBytes(message));
+  return { mark: { position: low, seq: seq - 1, bytes: Math.min(bytes, settled.bytes) }, seq };
+}
+
 /** Writes what has changed and is not found in the rows. Inside a transaction. */
 export function saveCounters(sql: OutboxStatements, before: Counters, after: Counters): void {
   if (after.settled !== before.settled) sql.setStanding.run({ ...after.settled, crc: highWaterCrc(after.settled) });

@@ -18,7 +18,16 @@ import { assertSameStore, type RenewalCause, type RunIdentity } from "./instance
 import { changeHash, ledgerReading, ledgerRow } from "./ledger-row.ts";
 import { addLost, gaps } from "./lost-ranges.ts";
 import type { NodeStore } from "./outbox.ts";
-import { type Counters, loadCounters, saveCounters, settledAt, standingOf, summaryAfter, summaryDownFrom } from "./outbox-counters.ts";
+import {
+  type Counters,
+  loadCounters,
+  rewoundTo,
+  saveCounters,
+  settledAt,
+  standingOf,
+  summaryAfter,
+  summaryDownFrom,
+} from "./outbox-counters.ts";
 import { endRun, type OutboxFile, openOutboxFile, portError } from "./outbox-file.ts";
 import { type HighWater, messageBytes, restoredRow, storedColumns } from "./outbox-row.ts";
 import { type OutboxStatements, prepareOutbox } from "./outbox-statements.ts";
@@ -153,6 +162,16 @@ export class SqliteOutbox implements NodeStore {
   async acknowledge(acknowledgement: Acknowledgement): Promise<void> {
     this.#write((sql, counters) => this.#settle(sql, counters, acknowledgement));
     this.#fresh.dropTo(acknowledgement.upTo);
+  }
+
+  async rewind(fromSeq: number): Promise<{ readonly position: number; readonly seq: number } | null> {
+    let rewound: ReturnType<typeof rewoundTo> = null;
+    this.#write((sql, counters) => {
+      rewound = rewoundTo(sql, counters, fromSeq);
+      return rewound === null ? counters : { ...counters, settled: rewound.mark };
+    });
+    const found = rewound as ReturnType<typeof rewoundTo>;
+    return found === null ? null : { position: found.mark.position, seq: found.seq };
   }
 
   async recall(key: string): Promise<string | null> {
