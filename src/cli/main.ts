@@ -12,6 +12,7 @@ const COMMANDS: ReadonlyMap<string, () => Command> = new Map([
   ["check", () => (load("./check.js") as typeof import("./check.ts")).check],
   ["explain", () => (load("./explain.js") as typeof import("./explain.ts")).explain],
   ["egress", () => (load("./egress.js") as typeof import("./egress.ts")).egress],
+  ["outbox", () => (load("./outbox.js") as typeof import("./outbox.ts")).outbox],
   ["report", () => (load("./report.js") as typeof import("./report.ts")).report],
   ["status", () => (load("./status.js") as typeof import("./status.ts")).status],
   ["doctor", () => (load("./doctor.js") as typeof import("./doctor.ts")).doctor],

@@ -7,6 +7,7 @@ import { createMqttBroker } from "../adapters/mqtt/mqtt-broker.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
 import { lockDirectory } from "../adapters/sqlite/directory-lock.ts";
+import { salvage } from "../adapters/sqlite/salvage.ts";
 import { openStores } from "../adapters/sqlite/stores.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
@@ -16,6 +17,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
 import type { Host } from "../ports/host.ts";
+import type { Outbox } from "../ports/outbox.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
@@ -85,6 +87,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
   void world.outbox.keepBallast();
+  void salvaged(plan.storage.directory, world);
   const control = await openControl(plan, node);
   manager.ready();
   return {
@@ -142,6 +145,17 @@ async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, 
   }
   if (live.discarded !== null) events.emit({ type: "LiveStoreDiscarded", because: live.discarded });
   return { crypto, outbox, live };
+}
+
+/** Beside the work of the node, which does not wait for it. */
+async function salvaged(directory: string, { outbox, clock, events }: { outbox: Outbox; clock: Clock; events: Events }): Promise<void> {
+  try {
+    const found = await salvage(directory, outbox, () => clock.breathe());
+    if (found !== null) events.emit({ type: "OutboxSalvaged", ...found });
+  } catch (error) {
+    // The next start goes on with it.
+    events.emit({ type: "OutboxFailed", code: "salvage", detail: error instanceof Error ? error.message : String(error) });
+  }
 }
 
 async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}): Promise<ControlServer | null> {

@@ -65,6 +65,12 @@ export function factText(sql: OutboxStatements, key: string, isDoubtful: boolean
 /** Whether damaged marks or facts were ever taken out of this store. */
 export const isInDoubt = (sql: OutboxStatements): boolean => sql.fact.get(DOUBT) !== undefined;
 
+/** How many marks and facts are not what was written. */
+export function damagedRows(sql: OutboxStatements): { readonly marks: number; readonly facts: number } {
+  const marks = sql.marks.all().filter((row) => !isIntactMark(row)).length;
+  return { marks, facts: sql.facts.all().filter((row) => !isIntactFact(row)).length };
+}
+
 /**
  * Takes out damaged marks and facts, and notes that there were some: whose they were is not known, for the name may be what is
  * damaged. How many.

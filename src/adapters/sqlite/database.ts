@@ -19,11 +19,22 @@ const CACHE_KIB_MAX = 2_000;
 /** With less than this free a failed write is taken for a full disk: SQLite extends its -shm file by 32 KiB at a time. */
 const FREE_BYTES_MIN = 64 * 1024;
 
-export type StoreErrorCode = "STORE_ENGINE_OLD" | "STORE_SCHEMA_NEWER" | "STORE_SETTING" | "STORE_DAMAGED" | "STORE_IN_USE";
+export type StoreErrorCode =
+  | "STORE_ENGINE_OLD"
+  | "STORE_SCHEMA_NEWER"
+  | "STORE_SCHEMA_OLDER"
+  | "STORE_ABSENT"
+  | "STORE_FOREIGN"
+  | "STORE_SETTING"
+  | "STORE_DAMAGED"
+  | "STORE_IN_USE";
 
 const REMEDIES: Readonly<Record<StoreErrorCode, string>> = {
   STORE_ENGINE_OLD: `install better-sqlite3 with SQLite ${ENGINE_MIN} or later: older engines can lose committed data`,
   STORE_SCHEMA_NEWER: "a later release of Stoep wrote this file: install that release again, or move the file away",
+  STORE_SCHEMA_OLDER: "start the node once: it brings the file to the newest schema",
+  STORE_ABSENT: "check storage.directory of FILE; a node that never ran has none yet",
+  STORE_FOREIGN: "type it as the user of the service: sudo -u stoep stoep outbox",
   STORE_SETTING: "put the store on a local file system (ext4, f2fs, tmpfs): network file systems cannot keep a WAL",
   STORE_DAMAGED: "restart the service: at start a damaged store is moved aside and a fresh one is made",
   STORE_IN_USE: "stop it first (systemctl stop stoep), or give this node its own storage.directory",

@@ -58,13 +58,13 @@ function loadSettled(sql: OutboxStatements): HighWater {
 
 /** Number of the first intact summary after `position`, or null. */
 export function summaryAfter(sql: OutboxStatements, position: number): number | null {
-  let rows = sql.rowsAfter.all(position, SEARCH_ROWS);
+  let rows = sql.summariesAfter.all(position, SEARCH_ROWS);
   while (rows.length > 0) {
     for (const row of rows) {
       const seq = restoredRow(row)?.seq ?? null;
       if (seq !== null) return seq;
     }
-    rows = sql.rowsAfter.all(rows.at(-1)?.position ?? position, SEARCH_ROWS);
+    rows = sql.summariesAfter.all(rows.at(-1)?.position ?? position, SEARCH_ROWS);
   }
   return null;
 }

@@ -4,7 +4,8 @@ import type { Connection } from "./database.ts";
 import type { LedgerRow } from "./ledger-row.ts";
 import type { HighWater, StoredColumns, StoredRow } from "./outbox-row.ts";
 
-const ROW = `position, seq, made_ms AS "madeMs", topic, payload, retain, expiry_s AS "expirySeconds", end_bytes AS "endBytes", crc`;
+/** The columns of a `StoredRow`. */
+export const STORED_ROW = `position, seq, made_ms AS "madeMs", topic, payload, retain, expiry_s AS "expirySeconds", end_bytes AS "endBytes", crc`;
 
 export interface EgressRow {
   readonly atMs: number;
@@ -29,8 +30,13 @@ function prepareQueue(db: Connection) {
       `INSERT INTO outbox (position, seq, made_ms, topic, payload, retain, expiry_s, end_bytes, crc)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    rowsAfter: db.prepare<[number, number], StoredRow>(`SELECT ${ROW} FROM outbox WHERE position > ? ORDER BY position LIMIT ?`),
-    rowsDownFrom: db.prepare<[number, number], StoredRow>(`SELECT ${ROW} FROM outbox WHERE position <= ? ORDER BY position DESC LIMIT ?`),
+    rowsAfter: db.prepare<[number, number], StoredRow>(`SELECT ${STORED_ROW} FROM outbox WHERE position > ? ORDER BY position LIMIT ?`),
+    summariesAfter: db.prepare<[number, number], StoredRow>(
+      `SELECT ${STORED_ROW} FROM outbox WHERE position > ? AND seq IS NOT NULL ORDER BY position LIMIT ?`,
+    ),
+    rowsDownFrom: db.prepare<[number, number], StoredRow>(
+      `SELECT ${STORED_ROW} FROM outbox WHERE position <= ? ORDER BY position DESC LIMIT ?`,
+    ),
     spansAfter: db.prepare<[number, number], RowSpan>(
       `SELECT position, made_ms AS "madeMs", end_bytes AS "endBytes" FROM outbox WHERE position > ? ORDER BY position LIMIT ?`,
     ),

@@ -36,6 +36,7 @@ export type NodeEvent =
   | { readonly type: "LiveStoreFull" }
   | { readonly type: "ReadingsExpired" }
   | { readonly type: "OutboxQuarantined"; readonly path: string }
+  | { readonly type: "OutboxSalvaged"; readonly path: string; readonly rows: number; readonly damaged: number | null }
   | { readonly type: "OutboxRepaired"; readonly rows: number }
   | { readonly type: "OutboxFailed"; readonly code: string; readonly detail: string }
   | { readonly type: "OutboxTrimmed"; readonly rows: number }
@@ -90,6 +91,10 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
     says: "readings of people grew too old before their windows could be closed, and were deleted; more may follow",
   },
   OutboxQuarantined: { level: "error", says: "node.db was damaged: it was put aside and a new instance begun" },
+  OutboxSalvaged: {
+    level: "warn",
+    says: "summaries that waited in a damaged node.db wait in the new one now; `damaged` could not be read (null: how many is not known)",
+  },
   OutboxRepaired: {
     level: "error",
     says: "marks or facts in node.db were damaged and taken out: streams without a mark begin with the next whole window",
