@@ -6,7 +6,7 @@ import { createHost } from "../adapters/host.ts";
 import { createMqttBroker } from "../adapters/mqtt/mqtt-broker.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
-import { lockDirectory } from "../adapters/sqlite/directory-lock.ts";
+import { type DirectoryLock, lockDirectory } from "../adapters/sqlite/directory-lock.ts";
 import { salvage } from "../adapters/sqlite/salvage.ts";
 import { openStores } from "../adapters/sqlite/stores.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
@@ -62,11 +62,17 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const standing = new Set<string>();
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await makeFolder(plan.storage.directory, "storage.directory");
-  const lock = lockDirectory(plan.storage.directory);
-  const opened = await whenThereIsRoom(() => stores(plan, clock, host, events, standing), {
-    ...{ clock, events, manager, directory: plan.storage.directory, stopping: options.stopping ?? new AbortController().signal },
-    serve: (status) => serveOn(plan, { "/status": status }),
-  });
+  let lock: DirectoryLock | null = null;
+  const opened = await whenThereIsRoom(
+    async () => {
+      lock ??= lockDirectory(plan.storage.directory);
+      return stores(plan, clock, host, events, standing);
+    },
+    {
+      ...{ clock, events, manager, directory: plan.storage.directory, stopping: options.stopping ?? new AbortController().signal },
+      serve: (status) => serveOn(plan, { "/status": status }),
+    },
+  );
   const world = {
     ...opened,
     clock,
@@ -96,7 +102,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       manager.stopping();
       const report = await node.stop(why);
       await control?.close();
-      lock.release();
+      lock?.release();
       manager.close();
       return report;
     },

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openOutbox } from "../../src/adapters/sqlite/outbox.ts";
 import { compileForNode } from "../integration/support/compile.ts";
-import { Disk, LOSS_MODELS, type LossModel, recordingOf } from "../support/crash-explorer.ts";
+import { Disk, LOSS_MODELS, type LossModel, randomOf, recordingOf } from "../support/crash-explorer.ts";
 import { faultRow } from "../support/fault-table.ts";
-import { announcedSeed, randomOf } from "../support/seed.ts";
+import { announcedSeed } from "../support/seed.ts";
 import { noStrace, traced } from "../support/syscalls.ts";
 
 const COMMITS = 150;
@@ -58,7 +58,9 @@ async function explore(operations: ReturnType<typeof recorded>, model: LossModel
     const { lastSeq, acknowledgedPosition, lost } = outbox.standing();
     const rows = await outbox.read(0, 10_000);
     for (const { seq, message } of rows) expect(Buffer.from(message.payload).toString()).toBe(`payload of ${seq} `.repeat(20));
-    expect(rows.map(({ seq }) => seq)).toEqual(Array.from({ length: lastSeq - acknowledgedPosition }, (_, at) => acknowledgedPosition + 1 + at));
+    expect(rows.map(({ seq }) => seq)).toEqual(
+      Array.from({ length: lastSeq - acknowledgedPosition }, (_, at) => acknowledgedPosition + 1 + at),
+    );
     if (lastSeq > 0) expect([...(await outbox.marks()).values()]).toEqual([{ closedTo: lastSeq, lastStart: null }]);
     expect([outbox.repaired, lost]).toEqual([0, []]);
     if (outbox.quarantined !== null) verdict.damaged++;

@@ -19,6 +19,17 @@ export type LossModel = (typeof LOSS_MODELS)[number];
 /** The smallest piece that a card writes as a whole. */
 const SECTOR_BYTES = 512;
 
+/** Numbers from 0 to 1, the same for a seed (mulberry32, public domain). */
+export function randomOf(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let word = Math.imul(state ^ (state >>> 15), 1 | state);
+    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word;
+    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
 const unhex = (text: string): Buffer => Buffer.from(text.replaceAll("\\x", ""), "hex");
 
 /** Reads a trace of `strace -y -xx`: operations on files in `directory`, and what was said. */
@@ -102,7 +113,9 @@ function surviving(change: Change, model: LossModel, random: () => number): read
     const end = Math.min(change.data.length, offset + SECTOR_BYTES - ((change.at + offset) % SECTOR_BYTES));
     const luck = random();
     const isGarbage = model === "random sectors, some of them garbage" && luck < 0.2;
-    const data = isGarbage ? Buffer.from({ length: end - offset }, () => Math.floor(random() * 256)) : change.data.subarray(offset, end);
+    const data = isGarbage
+      ? Buffer.from(Array.from({ length: end - offset }, () => Math.floor(random() * 256)))
+      : change.data.subarray(offset, end);
     if (luck < 0.6) sectors.push({ ...change, at: change.at + offset, data });
     offset = end;
   }
