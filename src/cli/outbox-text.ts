@@ -111,10 +111,10 @@ export function printList(reader: OutboxReader, { from, asJson }: How, { out }: 
     const bytes = message?.payload.byteLength ?? null;
     const topic = message?.topic ?? null;
     if (asJson) out(`  ${isFirst ? "" : ","}${JSON.stringify({ position: row.position, seq, state, made: madeOf(row), topic, bytes })}`);
-    else
-      out(
-        `${String(row.position).padStart(8)}  ${(seq === null ? "-" : `#${seq}`).padEnd(9)} ${state.padEnd(8)} ${madeOf(row) ?? ""}  ${topic ?? ""}`,
-      );
+    else {
+      const number = (seq === null ? "-" : `#${seq}`).padEnd(9);
+      out(`${String(row.position).padStart(8)}  ${number} ${state.padEnd(8)} ${madeOf(row) ?? ""}  ${topic ?? ""}`);
+    }
     isFirst = false;
   }
   if (asJson) out("]");

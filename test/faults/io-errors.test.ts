@@ -8,7 +8,7 @@ import { compileForNode } from "../integration/support/compile.ts";
 import { faultRow } from "../support/fault-table.ts";
 import { noStrace, type Traced, traced } from "../support/syscalls.ts";
 
-const COMMITS = 12;
+const COMMITS = 20;
 /** Every call up to here, then every so many: a start makes about 20 of them. */
 const EACH_UP_TO = 24;
 const STRIDE = 7;

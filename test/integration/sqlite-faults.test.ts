@@ -77,6 +77,21 @@ describe("an I/O error of the card", () => {
     await third.close();
   });
 
+  it("that is about writing never costs a store its place, however long it stays", async () => {
+    const directory = freshDirectory();
+    const first = await openOutbox({ directory, randomBytes });
+    await first.commit(batchOf(summaries(1, 2)));
+    await first.close();
+    const plan = new FaultPlan();
+    for (const code of ["SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE"]) {
+      plan.arm(2, { code, sticky: true });
+      await expect(openOutbox({ directory, randomBytes, connect: faultyConnect(plan) })).rejects.toMatchObject({ code: "OUTBOX_IO" });
+    }
+    const second = await openOutbox({ directory, randomBytes });
+    expect([second.quarantined, second.instance, second.standing().lastSeq]).toEqual([null, first.instance, 2]);
+    await second.close();
+  });
+
   it("of a full disk at start is told as such, and the store stays where it is", async () => {
     const directory = freshDirectory();
     await (await openOutbox({ directory, randomBytes })).close();

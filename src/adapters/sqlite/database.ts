@@ -123,6 +123,12 @@ export function assertEngine(version: string): void {
  */
 export type StoreFault = "full" | "io" | "refused" | "damaged";
 
+/** What SQLite says of a file whose bytes cannot be had (sqlite.org/rescode.html). */
+const UNREADABLE = /^SQLITE_IOERR_(READ|SHORT_READ|DATA|CORRUPTFS)$/;
+
+/** Whether an error says that the card does not give back what is on it; the others are about writing, locking, or looking. */
+export const isUnreadable = (error: unknown): boolean => error instanceof Database.SqliteError && UNREADABLE.test(error.code);
+
 const REFUSED = /^SQLITE_(BUSY|LOCKED|CANTOPEN|READONLY|PERM|AUTH|NOMEM|PROTOCOL|INTERRUPT)/;
 
 /** Classifies an error; null when it is no fault of the file. `path`: the file, to tell a full disk from a broken one. */

@@ -5,7 +5,8 @@ import type { LedgerRow } from "./ledger-row.ts";
 import type { HighWater, StoredColumns, StoredRow } from "./outbox-row.ts";
 
 /** The columns of a `StoredRow`. */
-export const STORED_ROW = `position, seq, made_ms AS "madeMs", topic, payload, retain, expiry_s AS "expirySeconds", end_bytes AS "endBytes", crc`;
+export const STORED_ROW = `position, seq, made_ms AS "madeMs", topic, payload, retain, expiry_s AS "expirySeconds",
+  end_bytes AS "endBytes", crc`;
 
 export interface EgressRow {
   readonly atMs: number;

@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import type { Outbox } from "../../ports/outbox.ts";
 import { Ballast } from "./ballast.ts";
 import { isInDoubt, takeOutDamaged } from "./checked-rows.ts";
-import { type Connect, closedOnError, freeBytes, IN_MEMORY, storeFault } from "./database.ts";
+import { type Connect, closedOnError, freeBytes, IN_MEMORY, isUnreadable, storeFault } from "./database.ts";
 import { beginAs, NOTHING_AROUND, type RenewalCause, type Surroundings } from "./instance.ts";
 import { loadCounters } from "./outbox-counters.ts";
 import { type OutboxFile, openOutboxFile, portError, quarantine, WAL_BYTES_MAX } from "./outbox-file.ts";
@@ -56,8 +56,8 @@ export async function openOutbox(options: OutboxOptions): Promise<NodeStore> {
       return new SqliteOutbox(place, startPatiently(start, path, ballast), null);
     } catch (error) {
       const fault = storeFault(error, path);
-      // A file that cannot be read is as good as damaged: it is kept aside. A card that is dead fails again below.
-      if (path === IN_MEMORY || (fault !== "damaged" && fault !== "io")) throw error;
+      // A file that cannot be read is as good as damaged: it is kept aside. One that cannot be written is what it was, and stays.
+      if (path === IN_MEMORY || (fault !== "damaged" && !isUnreadable(error))) throw error;
       const moved = quarantine(path);
       return new SqliteOutbox(place, start(), moved);
     }

@@ -9,7 +9,7 @@ import { STORED_ROW } from "./outbox-statements.ts";
 
 /** Rows of one commit. */
 const SLICE_ROWS = 50;
-/** The most rows that are taken over, the newest: they have no numbers in the new store, which is looked for the next number behind them. */
+/** The most rows that are taken over, the newest: they have no numbers in the new store, which is searched for the next one behind them. */
 export const SALVAGE_ROWS_MAX = 10_000;
 /** Reads that may fail one after the other before the rest is given up: a page holds about three rows. */
 const FAILURES_MAX = 20_000;

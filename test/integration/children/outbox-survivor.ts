@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { writeSync } from "node:fs";
 import Database from "better-sqlite3";
-import { openOutbox } from "../../../src/adapters/sqlite/outbox.ts";
+import { type NodeStore, openOutbox } from "../../../src/adapters/sqlite/outbox.ts";
 import { sealMessage } from "../../../src/core/anonymise/message.ts";
 import { sensorId, streamId } from "../../../src/core/units/ids.ts";
 import { type EpochMs, epochMs } from "../../../src/core/units/time.ts";
@@ -22,8 +22,18 @@ const remember = (path: string) => {
 };
 const settings = () => connections.at(-1)?.exec(`PRAGMA synchronous = ${synchronous}; PRAGMA wal_autocheckpoint = ${checkpointPages}`);
 
+/** Without room the node waits and tries again. */
+async function opened(attempts = 0): Promise<NodeStore> {
+  try {
+    return await openOutbox({ directory, randomBytes, connect: remember });
+  } catch (error) {
+    if (!(error instanceof OutboxError && error.code === "OUTBOX_FULL") || attempts === ATTEMPTS_MAX) throw error;
+    return opened(attempts + 1);
+  }
+}
+
 try {
-  const outbox = await openOutbox({ directory, randomBytes, connect: remember });
+  const outbox = await opened();
   settings();
   const begin = outbox.standing().lastSeq;
   for (let failures = 0; outbox.standing().lastSeq < begin + Number(commits); ) {
