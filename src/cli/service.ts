@@ -175,7 +175,7 @@ async function openControl(plan: NodePlan, node: Node): Promise<ControlServer | 
   try {
     return await serveOn(
       plan,
-      { "/status": () => node.status() },
+      { "/status": () => node.status(), "/time": () => node.time.report(), "/time/accept": () => node.time.accept() },
       { "/outbox/replay": async (body) => (await import("./outbox-actions.ts")).answerReplay(node, body) },
     );
   } catch (error) {

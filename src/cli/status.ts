@@ -2,7 +2,7 @@ import { askControl, ControlError } from "../adapters/control-socket.ts";
 import type { LocalSensor, LocalStatus } from "../runtime/status.ts";
 import type { WaitingStatus } from "./await-room.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, table } from "./command.ts";
-import { controlPath, readNodeFile } from "./node-file.ts";
+import { socketOf } from "./node-file.ts";
 
 // Exit codes of `--check`, for monitoring: CONTRACT §6.
 const HEALTH_EXIT = { ok: 0, degraded: 1, failing: 2 } as const;
@@ -35,13 +35,6 @@ export const status: Command = {
     }
   },
 };
-
-/** The socket of the node that a config file describes; the usual place when the file cannot be read. */
-function socketOf(file: string): string {
-  return controlPath(readNodeFile(file).parsed?.config?.storage.live ?? "/run/stoep") ?? USUAL_SOCKET;
-}
-
-const USUAL_SOCKET = "/run/stoep/stoep.sock";
 
 function waitingText({ waiting: { code, path, freeBytes, remedy } }: WaitingStatus): string {
   const free = freeBytes === null ? "" : `, ${kilobytes(freeBytes)} free`;

@@ -3,6 +3,13 @@ import type { Message } from "../core/anonymise/message.ts";
 import type { StreamId } from "../core/units/ids.ts";
 import type { EpochMs } from "../core/units/time.ts";
 
+/** Fact that holds the terms of streams of people. */
+export const TERMS_FACT = "privacy:terms";
+
+/** Facts that belong to the marks, and stay with them when a store gets a new name: what streams passed over, the latest trusted time. */
+export const COURSES_FACT = "courses";
+export const TRUSTED_FACT = "time:trusted";
+
 /** Up to where a stream is closed. */
 export interface Mark {
   /** End of the last closed window: no window that ends at or before it will ever be made again. */
@@ -123,7 +130,7 @@ export interface Outbox {
   readonly run: number;
   /** Where a damaged predecessor was put, or null. */
   readonly quarantined: string | null;
-  /** Marks or facts of this store were once damaged: a stream that has no mark may have had one, and was closed up to nobody knows when. */
+  /** Marks of this store were once damaged: a stream that has no mark may have had one, and was closed up to nobody knows when. */
   readonly isDoubtful: boolean;
   /** What is closed so far. A copy: the caller may keep it. */
   marks(): Promise<Map<StreamId, Mark>>;

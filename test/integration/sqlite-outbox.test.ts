@@ -201,6 +201,7 @@ describe("the privacy ledger", () => {
 
 describe("a damaged mark or fact", () => {
   const bucket = new Map([["meta:p/n1/meta", "5be1c0aa"]]);
+  const MARKS = new Map([[STREAM, { closedTo: epochMs(1), lastStart: null }]]);
 
   /** A store with a mark and a fact, closed, of which something is altered. */
   async function altered(sql: string): Promise<Outbox & { readonly repaired: number }> {
@@ -215,33 +216,47 @@ describe("a damaged mark or fact", () => {
   it.each([
     ["closed_to_ms", "closed_to_ms + 1"],
     ["last_start_ms", "0"],
-    ["stream", "'air-2.pm25'"],
-    ["crc", "crc + 1"],
+    ["stream", "'bad-2.pm25'"],
+    ["crc", "12345"],
     ["crc", "NULL"],
   ])("is noticed by its CRC when %s of a mark is wrong (%s): there is none then, and that is told for ever", async (column, value) => {
     const outbox = await altered(`UPDATE mark SET ${column} = ${value}`);
     expect([outbox.repaired, outbox.isDoubtful, await outbox.marks()]).toEqual([1, true, new Map()]);
-    expect(await outbox.recall("meta:p/n1/meta")).toBe("5be1c0aa");
+    expect([await outbox.recall("meta:p/n1/meta"), await outbox.recall("courses")]).toEqual(["5be1c0aa", null]);
     await outbox.close();
   });
 
   it.each([
-    ["key", "'meta:p/n2/meta'"],
-    ["value", "'5be1c0ab'"],
-    ["crc", "crc + 1"],
-  ])(
-    "is noticed by its CRC when %s of a fact is wrong: what it says cannot be read, nor whether there are others",
-    async (column, value) => {
-      const outbox = await altered(`UPDATE fact SET ${column} = ${value} WHERE key LIKE 'meta%'`);
-      expect([outbox.repaired, outbox.isDoubtful]).toEqual([1, true]);
-      expect(await outbox.recall("meta:p/n1/meta")).toBe("");
-      expect(await outbox.recall("privacy:terms")).toBe("");
-      expect(await outbox.marks()).toEqual(new Map([[STREAM, { closedTo: epochMs(1), lastStart: null }]]));
-      await outbox.commit({ ...batchOf([]), facts: bucket });
-      expect(await outbox.recall("meta:p/n1/meta")).toBe("5be1c0aa");
-      await outbox.close();
-    },
-  );
+    ["closed_to_ms", "closed_to_ms + 1099511627776"],
+    ["stream", "'air-1.pm27'"],
+    ["crc", "crc + 1073741824 - 2 * (crc & 1073741824)"],
+  ])("is mended when one bit of %s of a mark was flipped", async (column, value) => {
+    const outbox = await altered(`UPDATE mark SET ${column} = ${value}`);
+    expect([outbox.repaired, outbox.isDoubtful, await outbox.marks()]).toEqual([1, false, MARKS]);
+    await outbox.close();
+  });
+
+  it("of which the value is wrong cannot be read; other facts are what they were", async () => {
+    const outbox = await altered("UPDATE fact SET value = 'something'");
+    expect([outbox.repaired, outbox.isDoubtful]).toEqual([1, false]);
+    expect([await outbox.recall("meta:p/n1/meta"), await outbox.recall("privacy:terms")]).toEqual(["", null]);
+    await outbox.commit({ ...batchOf([]), facts: bucket });
+    expect(await outbox.recall("meta:p/n1/meta")).toBe("5be1c0aa");
+    await outbox.close();
+  });
+
+  it("of which one bit of the key was flipped is mended", async () => {
+    const outbox = await altered("UPDATE fact SET key = 'metc:p/n1/meta'");
+    expect([outbox.repaired, await outbox.recall("meta:p/n1/meta"), await outbox.recall("courses")]).toEqual([1, "5be1c0aa", null]);
+    await outbox.close();
+  });
+
+  it("that nobody knows makes every fact that is not there one that cannot be read, but no mark doubtful", async () => {
+    const outbox = await altered("UPDATE fact SET key = 'whatever', value = 'garbage'");
+    expect([outbox.repaired, outbox.isDoubtful, await outbox.marks()]).toEqual([1, false, MARKS]);
+    expect([await outbox.recall("meta:p/n1/meta"), await outbox.recall("courses")]).toEqual(["", ""]);
+    await outbox.close();
+  });
 
   it("is found once, and remembered by the next run and under a new name", async () => {
     const directory = await filled(3);

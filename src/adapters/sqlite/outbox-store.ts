@@ -175,7 +175,7 @@ export class SqliteOutbox implements NodeStore {
   }
 
   async recall(key: string): Promise<string | null> {
-    return this.#guard(({ sql }) => factText(sql, key, this.isDoubtful));
+    return this.#guard(({ sql }) => factText(sql, key));
   }
 
   async trim(limits: OutboxLimits): Promise<{ readonly rows: number; readonly more: boolean }> {

@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { Outbox } from "../../ports/outbox.ts";
 import { Ballast } from "./ballast.ts";
-import { isInDoubt, takeOutDamaged } from "./checked-rows.ts";
+import { areMarksInDoubt, mendDamaged } from "./checked-rows.ts";
 import { type Connect, closedOnError, freeBytes, IN_MEMORY, isUnreadable, storeFault } from "./database.ts";
 import { beginAs, NOTHING_AROUND, type RenewalCause, type Surroundings } from "./instance.ts";
 import { loadCounters } from "./outbox-counters.ts";
@@ -29,7 +29,7 @@ export interface OutboxOptions {
 export interface NodeStore extends Outbox {
   /** Why the store has a new name since this start, or null. */
   readonly renewed: RenewalCause | null;
-  /** How many marks and facts were not what had been written, and were taken out at this start. */
+  /** How many marks and facts were not what had been written, and were mended or taken out at this start. */
   readonly repaired: number;
   /** Sets room aside on the disk for when it is full, if there is room; beside other work. Never rejects. */
   keepBallast(): Promise<void>;
@@ -83,8 +83,8 @@ function startStore(file: OutboxFile, freshInstance: () => string, surroundings:
   return closedOnError(db, () => {
     const sql = prepareOutbox(db);
     const counters = loadCounters(sql);
-    const repaired = takeOutDamaged(db, sql);
+    const repaired = mendDamaged(db, sql);
     const identity = beginAs(db, counters.lastPosition, surroundings, freshInstance);
-    return { db, sql, counters, repaired, isDoubtful: isInDoubt(sql), ...identity };
+    return { db, sql, counters, repaired, isDoubtful: areMarksInDoubt(sql), ...identity };
   });
 }

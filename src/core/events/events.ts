@@ -1,3 +1,4 @@
+import type { Doubt } from "../machine/timekeeper.ts";
 import type { SensorId, StreamId } from "../units/ids.ts";
 
 /** How much an event matters to somebody who reads the log. */
@@ -14,7 +15,8 @@ export type NodeEvent =
   | { readonly type: "NodeStopping"; readonly reason: string }
   | { readonly type: "NodeStopped"; readonly pendingSummaries: number }
   | { readonly type: "ClockTrusted"; readonly source: string }
-  | { readonly type: "ClockUntrusted" }
+  | { readonly type: "ClockUntrusted"; readonly because: Doubt }
+  | { readonly type: "ClockHoldover"; readonly because: Doubt }
   | { readonly type: "ClockStepped"; readonly size: "small" | "large" }
   | { readonly type: "SensorOpened"; readonly sensor: SensorId }
   | { readonly type: "SensorClosed"; readonly sensor: SensorId; readonly code: string; readonly detail: string; readonly remedy: string }
@@ -29,6 +31,7 @@ export type NodeEvent =
   | { readonly type: "StatisticFailed"; readonly stream: StreamId; readonly detail: string }
   | { readonly type: "CloseFailed"; readonly detail: string }
   | { readonly type: "WindowsSkipped"; readonly stream: StreamId; readonly from: string; readonly to: string }
+  | { readonly type: "StreamCameBack"; readonly stream: StreamId; readonly from: string; readonly to: string }
   | { readonly type: "BalanceBroken"; readonly what: string }
   | { readonly type: "InstanceRenewed"; readonly because: string }
   | { readonly type: "LiveStoreDiscarded"; readonly because: string }
@@ -60,7 +63,8 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   NodeStopping: { level: "info", says: "the node stops: it flushes, publishes what it can and says goodbye" },
   NodeStopped: { level: "info", says: "the node has stopped; what was not acknowledged waits in the outbox" },
   ClockTrusted: { level: "info", says: "the wall clock is trusted: windows are labelled with it" },
-  ClockUntrusted: { level: "warn", says: "nobody vouches for the wall clock: readings wait, no window is closed" },
+  ClockUntrusted: { level: "warn", says: "the wall clock is not believed: readings wait, no window is closed; `stoep time` says more" },
+  ClockHoldover: { level: "warn", says: "nobody vouches for the wall clock any more: the node goes on by itself for `time.holdover`" },
   ClockStepped: { level: "warn", says: "the wall clock was stepped" },
   SensorOpened: { level: "info", says: "the port of a sensor is open" },
   SensorClosed: { level: "warn", says: "the port of a sensor is closed; it is tried again" },
@@ -75,6 +79,7 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   StatisticFailed: { level: "error", says: "a bug: a window of this stream is published without a number" },
   CloseFailed: { level: "error", says: "closing windows failed; it is tried again" },
   WindowsSkipped: { level: "warn", says: "windows from before the start are too old to be published as missing" },
+  StreamCameBack: { level: "warn", says: "the clock had been too far ahead: the stream goes on in the time that it had passed over" },
   BalanceBroken: { level: "error", says: "counters do not balance: a bug" },
   InstanceRenewed: {
     level: "warn",
@@ -93,11 +98,11 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   OutboxQuarantined: { level: "error", says: "node.db was damaged: it was put aside and a new instance begun" },
   OutboxSalvaged: {
     level: "warn",
-    says: "summaries that waited in a damaged node.db wait in the new one now; `damaged` could not be read (null: how many is not known)",
+    says: "what waited in a damaged node.db waits in the new one now; `damaged` could not be read (null: nobody knows how many)",
   },
   OutboxRepaired: {
     level: "error",
-    says: "marks or facts in node.db were damaged and taken out: streams without a mark begin with the next whole window",
+    says: "marks or facts in node.db were damaged: mended, or taken out, and streams without a mark begin with the next window",
   },
   OutboxFailed: { level: "error", says: "the outbox could not be written; it is opened again" },
   OutboxTrimmed: { level: "debug", says: "old rows were deleted" },
