@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Actions, ControlServer, Routes } from "../adapters/control-socket.ts";
@@ -13,6 +14,7 @@ import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
 import type { NodePlan, PortPlan } from "../config/plan.ts";
+import { firstConnectMs } from "../core/machine/spread.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
@@ -24,6 +26,7 @@ import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
 import { whenThereIsRoom } from "./await-room.ts";
 import { assertReadable, brokerOptions } from "./broker-options.ts";
 import { controlPath } from "./node-file.ts";
+import type { RetireWorld } from "./retire-actions.ts";
 import { softwareVersion } from "./version.ts";
 
 /** The live store sheds the oldest and counts them beyond this: hours of readings of 20 sensors (hot-path measurements §8.11). */
@@ -73,6 +76,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       serve: (status) => serveOn(plan, { "/status": status }),
     },
   );
+  const connectAfterMs = firstConnect(plan, clock);
   const world = {
     ...opened,
     clock,
@@ -88,13 +92,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const node = await Node.start(plan, world, {
     identity: { version: softwareVersion(), configRev: options.rev, bootId, outboxHours: estimate(plan).outboxHours },
     standing,
+    connectAfterMs,
     heartbeat: () => manager.watchdog(),
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
   void world.outbox.keepBallast();
   void salvaged(plan.storage.directory, world);
-  const control = await openControl(plan, node);
+  const control = await openControl(plan, node, world);
   manager.ready();
   return {
     node,
@@ -107,6 +112,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       return report;
     },
   };
+}
+
+/** When power is back in a street all its nodes boot at once. A live store is in memory: where there is one, this boot had a run before. */
+function firstConnect({ node, broker, storage }: NodePlan, clock: Clock): number {
+  const digest = createSystemCrypto().sha256(`${node.id} ${clock.bootId}`);
+  const isRestart = storage.live !== null && existsSync(join(storage.live, "live.db"));
+  return firstConnectMs({ digest, uptimeMs: clock.monotonicMs(), isRestart, rangeMs: broker.spreadMs });
 }
 
 const stands = ({ sensors }: NodePlan, on: PortPlan["is"]): boolean => sensors.some(({ port }) => port.is === on);
@@ -171,12 +183,17 @@ async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}): P
   return serveControl(socket, routes, actions);
 }
 
-async function openControl(plan: NodePlan, node: Node): Promise<ControlServer | null> {
+async function openControl(plan: NodePlan, node: Node, world: RetireWorld): Promise<ControlServer | null> {
   try {
     return await serveOn(
       plan,
-      { "/status": () => node.status(), "/time": () => node.time.report(), "/time/accept": () => node.time.accept() },
-      { "/outbox/replay": async (body) => (await import("./outbox-actions.ts")).answerReplay(node, body) },
+      { "/status": () => node.status(), "/time": () => node.time.report() },
+      {
+        "/time/accept": async () => node.time.accept(),
+        // Loaded when they are asked for.
+        "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, world, body),
+        "/outbox/replay": async (body) => (await import("./outbox-actions.ts")).answerReplay(node, body),
+      },
     );
   } catch (error) {
     // A node that nobody can ask must not go on unseen.

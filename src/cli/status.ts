@@ -50,6 +50,7 @@ function text({ status: node, connection, outbox, live, memory, uptimeSeconds, s
     ["health", node.health],
     ["clock", node.time.state],
     ["broker", broker],
+    ...(connection.remedy === null ? [] : [["", `what to do: ${connection.remedy}`] as [string, string]]),
     ["outbox", `${outbox.rows} waiting (${kilobytes(outbox.bytes)}), ${room(node.outbox.hours)}, last seq ${node.outbox.lastSeq}`],
     ["memory", `${kilobytes(memory.residentBytes)} resident${live.bytes === null ? "" : `, ${kilobytes(live.bytes)} live store`}`],
   ];

@@ -27,6 +27,8 @@ export interface NewRow {
 
 /** Begins the key of the fact that says which rev of a meta was last queued; the rest is its topic. */
 export const META_FACT = "meta:";
+/** Fact that lists the topics of all metas that were ever queued. */
+export const TOPICS_FACT = "metas";
 
 /** Everything that closing a group of windows writes, in ONE transaction. */
 export interface CloseBatch {

@@ -9,7 +9,7 @@ import type { EpochMs } from "../core/units/time.ts";
 import type { MetaDocument } from "../formats/documents.ts";
 import type { NativeFormat } from "../formats/native.ts";
 import type { Crypto } from "../ports/crypto.ts";
-import { META_FACT, type NewRow, type Outbox } from "../ports/outbox.ts";
+import { META_FACT, type NewRow, type Outbox, TOPICS_FACT } from "../ports/outbox.ts";
 
 /** A meta with its name and where it goes. */
 export interface MetaEntry {
@@ -19,6 +19,24 @@ export interface MetaEntry {
 }
 
 const REV_DIGITS = 8;
+
+const revFact = (topic: string): string => `${META_FACT}${topic}`;
+
+/** Topics of metas that the broker may retain. Empty when that is not known. */
+export async function metaTopics(outbox: Pick<Outbox, "recall">): Promise<readonly string[]> {
+  try {
+    const topics: unknown = JSON.parse((await outbox.recall(TOPICS_FACT)) ?? "[]");
+    return Array.isArray(topics) ? topics.filter((topic) => typeof topic === "string") : [];
+  } catch (error) {
+    if (error instanceof SyntaxError) return [];
+    throw error;
+  }
+}
+
+/** Facts after which these metas are not at the broker any more: the next start queues those of its file again. */
+export function forgottenMetas(cleared: readonly string[], kept: readonly string[]): ReadonlyMap<string, string> {
+  return new Map([[TOPICS_FACT, JSON.stringify(kept)], ...cleared.map((topic) => [revFact(topic), ""] as const)]);
+}
 
 /** What the node says about itself and its sensors, each under a `rev`: the first 8 hex digits of the SHA-256 of its canonical JSON. */
 export class MetaBook {
@@ -48,11 +66,14 @@ export class MetaBook {
     const rows: NewRow[] = [];
     const facts = new Map<string, string>();
     for (const { topic, rev, message } of this.entries) {
-      if ((await outbox.recall(`${META_FACT}${topic}`)) === rev) continue;
+      if ((await outbox.recall(revFact(topic))) === rev) continue;
       rows.push({ message, seq: null });
-      facts.set(`${META_FACT}${topic}`, rev);
+      facts.set(revFact(topic), rev);
     }
-    if (rows.length > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt });
+    const before = await metaTopics(outbox);
+    const topics = new Set([...before, ...this.entries.map(({ topic }) => topic)]);
+    if (topics.size > before.length) facts.set(TOPICS_FACT, JSON.stringify([...topics]));
+    if (facts.size > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt });
   }
 
   /** The rev of the meta that explains a sensor's summaries. */

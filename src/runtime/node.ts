@@ -16,8 +16,9 @@ import { Housekeeping } from "./housekeeping.ts";
 import { FLUSH_EVERY_MS, Ingest } from "./ingest.ts";
 import { MetaBook } from "./meta-book.ts";
 import { simulatedIn, streamsOf } from "./node-streams.ts";
-import { Publisher } from "./publisher.ts";
+import { Publisher, publisherLimits } from "./publisher.ts";
 import { type Remembered, remember } from "./remembered.ts";
+import type { Parting } from "./retirement.ts";
 import { Sensor } from "./sensor.ts";
 import { SerialClaims } from "./serial-claims.ts";
 import { type LocalStatus, type NodeIdentity, STATUS_EVERY_S, StatusDesk } from "./status.ts";
@@ -55,6 +56,8 @@ export interface NodeOptions {
   /** Called once a second when loop, closer and stores are well: it feeds the watchdog. Never for sensor or broker data. */
   readonly heartbeat?: () => void;
   readonly onMade?: (made: MadeSummary) => void;
+  /** How long the first connection waits, after a power return: `firstConnectMs`. Absent: it does not. */
+  readonly connectAfterMs?: number;
   /** The node cannot go on: a sensor with `onStartFailure: fail` failed. */
   readonly onFatal?: (code: string) => void;
 }
@@ -150,6 +153,12 @@ export class Node {
     return this.#format.everything;
   }
 
+  /** What `retireNode` needs to take this node away from its broker. */
+  get parting(): Parting {
+    const goodbye = (): Message => this.#format.status(this.#status.online("offline", this.#publisher.report.conn));
+    return { publisher: this.#publisher, format: this.#format, metas: this.#metas, time: this.#time, problems: this.#problems, goodbye };
+  }
+
   /** Flushes, closes what is due, publishes what it can within a few seconds, says `offline`, closes the stores. Once. */
   stop(reason: string): Promise<StopReport> {
     this.#stopping ??= this.#stop(reason);
@@ -166,7 +175,7 @@ export class Node {
     await this.#busy;
     await this.#housekeeping.stop();
     await this.#closer.run();
-    await this.#publisher.stop(() => this.#format.status(this.#status.online("offline", this.#publisher.report.conn)), STOP_MS_MAX);
+    await this.#publisher.stop(this.parting.goodbye, STOP_MS_MAX);
     const pending = outbox.standing().pendingRows;
     const open = new Map(
       live.held().flatMap(({ window, windowMs }) => (window === null ? [] : [[`${windowMs}/${window}`, { start: window, windowMs }]])),
@@ -193,7 +202,7 @@ export class Node {
     this.#time.tick();
     await this.#queueMetas();
     for (const sensor of this.#sensors) sensor.start();
-    this.#timers.later("connect", CONNECT_AFTER_MS, () => this.#publisher.start());
+    this.#timers.later("connect", Math.max(CONNECT_AFTER_MS, this.#options.connectAfterMs ?? 0), () => this.#publisher.start());
     this.#timers.later("housekeeping", SCHEDULE_AFTER_MS, () => this.#housekeeping.start());
     this.#timers.every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
     // It waits for itself: a card that stalls delays it, and starves the watchdog when it does so for a minute.
@@ -286,7 +295,6 @@ export class Node {
   }
 
   #makePublisher(): Publisher {
-    const { inFlightMax, ackTimeoutMs } = this.#plan.broker;
     return new Publisher(
       {
         ...this.#world,
@@ -294,7 +302,7 @@ export class Node {
         will: (conn) => this.#format.status(this.#status.lost(conn)),
         greeting: (conn) => this.#statusMessage(conn),
       },
-      { inFlightMax, ackTimeoutMs },
+      publisherLimits(this.#plan, this.#world.crypto),
     );
   }
 

@@ -1,26 +1,21 @@
+import type { NodePlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
-import {
-  Delivery,
-  type DeliveryEffect,
-  type DeliveryEvent,
-  type DeliveryLimits,
-  reasonName,
-  type Sendable,
-} from "../core/machine/delivery.ts";
-import type { Broker, BrokerEvent, BrokerLink, CloseCause } from "../ports/broker.ts";
+import { Delivery, type DeliveryEffect, type DeliveryEvent, type DeliveryLimits, type Sendable } from "../core/machine/delivery.ts";
+import { reasonName } from "../core/machine/reason-codes.ts";
+import { spreadMs } from "../core/machine/spread.ts";
+import type { Broker, BrokerEvent, BrokerLink } from "../ports/broker.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { CloseBatch, Outbox, OutboxRow } from "../ports/outbox.ts";
+import { ConnectionDesk, type ConnectionReport } from "./connection-desk.ts";
+import { Departures, departureRangeMs } from "./departures.ts";
 import { Settlements } from "./settlements.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
 const READ_ROWS_MAX = 100; // more costs memory and gains nothing (hot-path measurements §4)
 const ACK_ROWS = 100;
 const CONNECT_TIMEOUT_MS = 30_000;
-// A broker that says that another client has our id: two nodes would throw each other out for ever (reference B4).
-const TAKEN_OVER = 0x8e;
-const TAKEN_OVER_PAUSE_MS = 180_000;
 
 interface Row extends Sendable {
   readonly message: Message;
@@ -46,13 +41,17 @@ interface Replay {
   readonly end: number;
 }
 
-/** What `status` says about the connection. */
-export interface ConnectionReport {
-  readonly isUp: boolean;
-  readonly conn: number;
-  readonly address: string | null;
-  /** Why there is none, or what the broker last refused. */
-  readonly trouble: string | null;
+/** How a publisher sends. */
+export interface PublisherLimits extends DeliveryLimits {
+  /** How long after it was made a summary leaves at the earliest: this node's own time, so that a city does not publish as one. */
+  readonly departMs: number;
+}
+
+/** How the node of this plan sends. */
+export function publisherLimits(plan: NodePlan, crypto: Pick<Crypto, "sha256">): PublisherLimits {
+  const { inFlightMax, ackTimeoutMs, drainPerSecond, spreadMs: range } = plan.broker;
+  const departMs = spreadMs(crypto.sha256(plan.node.id), departureRangeMs(plan));
+  return { inFlightMax, ackTimeoutMs, perSecond: drainPerSecond, spreadMs: range, departMs };
 }
 
 /** Sends the outbox to the broker and writes down what arrived. Decisions are `core/machine/delivery.ts`; this carries them out. */
@@ -63,7 +62,9 @@ export class Publisher {
   #cancelConnect: Cancel | null = null;
   #conn = 0;
   #address: string | null = null;
-  #trouble: string | null = null;
+  readonly #desk: ConnectionDesk;
+  readonly #departures: Departures;
+  #cancelTick: Cancel | null = null;
   #readTo: number;
   #reading = false;
   #urgent = 0;
@@ -74,15 +75,17 @@ export class Publisher {
   #isOutboxFailed = false;
   #stopping = false;
 
-  constructor(world: PublisherWorld, limits: DeliveryLimits) {
+  constructor(world: PublisherWorld, limits: PublisherLimits) {
     this.#world = world;
     this.#delivery = new Delivery<Row>(limits, () => world.crypto.jitter());
+    this.#desk = new ConnectionDesk(world);
+    this.#departures = new Departures(world.clock, limits.departMs, () => this.#fetch());
     this.#settlements = new Settlements(world.outbox.standing().acknowledgedPosition);
     this.#readTo = this.#settlements.upTo;
   }
 
   get report(): ConnectionReport {
-    return { isUp: this.#delivery.isUp, conn: this.#conn, address: this.#address, trouble: this.#trouble };
+    return { isUp: this.#delivery.isUp, conn: this.#conn, address: this.#address, ...this.#desk.standing() };
   }
 
   start(): void {
@@ -105,7 +108,9 @@ export class Publisher {
   async commit(batch: CloseBatch): Promise<void> {
     const { outbox } = this.#world;
     const acknowledgement = this.#settlements.withoutGap(this.#world.time.best(), this.#address ?? "");
-    if (this.#acknowledging !== null || acknowledgement.upTo === this.#settlements.upTo) return outbox.commit(batch);
+    const before = outbox.standing().lastPosition;
+    const made = (): void => this.#departures.add(before, outbox.standing().lastPosition);
+    if (this.#acknowledging !== null || acknowledgement.upTo === this.#settlements.upTo) return outbox.commit(batch).then(made);
     const committed = outbox.commit({ ...batch, acknowledgement });
     this.#acknowledging = committed
       .then(
@@ -115,7 +120,7 @@ export class Publisher {
       .finally(() => {
         this.#acknowledging = null;
       });
-    await committed;
+    await committed.then(made);
   }
 
   /**
@@ -159,6 +164,7 @@ export class Publisher {
   async stop(goodbye: () => Message, forMs: number): Promise<void> {
     const { clock } = this.#world;
     const deadlineMs = clock.monotonicMs() + forMs;
+    this.#departures.release();
     while (this.#delivery.isUp && !this.#isDrained() && clock.monotonicMs() < deadlineMs) {
       this.#fetch();
       await pause(clock, DRAIN_POLL_MS);
@@ -174,6 +180,7 @@ export class Publisher {
     this.#link?.end();
     while (this.#link !== null && clock.monotonicMs() < deadlineMs + 2 * GOODBYE_MS) await pause(clock, DRAIN_POLL_MS);
     this.#cancelConnect?.();
+    this.#cancelTick?.();
   }
 
   #isDrained(): boolean {
@@ -197,8 +204,14 @@ export class Publisher {
       case "settled":
         return this.#settle(effect.row, effect.refusedWith);
       case "failure":
-        this.#trouble = reasonName(effect.reasonCode);
-        return this.#world.events.emit({ type: "PublishDelayed", reason: this.#trouble });
+        return this.#desk.delayed(effect.reasonCode);
+      case "tickIn":
+        this.#cancelTick?.();
+        this.#cancelTick = this.#world.clock.after(effect.delayMs, () => {
+          this.#handle({ type: "tick" });
+          this.#fetch();
+        });
+        return;
       case "cut":
         return this.#link?.destroy();
     }
@@ -218,8 +231,7 @@ export class Publisher {
     switch (event.type) {
       case "connected":
         this.#address = event.address;
-        this.#trouble = null;
-        this.#world.events.emit({ type: "BrokerConnected", address: event.address });
+        this.#desk.connected(event.address);
         this.#handle({ type: "connected", receiveMaximum: event.receiveMaximum, packetBytesMax: event.packetBytesMax });
         this.say(this.#world.greeting(this.#conn));
         return this.#fetch();
@@ -228,12 +240,8 @@ export class Publisher {
       case "closed": {
         this.#link = null;
         void this.#acknowledge(1); // what arrived there is written down with the address of there
-        if (event.cause.is === "asked") return this.#handle({ type: "disconnected", pauseMs: 0 });
-        const { cause, detail } = describe(event.cause);
-        this.#trouble = detail === "" ? cause : `${cause}: ${detail}`;
-        this.#world.events.emit({ type: "BrokerDisconnected", cause, detail });
-        const takenOver = event.cause.is === "disconnected" && event.cause.reasonCode === TAKEN_OVER;
-        return this.#handle({ type: "disconnected", pauseMs: takenOver ? TAKEN_OVER_PAUSE_MS : 0 });
+        this.#desk.closed(event.cause);
+        return this.#handle({ type: "disconnected", cause: event.cause });
       }
     }
   }
@@ -243,9 +251,8 @@ export class Publisher {
     if (refusedWith === null) {
       this.#settlements.sent(row.position, row.bytes);
     } else {
-      const reason = reasonName(refusedWith);
-      this.#world.events.emit({ type: "PublishRefused", seq: row.seq, reason });
-      this.#settlements.refused(row.position, row.seq, reason);
+      this.#desk.refused(row.seq, refusedWith);
+      this.#settlements.refused(row.position, row.seq, reasonName(refusedWith));
     }
     if (this.#settlements.size >= ACK_ROWS) void this.#acknowledge(ACK_ROWS);
     this.#fetch();
@@ -279,16 +286,17 @@ export class Publisher {
   #fetch(): void {
     if (this.#reading || this.#stopping) return;
     const appetite = Math.min(READ_ROWS_MAX, this.#delivery.appetite);
-    const last = this.#replay?.end ?? this.#world.outbox.standing().lastPosition;
-    if (appetite === 0 || (this.#replay?.readTo ?? this.#readTo) >= last) return;
+    const replay = this.#replay;
+    const last = replay?.end ?? Math.min(this.#world.outbox.standing().lastPosition, this.#departures.lastReady());
+    const before = replay?.readTo ?? this.#readTo;
+    if (appetite === 0 || before >= last) return;
     this.#reading = true;
-    void this.#read(appetite, last);
+    void this.#read(before, last, Math.min(appetite, last - before));
   }
 
-  async #read(rowsMax: number, last: number): Promise<void> {
+  async #read(before: number, last: number, rowsMax: number): Promise<void> {
     const replay = this.#replay;
     try {
-      const before = replay?.readTo ?? this.#readTo;
       const rows = (await this.#world.outbox.read(before, rowsMax)).filter(({ position }) => position <= last);
       const readTo = rows.at(-1)?.position ?? last;
       this.#skipAbsent(before, rows, readTo);
@@ -316,24 +324,15 @@ const DRAIN_POLL_MS = 20;
 const GOODBYE_MS = 1_000;
 
 function sendable({ position, seq, message }: OutboxRow): Row {
-  return { position, seq, message, bytes: message.topic.length + message.payload.length };
+  return { position, seq, message, bytes: message.topic.length + message.payload.length, lane: laneOf(message.topic) };
+}
+
+/** Rows of one sensor leave in order, its meta before its summaries: `…/sensor/meta`, `…/sensor/stream/summary`. */
+function laneOf(topic: string): string {
+  const levels = topic.split("/");
+  return levels.slice(0, levels.at(-1) === "summary" ? -2 : -1).join("/");
 }
 
 function pause(clock: Clock, delayMs: number): Promise<void> {
   return new Promise((resolve) => clock.after(delayMs, resolve));
-}
-
-function describe(cause: CloseCause): { readonly cause: string; readonly detail: string } {
-  switch (cause.is) {
-    case "refused":
-    case "disconnected":
-      return { cause: cause.is, detail: reasonName(cause.reasonCode) };
-    case "network":
-      return { cause: cause.is, detail: cause.code };
-    case "protocol":
-      return { cause: cause.is, detail: cause.detail };
-    case "timeout":
-    case "asked":
-      return { cause: cause.is, detail: "" };
-  }
 }
