@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import type { ControlServer } from "../adapters/control-socket.ts";
+import type { Actions, ControlServer, Routes } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
 import { createHost } from "../adapters/host.ts";
 import { createMqttBroker } from "../adapters/mqtt/mqtt-broker.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
-import { lockDirectory } from "../adapters/sqlite/directory-lock.ts";
+import { type DirectoryLock, lockDirectory } from "../adapters/sqlite/directory-lock.ts";
+import { salvage } from "../adapters/sqlite/salvage.ts";
 import { openStores } from "../adapters/sqlite/stores.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
@@ -19,11 +20,13 @@ import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
 import type { Host } from "../ports/host.ts";
+import type { Outbox } from "../ports/outbox.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
 import { sameData } from "../runtime/plan-change.ts";
 import type { ReloadRequest } from "../runtime/reload.ts";
+import { whenThereIsRoom } from "./await-room.ts";
 import { assertReadable, brokerOptions } from "./broker-options.ts";
 import { maintain } from "./maintenance.ts";
 import { controlPath, type PlannedFile } from "./node-file.ts";
@@ -45,6 +48,8 @@ export interface ServiceOptions {
   readonly rejectedRev?: string;
   events(clock: Clock): Events & { setLevel?(level: EventLevel): void };
   fatal(why: string): void;
+  /** Aborted when the node is to stop before it has started. */
+  readonly stopping?: AbortSignal;
   readonly onMade?: (made: MadeSummary) => void;
 }
 
@@ -71,11 +76,21 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const standing = new Set<string>();
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await makeFolder(plan.storage.directory, "storage.directory");
-  const lock = lockDirectory(plan.storage.directory);
+  let lock: DirectoryLock | null = null;
+  const opened = await whenThereIsRoom(
+    async () => {
+      lock ??= lockDirectory(plan.storage.directory);
+      return stores(plan, clock, host, events, standing);
+    },
+    {
+      ...{ clock, events, manager, directory: plan.storage.directory, stopping: options.stopping ?? new AbortController().signal },
+      serve: (status) => serveOn(plan, { "/status": status }),
+    },
+  );
   const connectAfterMs = firstConnect(plan, clock);
   const ports = new FieldPorts(clock, base);
   const world = {
-    ...(await stores(plan, clock, host, events, standing)),
+    ...opened,
     clock,
     events,
     scheduler: cronScheduler,
@@ -110,6 +125,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     planned === undefined
       ? null
       : new Reloader({ file, fullFile: resolve(file), node, clock, events, manager, prepare }, { planned, plan });
+  void world.outbox.keepBallast();
+  void salvaged(plan.storage.directory, world);
   const control = await openControl(plan, node, world, reloader);
   if (options.rejectedRev === undefined) reloader?.keepWhenItHolds();
   manager.ready();
@@ -121,7 +138,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       reloader?.stop();
       const report = await node.stop(why);
       await control?.close();
-      lock.release();
+      lock?.release();
       manager.close();
       return report;
     },
@@ -184,29 +201,46 @@ async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, 
     events.emit({ type: "InstanceRenewed", because: outbox.renewed });
     standing.add("INSTANCE_RENEWED");
   }
+  if (outbox.repaired > 0) {
+    events.emit({ type: "OutboxRepaired", rows: outbox.repaired });
+    standing.add("OUTBOX_REPAIRED");
+  }
   if (live.discarded !== null) events.emit({ type: "LiveStoreDiscarded", because: live.discarded });
   return { crypto, outbox, live };
 }
 
-/** Some may take as long as a reload is on trial. */
-async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloader: Reloader | null): Promise<ControlServer | null> {
+/** Beside the work of the node, which does not wait for it. */
+async function salvaged(directory: string, { outbox, clock, events }: { outbox: Outbox; clock: Clock; events: Events }): Promise<void> {
+  try {
+    const found = await salvage(directory, outbox, () => clock.breathe());
+    if (found !== null) events.emit({ type: "OutboxSalvaged", ...found });
+  } catch (error) {
+    // The next start goes on with it.
+    events.emit({ type: "OutboxFailed", code: "salvage", detail: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}): Promise<ControlServer | null> {
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
+  const { serveControl } = await import("../adapters/control-socket.ts");
+  return serveControl(socket, routes, actions);
+}
+
+/** Some may take as long as a reload is on trial. */
+async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloader: Reloader | null): Promise<ControlServer | null> {
+  const reload = reloader === null ? {} : { "/reload": () => reloader.reload() };
   try {
-    const { serveControl } = await import("../adapters/control-socket.ts");
-    const reload = reloader === null ? {} : { "/reload": () => reloader.reload() };
-    return await serveControl(
-      socket,
-      {
-        "/status": () => node.status(),
-        "/time": () => node.time.report(),
-      },
+    return await serveOn(
+      plan,
+      { "/status": () => node.status(), "/time": () => node.time.report() },
       {
         "/time/accept": async () => node.time.accept(),
-        // Loaded when it is asked for.
-        "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, world, body),
         "/maintenance": (asked) => maintain(node, asked),
         ...reload,
+        // Loaded when they are asked for.
+        "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, world, body),
+        "/outbox/replay": async (body) => (await import("./outbox-actions.ts")).answerReplay(node, body),
       },
     );
   } catch (error) {

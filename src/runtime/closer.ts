@@ -165,7 +165,7 @@ export class Closer {
     try {
       await this.privacy.settle(now, this.#bornMs(now));
       if (!this.#derived.isLoaded) await this.#derived.load();
-      this.#schedule.place(now, this.privacy.born);
+      this.#schedule.place(now, this.privacy.born, this.#world.outbox.isDoubtful);
       this.#schedule.tidy();
       const waiting: Waiting[] = [];
       try {

@@ -66,6 +66,11 @@ export class Node {
     return status.local({ bytes: world.live.bytes() }, world.residentBytes(), uptimeSeconds);
   }
 
+  /** For `stoep outbox replay`: see `Publisher.replay`. */
+  replay(fromSeq: number): Promise<number | null> {
+    return this.#parts.publisher.replay(fromSeq);
+  }
+
   /** For `stoep time`. */
   get time(): TimeDesk {
     return this.#parts.time;
@@ -183,12 +188,13 @@ export class Node {
     const isPublisherWell = (await publisher.tick()) || (await closer.recover());
     const now = time.now();
     this.#mark("OUTBOX_FAILED", !isClosed || !isPublisherWell);
+    this.#mark("DISK_FULL", world.outbox.standing().isShort);
     this.#mark("LIVE_FULL", ingest.isFull);
     for (const [code, isWrong] of closer.privacy.problems(now)) this.#mark(code, isWrong);
     const doubt = time.doubt();
     this.#mark("CLOCK_WENT_BACK", now === null ? doubt === "below-last-trusted" : closer.isAhead(now));
     this.#mark("TIME_SOURCES_DISAGREE", doubt === "sources-disagree");
-    teller.tellLost();
+    if (teller.tellLost()) this.#queuedMetas = null;
     teller.tell();
     if (world.outbox.standing().pendingBytes > plan.storage.outbox.maxBytes) await housekeeping.trim();
     if (isClosed) options.heartbeat?.();

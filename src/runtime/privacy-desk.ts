@@ -6,10 +6,8 @@ import type { EpsilonMicro } from "../core/units/epsilon.ts";
 import { DAY_MS, type EpochMs, isoUtc } from "../core/units/time.ts";
 import type { Window } from "../core/window/lattice.ts";
 import type { Events } from "../ports/events.ts";
-import type { Outbox } from "../ports/outbox.ts";
+import { type Outbox, TERMS_FACT } from "../ports/outbox.ts";
 
-/** Under which key the node store remembers the terms. */
-const TERMS_FACT = "privacy:terms";
 /** Spans that ended longer ago are of no use: no window that may still be closed reaches back so far. */
 const REMEMBERED_MS = 2 * DAY_MS;
 

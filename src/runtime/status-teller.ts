@@ -23,6 +23,7 @@ export class StatusTeller {
   #saidMs = Number.NEGATIVE_INFINITY;
   /** Lost summaries up to this number were said, by this run or an earlier one. */
   #lostToSeq: number;
+  #givenUp = 0;
 
   constructor(world: TellerWorld) {
     this.#world = world;
@@ -49,13 +50,17 @@ export class StatusTeller {
     return this.#world.format().status(desk.online("online", conn));
   }
 
-  /** Says once what will never arrive. */
-  tellLost(): void {
+  /** Says once what will never arrive. True when something was given up since it was asked last: a meta may be among it. */
+  tellLost(): boolean {
     const { events, outbox } = this.#world;
-    for (const { fromSeq, toSeq, reason } of outbox.standing().lost) {
+    const { givenUp, lost } = outbox.standing();
+    const isNew = givenUp !== this.#givenUp;
+    this.#givenUp = givenUp;
+    for (const { fromSeq, toSeq, reason } of lost) {
       if (toSeq <= this.#lostToSeq) continue;
       this.#lostToSeq = toSeq;
       events.emit({ type: "SummariesLost", fromSeq, toSeq, reason });
     }
+    return isNew;
   }
 }

@@ -10,6 +10,7 @@ export type EventLevel = "debug" | "info" | "warn" | "error";
  */
 export type NodeEvent =
   | { readonly type: "NodeStarting"; readonly version: string; readonly instance: string; readonly run: number }
+  | { readonly type: "NodeWaits"; readonly path: string }
   | { readonly type: "NodeReady"; readonly sensors: number; readonly streams: number }
   | { readonly type: "ConfigApplied"; readonly rev: string; readonly what: string }
   | { readonly type: "ConfigUnchanged"; readonly rev: string }
@@ -47,6 +48,8 @@ export type NodeEvent =
   | { readonly type: "LiveStoreFull" }
   | { readonly type: "ReadingsExpired" }
   | { readonly type: "OutboxQuarantined"; readonly path: string }
+  | { readonly type: "OutboxSalvaged"; readonly path: string; readonly rows: number; readonly damaged: number | null }
+  | { readonly type: "OutboxRepaired"; readonly rows: number }
   | { readonly type: "OutboxFailed"; readonly code: string; readonly detail: string }
   | { readonly type: "OutboxTrimmed"; readonly rows: number }
   | { readonly type: "SummariesLost"; readonly fromSeq: number; readonly toSeq: number; readonly reason: string }
@@ -64,6 +67,7 @@ export type NodeEventType = NodeEvent["type"];
 /** Level and meaning of every event: the log adapter and the documentation derive from this table. */
 export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel; readonly says: string }>> = {
   NodeStarting: { level: "info", says: "the node starts" },
+  NodeWaits: { level: "error", says: "the disk has no room for the outbox: the node measures nothing until there is some" },
   NodeReady: { level: "info", says: "stores, drivers and ports are set up" },
   ConfigApplied: { level: "info", says: "the node took over a changed file; what it is not about was not touched" },
   ConfigUnchanged: { level: "info", says: "the file is the one that runs: nothing was done" },
@@ -110,6 +114,14 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
     says: "readings of people grew too old before their windows could be closed, and were deleted; more may follow",
   },
   OutboxQuarantined: { level: "error", says: "node.db was damaged: it was put aside and a new instance begun" },
+  OutboxSalvaged: {
+    level: "warn",
+    says: "what waited in a damaged node.db waits in the new one now; `damaged` could not be read (null: nobody knows how many)",
+  },
+  OutboxRepaired: {
+    level: "error",
+    says: "marks or facts in node.db were damaged: mended, or taken out, and streams without a mark begin with the next window",
+  },
   OutboxFailed: { level: "error", says: "the outbox could not be written; it is opened again" },
   OutboxTrimmed: { level: "debug", says: "old rows were deleted" },
   SummariesLost: { level: "error", says: "summaries were dropped for good" },
