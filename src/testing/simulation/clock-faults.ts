@@ -11,6 +11,7 @@ export class ClockFaults {
   readonly #say: (what: string) => void;
   readonly #blurred: { readonly fromMs: number; readonly toMs: number }[] = [];
   #latestMs = 0;
+  #earliestMs = Number.POSITIVE_INFINITY;
 
   constructor(clock: MachineClock, say: (what: string) => void) {
     this.#clock = clock;
@@ -22,8 +23,15 @@ export class ClockFaults {
     return this.#latestMs;
   }
 
+  /** The earliest that it showed: one that somebody vouches for may be wrong all the same. */
+  get earliestMs(): number {
+    return this.#earliestMs;
+  }
+
   look(): void {
-    if (this.#clock.wasTrusted) this.#latestMs = Math.max(this.#latestMs, this.#clock.wallMs);
+    if (!this.#clock.wasTrusted) return;
+    this.#latestMs = Math.max(this.#latestMs, this.#clock.wallMs);
+    this.#earliestMs = Math.min(this.#earliestMs, this.#clock.wallMs);
   }
 
   isBlurred(fromMs: number, toMs: number): boolean {

@@ -118,3 +118,6 @@ function withoutOverlap(faults: readonly Fault[]): readonly Fault[] {
     return true;
   });
 }
+
+/** Kinds that happen in one world. */
+export const kindsIn = (faults: readonly Fault[]): readonly FaultKind[] => [...new Set(faults.map(({ kind }) => kind))];

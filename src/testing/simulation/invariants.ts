@@ -147,9 +147,9 @@ const timeIsHonest: Invariant = {
     if (observation.type === "event" && observation.event.type === "SummaryMade" && !truth.wasTrusted())
       return `a summary was made while nobody vouched for the clock: ${JSON.stringify(observation.event)}`;
     if (observation.type !== "heard") return null;
-    const { id, startMs, endMs } = observation.summary;
+    const { id, endMs } = observation.summary;
     if (endMs > truth.latestWallMs()) return `${id} ends later than any clock that was trusted`;
-    return startMs < truth.beganWallMs - (endMs - startMs) ? `${id} begins before the world did` : null;
+    return endMs < truth.earliestWallMs() ? `${id} ends before any clock that was trusted began` : null;
   },
 };
 

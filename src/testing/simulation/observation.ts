@@ -54,8 +54,9 @@ export interface Truth {
   isBlurred(fromMs: number, toMs: number): boolean;
   /** Whether the wall clock was trusted since the machine started. */
   wasTrusted(): boolean;
-  /** The latest that a trusted wall clock ever showed, and what it showed at first. */
+  /** The latest and the earliest that a trusted wall clock ever showed, and what it showed at first. */
   latestWallMs(): number;
+  earliestWallMs(): number;
   readonly beganWallMs: number;
 }
 

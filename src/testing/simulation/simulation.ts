@@ -2,13 +2,13 @@ import type { World } from "../../runtime/node.ts";
 import { Chance } from "./chance.ts";
 import { sensorsOf } from "./devices.ts";
 import { comparedIn } from "./exactness.ts";
-import { type FaultKind, faultsOf } from "./faults.ts";
+import { type FaultKind, faultsOf, kindsIn } from "./faults.ts";
 import { INVARIANTS } from "./invariants.ts";
 import type { Machine } from "./machine.ts";
 import type { Observation } from "./observation.ts";
 import { scenarioOf } from "./scenario.ts";
 import { Trace } from "./trace.ts";
-import { kindsIn, SimulatedWorld } from "./world.ts";
+import { SimulatedWorld } from "./world.ts";
 
 export const DEFAULT_HOURS = 1;
 const HOUR_MS = 3_600_000;

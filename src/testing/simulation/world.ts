@@ -5,7 +5,7 @@ import type { LocalStatus } from "../../runtime/status.ts";
 import { Chance, type Dice } from "./chance.ts";
 import { ClockFaults } from "./clock-faults.ts";
 import { DiskFaults } from "./disk-faults.ts";
-import { type Fault, type FaultKind, faultsOf } from "./faults.ts";
+import { type Fault, faultsOf } from "./faults.ts";
 import { Field } from "./field.ts";
 import { Life } from "./life.ts";
 import type { Machine, OpenStores } from "./machine.ts";
@@ -105,6 +105,10 @@ export class SimulatedWorld implements Truth {
 
   latestWallMs(): number {
     return this.#wall.latestMs;
+  }
+
+  earliestWallMs(): number {
+    return this.#wall.earliestMs;
   }
 
   isBlurred(fromMs: number, toMs: number): boolean {
@@ -311,7 +315,7 @@ export class SimulatedWorld implements Truth {
     machine.cutPower();
     for (const log of this.logs.values()) log.forgetUnmade((startMs) => this.#made.has(`${log.id} ${startMs}`));
     return () => {
-      const wrongByMs = -(lot % 40_000_000);
+      const wrongByMs = (lot % 3 === 0 ? 1 : -1) * (lot % 40_000_000);
       this.#clock.reboot(wrongByMs);
       this.#isOff = false;
       const untrustedMs = lot % 5 === 0 ? 0 : lot % UNTRUSTED_MS_MAX;
@@ -343,6 +347,3 @@ export class SimulatedWorld implements Truth {
 
 /** A statement of live.db is counted sooner where somebody passed: in its place the process is killed at the time of the fault. */
 const comparable = (fault: Fault): Fault => (fault.kind === "crash-live" ? { ...fault, kind: "kill", forMs: RESTART_MS } : fault);
-
-/** Kinds that happen in one world. */
-export const kindsIn = (faults: readonly Fault[]): readonly FaultKind[] => [...new Set(faults.map(({ kind }) => kind))];
