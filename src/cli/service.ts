@@ -22,6 +22,7 @@ import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
 import type { Host } from "../ports/host.ts";
 import type { Outbox } from "../ports/outbox.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
+import { metricsText } from "../runtime/metrics.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
 import { sameData } from "../runtime/plan-change.ts";
@@ -76,17 +77,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const standing = new Set<string>();
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await makeFolder(plan.storage.directory, "storage.directory");
-  let lock: DirectoryLock | null = null;
-  const opened = await whenThereIsRoom(
-    async () => {
-      lock ??= lockDirectory(plan.storage.directory);
-      return stores(plan, clock, host, events, standing);
-    },
-    {
-      ...{ clock, events, manager, directory: plan.storage.directory, stopping: options.stopping ?? new AbortController().signal },
-      serve: (status) => serveOn(plan, { "/status": status }),
-    },
-  );
+  const stopping = options.stopping ?? new AbortController().signal;
+  const { lock, ...opened } = await whenThereIsRoom(storesOnce(plan, clock, host, events, standing), {
+    ...{ clock, events, manager, stopping, directory: plan.storage.directory },
+    serve: (status) => serveOn(plan, { "/status": status }),
+  });
   const connectAfterMs = firstConnect(plan, clock);
   const ports = new FieldPorts(clock, base);
   const world = {
@@ -99,15 +94,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     broker: createMqttBroker(settings),
     residentBytes: () => host.residentBytes(),
   };
-  const bootId = clock.bootId.slice(0, 8);
-  const identityOf = (of: NodePlan, configRev: string) => ({
-    ...{ version: softwareVersion(), configRev, bootId, outboxHours: estimate(of).outboxHours },
-  });
+  const identityOf = identitiesAt(clock);
   const node = await Node.start(plan, world, {
     identity: { ...identityOf(plan, options.rev), rejectedRev: options.rejectedRev ?? null },
-    standing,
-    connectAfterMs,
-    heartbeat: () => manager.watchdog(),
+    ...{ standing, connectAfterMs, heartbeat: () => manager.watchdog() },
+    onTold: (says) => manager.status(says),
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
@@ -121,13 +112,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     return { ...request, broker: createMqttBroker(to) };
   };
   const { file, planned } = options;
-  const reloader =
-    planned === undefined
-      ? null
-      : new Reloader({ file, fullFile: resolve(file), node, clock, events, manager, prepare }, { planned, plan });
+  const reloading = { file, fullFile: resolve(file), node, clock, events, manager, prepare };
+  const reloader = planned === undefined ? null : new Reloader(reloading, { planned, plan });
   void world.outbox.keepBallast();
   void salvaged(plan.storage.directory, world);
   const control = await openControl(plan, node, world, reloader);
+  const metrics = await openMetrics(plan, node);
   if (options.rejectedRev === undefined) reloader?.keepWhenItHolds();
   manager.ready();
   return {
@@ -137,13 +127,19 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       manager.stopping();
       reloader?.stop();
       const report = await node.stop(why);
-      await control?.close();
-      lock?.release();
+      await Promise.all([control?.close(), metrics?.close()]);
+      lock.release();
       manager.close();
       return report;
     },
   };
 }
+
+const identitiesAt =
+  ({ bootId }: Clock) =>
+  (plan: NodePlan, configRev: string) => ({
+    ...{ version: softwareVersion(), configRev, bootId: bootId.slice(0, 8), outboxHours: estimate(plan).outboxHours },
+  });
 
 /** When power is back in a street all its nodes boot at once. A live store is in memory: where there is one, this boot had a run before. */
 function firstConnect({ node, broker, storage }: NodePlan, clock: Clock): number {
@@ -220,6 +216,15 @@ async function salvaged(directory: string, { outbox, clock, events }: { outbox: 
   }
 }
 
+/** Opens them, under one lock however often that is tried: a card can be full. */
+function storesOnce(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<string>) {
+  let lock: DirectoryLock | null = null;
+  return async () => {
+    lock ??= lockDirectory(plan.storage.directory);
+    return { lock, ...(await stores(plan, clock, host, events, standing)) };
+  };
+}
+
 async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}): Promise<ControlServer | null> {
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
@@ -233,7 +238,7 @@ async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloa
   try {
     return await serveOn(
       plan,
-      { "/status": () => node.status(), "/time": () => node.time.report() },
+      { "/status": () => node.status(), "/time": () => node.time.report(), "/metrics": () => metricsText(node.status()) },
       {
         "/time/accept": async () => node.time.accept(),
         "/maintenance": (asked) => maintain(node, asked),
@@ -246,6 +251,17 @@ async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloa
   } catch (error) {
     // A node that nobody can ask must not go on unseen.
     await node.stop("no control socket");
+    throw error;
+  }
+}
+
+async function openMetrics({ metricsPort }: NodePlan, node: Node): Promise<ControlServer | null> {
+  if (metricsPort === null) return null;
+  try {
+    const { serveMetrics } = await import("../adapters/control-socket.ts");
+    return await serveMetrics(metricsPort, () => metricsText(node.status()));
+  } catch (error) {
+    await node.stop("no metrics");
     throw error;
   }
 }

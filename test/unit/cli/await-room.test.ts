@@ -18,6 +18,7 @@ function starting(has: { trouble: Error | null }) {
     status: (text: string) => said.push(text.slice(0, 5)),
     watchdog: () => said.push("watchdog"),
     stopping: () => said.push("stopping"),
+    reloading: () => said.push("reloading"),
     close: () => said.push("close"),
   };
   const serve = async (told: () => WaitingStatus) => {
