@@ -1,0 +1,100 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { expect, it } from "vitest";
+import { faultRow } from "../support/fault-table.ts";
+import { openLab } from "../support/lab.ts";
+import type { NodeSite } from "../support/node-process.ts";
+import { PREFIX } from "../support/node-process.ts";
+import { expectWholeHistory } from "../support/summaries.ts";
+
+/** `STOEP_SOAK_MINUTES=5 npm run test:soak` is a try; less than 30 says little (a leak-free loop of 15 s seemed to leak 27 MB an hour). */
+const MINUTES = Number(process.env.STOEP_SOAK_MINUTES ?? 30);
+const SENSORS = 20;
+/** A street sensor speaks once a second. */
+const READ_EVERY_MS = 10;
+const LOOK_EVERY_MS = 2_000;
+/** Caches fill, code is compiled. */
+const WARM_UP_SHARE = 1 / 3;
+const SLOPE_MB_PER_HOUR_MAX = 1;
+const LIVE_BYTES_MAX = 16e6;
+const NODE_WAL_BYTES_MAX = 8e6;
+
+interface Look {
+  readonly atHours: number;
+  readonly residentMb: number;
+  readonly descriptors: number;
+  readonly liveBytes: number;
+  readonly walBytes: number;
+}
+
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+function look(pid: number, site: NodeSite, startedMs: number): Look {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return {
+    atHours: (performance.now() - startedMs) / 3_600_000,
+    residentMb: Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1_000,
+    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    liveBytes: sizeOf(join(site.live, "live.db")) + sizeOf(join(site.live, "live.db-wal")),
+    walBytes: sizeOf(join(site.storage, "node.db-wal")),
+  };
+}
+
+/** The lowest of each minute: what is left after the garbage of that minute was collected. */
+function lows(looks: readonly Look[]): readonly Look[] {
+  return [...byMinute(looks).values()].map((minute) => minute.reduce((low, one) => (one.residentMb < low.residentMb ? one : low)));
+}
+
+function byMinute(looks: readonly Look[]): Map<number, Look[]> {
+  const minutes = new Map<number, Look[]>();
+  for (const one of looks) {
+    const minute = Math.floor(one.atHours * 60);
+    minutes.set(minute, [...(minutes.get(minute) ?? []), one]);
+  }
+  return minutes;
+}
+
+/** The median of the slopes of all pairs (Theil and Sen): one collection that came late does not move it. MB an hour. */
+function slopeOf(looks: readonly Look[]): number {
+  const slopes = looks.flatMap((a, index) => looks.slice(index + 1).map((b) => (b.residentMb - a.residentMb) / (b.atHours - a.atHours)));
+  return slopes.toSorted((a, b) => a - b)[Math.floor(slopes.length / 2)] ?? 0;
+}
+
+it(`${MINUTES} minutes at 100 times the rate: memory, descriptors and files do not grow`, { timeout: (MINUTES + 5) * 60_000 }, async () => {
+  const lab = openLab();
+  const broker = await lab.mosquitto({ config: ["allow_anonymous true", "max_queued_messages 0"] });
+  const subscriber = await lab.subscriber(broker.url);
+  const options = { channels: { pm25: { quantity: "pm25", max: 30, everyMs: READ_EVERY_MS } } };
+  const sensors = Object.fromEntries(Array.from({ length: SENSORS }, (_, index) => [`air-${index}`, { driver: "simulator", options }]));
+  const site = lab.site({ broker: { url: broker.url }, sensors });
+  const node = await site.runUntilReady();
+  const startedMs = performance.now();
+  const looks: Look[] = [];
+  while (performance.now() - startedMs < MINUTES * 60_000) {
+    await wait(LOOK_EVERY_MS);
+    looks.push(look(node.pid, site, startedMs));
+  }
+  const warm = looks.filter(({ atHours }) => atHours * 60 >= MINUTES * WARM_UP_SHARE);
+  const slope = slopeOf(lows(warm));
+  const descriptors = warm.map((one) => one.descriptors);
+  const readings = Object.values((await site.status()).sensors).reduce((sum, { counters }) => sum + (counters?.stored ?? 0), 0);
+  console.log(
+    `slope ${slope.toFixed(2)} MB/h, ${lows(looks)
+      .map(({ residentMb }) => residentMb.toFixed(1))
+      .join(" ")}`,
+  );
+  expect(slope, "growth of memory, MB an hour").toBeLessThan(SLOPE_MB_PER_HOUR_MAX);
+  expect(Math.max(...descriptors) - Math.min(...descriptors), "descriptors").toBeLessThanOrEqual(2);
+  const live = Math.max(...looks.map(({ liveBytes }) => liveBytes));
+  expect(live, "live.db and its WAL").toBeLessThan(LIVE_BYTES_MAX);
+  expect(Math.max(...looks.map(({ walBytes }) => walBytes)), "WAL of node.db").toBeLessThan(NODE_WAL_BYTES_MAX);
+  expect((await node.stop()).code).toBe(0);
+  expectWholeHistory(subscriber.messages, PREFIX);
+  faultRow({
+    fault: "Years without a visit",
+    injected: `${MINUTES} minutes at 100 times the rate of ${SENSORS} sensors: ${(readings / 1e6).toFixed(1)} million readings`,
+    promised: "memory grows by less than 1 MB an hour; descriptors, WAL and live store do not grow",
+    measured: `${slope.toFixed(2)} MB an hour; ${Math.max(...descriptors)} descriptors; live store ${(live / 1e6).toFixed(1)} MB at most`,
+  });
+});
