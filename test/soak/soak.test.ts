@@ -65,8 +65,10 @@ it(`${MINUTES} minutes at 100 times the rate: memory, descriptors and files do n
   const lab = openLab();
   const broker = await lab.mosquitto({ config: ["allow_anonymous true", "max_queued_messages 0"] });
   const subscriber = await lab.subscriber(broker.url);
-  const options = { channels: { pm25: { quantity: "pm25", max: 30, everyMs: READ_EVERY_MS } } };
-  const sensors = Object.fromEntries(Array.from({ length: SENSORS }, (_, index) => [`air-${index}`, { driver: "simulator", options }]));
+  const options = () => ({ channels: { pm25: { quantity: "pm25", max: 30, everyMs: READ_EVERY_MS } } });
+  const sensors = Object.fromEntries(
+    Array.from({ length: SENSORS }, (_, index) => [`air-${index}`, { driver: "simulator", options: options() }]),
+  );
   const site = lab.site({ broker: { url: broker.url }, sensors });
   const node = await site.runUntilReady();
   const startedMs = performance.now();
