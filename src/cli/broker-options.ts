@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import type { MqttBrokerOptions, TextProvider } from "../adapters/mqtt/mqtt-broker.ts";
+import type { MqttBrokerOptions } from "../adapters/mqtt/mqtt-broker.ts";
+import { type TextProvider, TlsFiles } from "../adapters/mqtt/tls-files.ts";
 import { fetchPublic, fetchSecret } from "../adapters/secrets.ts";
 import type { NodePlan, StringRef } from "../config/plan.ts";
 
@@ -21,6 +22,7 @@ export function brokerOptions({ node, broker }: NodePlan, base: string): MqttBro
     keepAliveMs,
     ...(username === null ? {} : { username: secret(username) }),
     ...(password === null ? {} : { password: secret(password) }),
+    pins: tls.pins,
     tls: {
       ...(tls.ca === null ? {} : { ca: certificate(tls.ca) }),
       ...(tls.cert === null ? {} : { cert: certificate(tls.cert) }),
@@ -31,7 +33,8 @@ export function brokerOptions({ node, broker }: NodePlan, base: string): MqttBro
 
 /** What is missing at the start is a mistake of the operator, and is said at once. What goes missing later is an outage. */
 export async function assertReadable({ username, password, tls }: MqttBrokerOptions): Promise<void> {
-  for (const provider of [username, password, tls?.ca, tls?.cert, tls?.key]) await provider?.();
+  for (const provider of [username, password]) await provider?.();
+  await new TlsFiles(tls ?? {}).material();
 }
 
 function whole(reference: StringRef, base: string): StringRef {

@@ -1,4 +1,6 @@
 import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
+import type { ProviderDeclaration } from "../core/residency/evidence.ts";
+import type { ResidencyPolicy } from "../core/residency/verdict.ts";
 import type { EpsilonMicro } from "../core/units/epsilon.ts";
 import type { NodeId, SensorId } from "../core/units/ids.ts";
 import type { GpioLine, SerialSettings } from "../core/units/port.ts";
@@ -46,12 +48,22 @@ export interface BrokerPlan {
     readonly ca: StringRef | null;
     readonly cert: StringRef | null;
     readonly key: SecretRef | null;
+    /** SHA-256 of public keys, base64; one of them must be in the chain. Empty: none is pinned. */
+    readonly pins: readonly string[];
   };
+  readonly residency: ResidencyPlan;
   /** The most messages in flight; the broker's Receive Maximum may make it fewer. */
   readonly inFlightMax: number;
   readonly keepAliveMs: DurationMs;
   readonly ackTimeoutMs: DurationMs;
   readonly allowSimulated: boolean;
+}
+
+/** Where the broker may stand. */
+export interface ResidencyPlan extends ResidencyPolicy {
+  readonly provider: ProviderDeclaration | null;
+  /** Newer databases in MMDB form; null: those that are installed with Stoep. */
+  readonly databases: { readonly location: string | null; readonly operator: string | null };
 }
 
 export type PortPlan =

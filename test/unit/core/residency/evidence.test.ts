@@ -31,9 +31,9 @@ const record: Omit<EvidenceRecord, "says" | "prev"> = {
 describe("the sentence of a record", () => {
   it("is the one that the privacy reference allows", () => {
     expect(evidenceSentence(record)).toBe(
-      "On 2026-11-23 the node connected only to mqtt.voorbeeld.example, whose address was listed in DE (database 2026-06-17) on a network " +
-        "announced by an operator registered in DE; the TLS key matched the enrolled pin; the provider, Voorbeeld BV, declared processing in " +
-        "EU/EEA in annex 2 of the contract.",
+      "On 2026-11-23 the node connected only to mqtt.voorbeeld.example, whose address was listed in DE (database 2026-06-17) on a " +
+        "network announced by an operator registered in DE; the TLS key matched the enrolled pin; the provider, Voorbeeld BV, declared " +
+        "processing in EU/EEA in annex 2 of the contract.",
     );
   });
 
@@ -52,10 +52,10 @@ describe("the sentence of a record", () => {
       provider: null,
     });
     expect(said).toBe(
-      "On a day that is not known (a clock that nobody vouched for said 2026-11-23) the node connected only to mqtt.voorbeeld.example, whose " +
-        "address was listed in DE and US (database 2026-06-17), outside of EU, EEA, on a network whose operator is not listed; the TLS " +
-        "certificate was that of the host, and no pin is enrolled. Noted: it has an address that is listed outside what the config allows; " +
-        "nobody is listed as the operator of its network.",
+      "On a day that is not known (a clock that nobody vouched for said 2026-11-23) the node connected only to mqtt.voorbeeld.example, " +
+        "whose address was listed in DE and US (database 2026-06-17), outside of EU, EEA, on a network whose operator is not listed; the " +
+        "TLS certificate was that of the host, and no pin is enrolled. Noted: it has an address that is listed outside what the config " +
+        "allows; nobody is listed as the operator of its network.",
     );
   });
 
