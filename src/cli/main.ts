@@ -12,6 +12,7 @@ const COMMANDS: ReadonlyMap<string, () => Command> = new Map([
   ["check", () => (load("./check.js") as typeof import("./check.ts")).check],
   ["explain", () => (load("./explain.js") as typeof import("./explain.ts")).explain],
   ["egress", () => (load("./egress.js") as typeof import("./egress.ts")).egress],
+  ["evidence", () => (load("./evidence.js") as typeof import("./evidence.ts")).evidence],
   ["report", () => (load("./report.js") as typeof import("./report.ts")).report],
   ["status", () => (load("./status.js") as typeof import("./status.ts")).status],
   ["drivers", () => (load("./drivers.js") as typeof import("./drivers.ts")).drivers],
