@@ -29,6 +29,8 @@ async function untilStopped(output: Output, start: (fatal: (why: string) => void
   const asked = new Promise<{ why: string; code: number }>((resolve) => {
     ask = resolve;
   });
+  // Node opens a debugger on this signal, to whoever is on the machine, unless somebody listens to it (P8).
+  process.on("SIGUSR1", () => {});
   process.once("SIGTERM", () => ask({ why: "SIGTERM", code: EXIT.ok }));
   process.once("SIGINT", () => ask({ why: "SIGINT", code: EXIT.ok }));
   try {

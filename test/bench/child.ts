@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /** How Stoep's service starts Node; every process of the bench starts so, or memory would be another. */
-export const NODE_OPTIONS: readonly string[] = ["--max-semi-space-size=1"];
+export const NODE_OPTIONS: readonly string[] = ["--max-semi-space-size=1", "--clear-free-memory"];
 
 /** USER_HZ: `/proc/PID/stat` counts in hundredths of a second on every Linux that Node runs on (proc(5), time(7)). */
 const TICKS_PER_SECOND = 100;

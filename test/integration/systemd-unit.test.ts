@@ -78,7 +78,7 @@ describe("the unit file keeps what promises rest on", () => {
 
   it("starts Node with the small young generation that the memory promise needs", () => {
     expect(values("ExecStart")).toEqual([
-      "/usr/bin/node --max-semi-space-size=1 /usr/lib/stoep/dist/src/cli/main.js run /etc/stoep/node.yaml",
+      "/usr/bin/node --max-semi-space-size=1 --clear-free-memory /usr/lib/stoep/dist/src/cli/main.js run /etc/stoep/node.yaml",
     ]);
   });
 });

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { Connect } from "../../src/adapters/sqlite/database.ts";
 import type { MessageParts } from "../../src/core/anonymise/message.ts";
 import { Canaries } from "../support/canaries.ts";
-import { ADDRESS_TEXT, BUSY, ForensicDay, SPEED_KEPT_KMH, type Spoiled, type Street } from "../support/forensic-day.ts";
+import { ADDRESS_TEXT, BUSY, ForensicDay, HOUSEHOLDS_W, SPEED_KEPT_KMH, type Spoiled, type Street } from "../support/forensic-day.ts";
 import { noiseOf, planted, traces } from "../support/forensics.ts";
 
 // T10. A day on a street of which everything is known, in virtual time, over the real stores in real files: a radar, a door, a till and a
@@ -37,7 +37,11 @@ describe("P2: after a day of road users", () => {
     await day.stop();
     const { sent, log } = day.remains();
     expect(traces(planted().number(...noise), day.remains()), "when it has stopped").toEqual([]);
-    expect(sent.length, "it did tell").toBeGreaterThan(WINDOWS_A_DAY * 7);
+    expect(sent.length, "it did tell").toBeGreaterThan(WINDOWS_A_DAY * 8);
+    expect(
+      sent.some(({ topic, text }) => topic.includes("/block/") && text.includes('"mean":6')),
+      "the street's power",
+    ).toBe(true);
     expect(log, "it did stumble").toContain("DriverThrew");
   });
 });
@@ -90,6 +94,7 @@ describe("P2: the search finds what is left", () => {
     const found = traces(planted(), day.remains());
     const isLive = (one: string): boolean => one.startsWith("live.db");
     expect(found.filter(isLive)).toContainEqual(expect.stringContaining(`${SPEED_KEPT_KMH} as float64`));
+    expect(found.filter(isLive), "a household").toContainEqual(expect.stringContaining(`${HOUSEHOLDS_W[0]} as float64`));
     expect(found.filter((one) => !isLive(one))).toEqual([]);
     const identifiers = found.filter((one) => one.includes(ADDRESS_TEXT) || one.includes(ADDRESS_NUMBER));
     expect(identifiers, "no identifier, even now").toEqual([]);

@@ -68,6 +68,16 @@ describe("P8: it talks to one place", () => {
     expect(listeningPaths(node.pid)).toEqual([join(site.live, "stoep.sock")]);
   });
 
+  it("opens no debugger on SIGUSR1, as Node does", async () => {
+    const lab = openLab();
+    const site = lab.site({ broker: { url: "mqtt://127.0.0.1:1" }, sensors });
+    const node = await site.runUntilReady();
+    node.signal("SIGUSR1");
+    await site.statusWhen(({ uptimeSeconds }) => uptimeSeconds >= 2); // Node opens it at once, and says so
+    expect(internetSockets(node.pid).filter(({ state }) => state === LISTEN)).toEqual([]);
+    expect(node.stderr).not.toContain("Debugger");
+  });
+
   it("lets nobody but its own user open that socket", async () => {
     const lab = openLab();
     const site = lab.site({ broker: { url: "mqtt://127.0.0.1:1" }, sensors });

@@ -67,6 +67,20 @@ sensors:
     serial: { path: /dev/air }
 `;
 
+/** Meters of households, as many as a group needs: each tells a power that stands nowhere by chance in the busy window. */
+export const HOUSEHOLDS_W: readonly number[] = Array.from({ length: 15 }, (_, index) => 401.137 + index * 1.013);
+const METERS = HOUSEHOLDS_W.map((_, index) => `meter-${index + 10}`);
+const METERS_FILE = `${METERS.map(
+  (id) => `  ${id}:
+    driver: json-lines
+    serial: { path: /dev/${id} }
+    options: { fields: { power: { key: watt, quantity: power, resolution: 0.001 } } }
+    streams: { power: {} }
+`,
+).join("")}groups:
+  block: { members: ["meter-*.power"], policy: minimum-count }
+`;
+
 /** A speed, as the radar prints it and as a record holds it. */
 export const SPEED_KMH = 87.634;
 export const SPEED_KEPT_KMH = 87.6;
@@ -241,9 +255,14 @@ export class ForensicDay {
       const air = this.node.ports.last("/dev/air");
       if (!air.isClosed) air.listener({ type: "bytes", data: sds011Frame({ pm25: AIR_PM25, pm10: 20.1 }) });
       if (ms % ANSWER_EVERY_MS === 0) this.node.ports.say("/dev/gate", OPS243_PRODUCT);
+      if (ms % ANSWER_EVERY_MS === 0) this.#meters(METERS.map((_, index) => 400 + index));
       if (ms === 0) this.#status.push(JSON.stringify(this.node.node.status()));
       await this.clock.advance(AIR_EVERY_MS);
     }
+  }
+
+  #meters(watts: readonly number[]): void {
+    for (const [index, watt] of watts.entries()) this.node.ports.say(`/dev/${METERS[index]}`, `{"watt":${watt.toFixed(3)}}\n`);
   }
 
   #pass({ passages, door, devices }: Street): void {
@@ -266,6 +285,7 @@ export class ForensicDay {
     const atNs = this.clock.monotonicNs();
     for (let index = 0; index < door; index++) gpio.listener({ type: "edge", line: "line", rising: false, atNs });
     const addresses = Array.from({ length: devices }, (_, index) => (index === 0 ? ADDRESS : addressOf(index)));
+    if (passages === BUSY.passages) this.#meters(HOUSEHOLDS_W);
     if (devices > 0) ports.say("/dev/radio", addresses.map((address) => `${Buffer.from(address).toString("hex")}\n`).join(""));
     this.#spoiled.spy?.((line) => {
       this.#log += `${JSON.stringify(line)}\n`;
@@ -280,7 +300,7 @@ export class ForensicDay {
       ["sds011", createSds011(driverApi) as Driver],
       ["radio", radioDriver(driverApi, this.#spoiled.quotes === true)],
     ]);
-    const { plan, problems } = planNode(parseNodeFile(FILE, "node.yaml"), drivers);
+    const { plan, problems } = planNode(parseNodeFile(FILE + METERS_FILE, "node.yaml"), drivers);
     if (plan === null) throw new Error(problems.map(({ path, message }) => `${path}: ${message}`).join("\n"));
     return plan;
   }

@@ -158,3 +158,22 @@ function canariesOf({ speedKmh, keptKmh, till: value, address }: Planted): Canar
 
 export const onPorts = (): Canaries => canariesOf(ON_PORTS);
 export const inCaptures = (): Canaries => canariesOf(IN_CAPTURES);
+
+/** What came in at the serial ports, byte for byte as it stood on the line and as it was parsed: to be looked for in memory. */
+export function asItCameIn(): ReadonlyMap<string, Buffer> {
+  const { speedKmh, till: value, address } = ON_PORTS;
+  return new Map([
+    ["a speed on the line", Buffer.from(String(speedKmh))],
+    ["a speed, parsed", float64(speedKmh)],
+    ["a count on the line", Buffer.from(String(value))],
+    ["a count, parsed", float64(value)],
+    ["an address on the line", Buffer.from(hex(address))],
+    ["an address, parsed", Buffer.from(address)],
+  ]);
+}
+
+function float64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleLE(value);
+  return bytes;
+}

@@ -1,5 +1,15 @@
 import { Canaries } from "./canaries.ts";
-import { ADDRESS, ADDRESS_TEXT, BUSY, type ForensicDay, type Remains, SPEED_KEPT_KMH, SPEED_KMH, TILL_VALUE } from "./forensic-day.ts";
+import {
+  ADDRESS,
+  ADDRESS_TEXT,
+  BUSY,
+  type ForensicDay,
+  HOUSEHOLDS_W,
+  type Remains,
+  SPEED_KEPT_KMH,
+  SPEED_KMH,
+  TILL_VALUE,
+} from "./forensic-day.ts";
 
 /** Differences below this may stand anywhere by chance: a running total of bytes in the outbox grows to a million or two in a day. */
 const RARE_FROM = 2_000_000;
@@ -8,6 +18,7 @@ const RARE_FROM = 2_000_000;
 export const planted = (): Canaries =>
   new Canaries()
     .number(SPEED_KMH, SPEED_KEPT_KMH, TILL_VALUE)
+    .number(...HOUSEHOLDS_W.map((watt) => Number(watt.toFixed(3))))
     .text(String(TILL_VALUE))
     .identifier(ADDRESS)
     .number(Number.parseInt(ADDRESS_TEXT, 16))

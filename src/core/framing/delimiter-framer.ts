@@ -33,10 +33,14 @@ class DelimiterFramer implements Framer {
 
   push(data: Uint8Array, sink: FrameSink): void {
     let offset = 0;
-    do {
-      offset += this.#window.fill(data, offset);
-      this.#cut(sink);
-    } while (offset < data.length);
+    try {
+      do {
+        offset += this.#window.fill(data, offset);
+        this.#cut(sink);
+      } while (offset < data.length);
+    } finally {
+      this.#window.wipe(); // also when a driver threw
+    }
   }
 
   reset(sink: FrameSink): void {
@@ -51,9 +55,10 @@ class DelimiterFramer implements Framer {
     for (;;) {
       const end = window.bytes.subarray(0, window.tail).indexOf(this.#delimiter, window.head + this.#scanned);
       if (end < 0) break;
-      this.#take(end - window.head, sink);
+      const start = window.head;
       window.head = end + 1;
       this.#scanned = 0;
+      this.#take(start, end - start, sink);
     }
     this.#scanned = window.length;
     if (!this.#skipping && window.length <= this.#frameBytesMax) return;
@@ -64,15 +69,15 @@ class DelimiterFramer implements Framer {
     this.#scanned = 0;
   }
 
-  #take(length: number, sink: FrameSink): void {
-    const { bytes, head } = this.#window;
+  #take(start: number, length: number, sink: FrameSink): void {
+    const { bytes } = this.#window;
     if (this.#skipping || length > this.#frameBytesMax) {
       this.#skipping = false;
       sink.discard("overflow", length + 1);
       return;
     }
-    const trimmed = this.#delimiter === LF && length > 0 && bytes[head + length - 1] === CR ? length - 1 : length;
-    sink.frame(bytes, head, trimmed);
+    const trimmed = this.#delimiter === LF && length > 0 && bytes[start + length - 1] === CR ? length - 1 : length;
+    sink.frame(bytes, start, trimmed);
   }
 }
 

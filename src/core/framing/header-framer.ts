@@ -35,10 +35,14 @@ class HeaderFramer implements Framer {
 
   push(data: Uint8Array, sink: FrameSink): void {
     let offset = 0;
-    do {
-      offset += this.#window.fill(data, offset);
-      while (this.#step(sink));
-    } while (offset < data.length);
+    try {
+      do {
+        offset += this.#window.fill(data, offset);
+        while (this.#step(sink));
+      } while (offset < data.length);
+    } finally {
+      this.#window.wipe(); // also when a driver threw
+    }
   }
 
   reset(sink: FrameSink): void {
@@ -62,8 +66,9 @@ class HeaderFramer implements Framer {
     if (window.length < frameBytes) return false;
     const end = window.head + frameBytes;
     if (!this.#options.isSound(window.bytes, window.head, end)) return this.#giveUp("checksum", sink);
-    sink.frame(window.bytes, window.head, frameBytes);
+    const start = window.head;
     window.head = end;
+    sink.frame(window.bytes, start, frameBytes);
     return true;
   }
 

@@ -1,0 +1,85 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { consolesOf, type PathFacts, pathFacts } from "../../../src/adapters/port-facts.ts";
+import { advice, broken, exitOf, findingsText, ok, skipped } from "../../../src/cli/doctor/finding.ts";
+import { judgePath } from "../../../src/cli/doctor/ports.ts";
+
+const fine: PathFacts = {
+  device: "/dev/ttyUSB0",
+  isCharacterDevice: true,
+  isOurs: true,
+  group: "dialout",
+  holders: [],
+  isConsole: false,
+};
+const BY_ID = "/dev/serial/by-id/usb-1a86-if00";
+
+describe("a serial path", () => {
+  it.each([
+    ["that is there", BY_ID, {}, "ok", null],
+    ["that can be another adapter tomorrow", "/dev/ttyUSB0", {}, "advice", "/dev/serial/by-id"],
+    ["that is not there", BY_ID, { device: null }, "broken", "cable"],
+    ["that is a file", BY_ID, { isCharacterDevice: false }, "broken", "name a serial port"],
+    ["that this user may not open", BY_ID, { isOurs: false }, "broken", "usermod -aG dialout stoep"],
+    ["that another program holds", BY_ID, { holders: ["ModemManager (612)"] }, "broken", "stop that program"],
+    ["that the kernel writes to", "/dev/ttyAMA0", { isConsole: true }, "broken", "raspi-config"],
+  ] as const)("%s", (_, path, facts, verdict, remedy) => {
+    const finding = judgePath("sensor air-1", path, { ...fine, ...facts }, "stoep");
+    expect(finding.verdict).toBe(verdict);
+    if (remedy === null) expect(finding.remedy).toBeNull();
+    else expect(finding.remedy).toContain(remedy);
+  });
+
+  it("is asked about in /proc and /etc: its group, and who holds it", async () => {
+    const root = mkdtempSync(join(tmpdir(), "stoep-root-"));
+    onTestFinished(() => rmSync(root, { recursive: true }));
+    mkdirSync(join(root, "proc/612/fd"), { recursive: true });
+    mkdirSync(join(root, "etc"));
+    writeFileSync(join(root, "proc/612/comm"), "ModemManager\n");
+    symlinkSync("/dev/null", join(root, "proc/612/fd/7"));
+    writeFileSync(join(root, "proc/cmdline"), "root=/dev/mmcblk0p2 console=serial0,115200 console=null rootwait\n");
+    writeFileSync(join(root, "etc/group"), "root:x:0:\ndialout:x:20:stoep\n");
+    expect(await pathFacts("/dev/null", root)).toEqual({
+      ...{ device: "/dev/null", isCharacterDevice: true, isOurs: true, group: "root" },
+      ...{ holders: ["ModemManager (612)"], isConsole: true },
+    });
+    expect(await pathFacts("/dev/there-is-none", root)).toMatchObject({ device: null });
+  });
+
+  it("is a console when the kernel command line says so", () => {
+    expect(consolesOf("console=ttyAMA0,115200 quiet console=tty1")).toEqual(["/dev/ttyAMA0", "/dev/tty1"]);
+    expect(consolesOf("noconsole=ttyS0")).toEqual([]);
+  });
+});
+
+describe("findings", () => {
+  const findings = [
+    ok("file", "fine"),
+    advice("card", "small", "make room"),
+    skipped("node", "does not run"),
+    broken("clock", "wrong", "set it"),
+  ];
+
+  it("end with 0, 1 or 2 by the worst", () => {
+    expect([findings, findings.slice(0, 3), findings.slice(0, 1), findings.slice(2, 3)].map(exitOf)).toEqual([2, 1, 0, 0]);
+  });
+
+  it("stand one a line, each remedy under it, with a sum at the end", () => {
+    expect(findingsText(findings)).toBe(
+      [
+        "  ok      file   fine",
+        "  ADVICE  card   small",
+        "                 What to do: make room",
+        "  -       node   does not run",
+        "  BROKEN  clock  wrong",
+        "                 What to do: set it",
+        "",
+        "1 broken, 1 that should be better. 1 could not be looked at.",
+        "",
+      ].join("\n"),
+    );
+    expect(findingsText(findings.slice(0, 1))).toContain("All is well.\n");
+  });
+});
