@@ -1,8 +1,12 @@
 import { resolve } from "node:path";
 import type { MqttBrokerOptions } from "../adapters/mqtt/mqtt-broker.ts";
 import { type TextProvider, TlsFiles } from "../adapters/mqtt/tls-files.ts";
+import { createCountryBooks } from "../adapters/residency/country-books.ts";
+import { createEvidenceLog } from "../adapters/residency/evidence-log.ts";
+import { nameResolver } from "../adapters/residency/name-resolver.ts";
 import { fetchPublic, fetchSecret } from "../adapters/secrets.ts";
-import type { NodePlan, StringRef } from "../config/plan.ts";
+import type { BrokerPlan, NodePlan, StringRef } from "../config/plan.ts";
+import type { ResidencyWorld } from "../runtime/broker-guard.ts";
 
 /** How the broker is reached. Secrets and certificates are read at each connect; relative paths start at `base`. */
 export function brokerOptions({ node, broker }: NodePlan, base: string): MqttBrokerOptions {
@@ -35,6 +39,22 @@ export function brokerOptions({ node, broker }: NodePlan, base: string): MqttBro
 export async function assertReadable({ username, password, tls }: MqttBrokerOptions): Promise<void> {
   for (const provider of [username, password]) await provider?.();
   await new TlsFiles(tls ?? {}).material();
+}
+
+/** Who is asked where the broker stands, and where that is written down. */
+export function residencyWorld({ broker, storage }: NodePlan): ResidencyWorld {
+  return {
+    resolver: nameResolver,
+    books: createCountryBooks(broker.residency.databases),
+    evidence: createEvidenceLog(storage.directory),
+  };
+}
+
+/** Relative paths start at `base`. */
+export function withDatabases(broker: BrokerPlan, base: string): BrokerPlan {
+  const { location, operator } = broker.residency.databases;
+  const from = (path: string | null): string | null => (path === null ? null : resolve(base, path));
+  return { ...broker, residency: { ...broker.residency, databases: { location: from(location), operator: from(operator) } } };
 }
 
 function whole(reference: StringRef, base: string): StringRef {

@@ -19,7 +19,7 @@ import type { Host } from "../ports/host.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
-import { assertReadable, brokerOptions } from "./broker-options.ts";
+import { assertReadable, brokerOptions, residencyWorld, withDatabases } from "./broker-options.ts";
 import { controlPath } from "./node-file.ts";
 import { softwareVersion } from "./version.ts";
 
@@ -58,6 +58,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await makeFolder(plan.storage.directory, "storage.directory");
   const lock = lockDirectory(plan.storage.directory);
+  const broker = createMqttBroker(settings);
   const world = {
     ...(await stores(plan, clock, host, events, standing)),
     clock,
@@ -66,7 +67,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     serial: createSerialBus({ clock }),
     gpio: await gpioBus(plan, clock),
     replay: await replayBus(plan, clock, base),
-    broker: createMqttBroker(settings),
+    broker,
+    identity: broker.identity,
+    residency: residencyWorld(plan),
     residentBytes: () => host.residentBytes(),
   };
   const bootId = clock.bootId.slice(0, 8);
@@ -190,5 +193,6 @@ async function livePathOf(plan: NodePlan, host: Host, events: Events, standing: 
 /** Relative paths start at the folder of the file. */
 function withPaths(plan: NodePlan, base: string): NodePlan {
   const { directory, live, ...rest } = plan.storage;
-  return { ...plan, storage: { ...rest, directory: resolve(base, directory), live: live === null ? null : resolve(base, live) } };
+  const storage = { ...rest, directory: resolve(base, directory), live: live === null ? null : resolve(base, live) };
+  return { ...plan, storage, broker: withDatabases(plan.broker, base) };
 }

@@ -1,4 +1,6 @@
 import { askControl, ControlError } from "../adapters/control-socket.ts";
+import { reasonWords } from "../core/residency/evidence.ts";
+import type { BrokerSecurity } from "../runtime/broker-guard.ts";
 import type { LocalSensor, LocalStatus } from "../runtime/status.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, table } from "./command.ts";
 import { controlPath, readNodeFile } from "./node-file.ts";
@@ -38,7 +40,7 @@ function socketOf(file: string): string {
 
 const USUAL_SOCKET = "/run/stoep/stoep.sock";
 
-function text({ status: node, connection, outbox, live, memory, uptimeSeconds, sensors }: LocalStatus): string {
+function text({ status: node, connection, security, outbox, live, memory, uptimeSeconds, sensors }: LocalStatus): string {
   const broker = connection.isUp
     ? `connected to ${connection.address}`
     : `not connected${connection.trouble === null ? "" : ` (${connection.trouble})`}`;
@@ -47,6 +49,7 @@ function text({ status: node, connection, outbox, live, memory, uptimeSeconds, s
     ["health", node.health],
     ["clock", node.time.state],
     ["broker", broker],
+    ...securityFacts(security),
     ["outbox", `${outbox.rows} waiting (${kilobytes(outbox.bytes)}), ${room(node.outbox.hours)}, last seq ${node.outbox.lastSeq}`],
     ["memory", `${kilobytes(memory.residentBytes)} resident${live.bytes === null ? "" : `, ${kilobytes(live.bytes)} live store`}`],
   ];
@@ -62,6 +65,19 @@ function text({ status: node, connection, outbox, live, memory, uptimeSeconds, s
     ...(problems.length === 0 ? [] : ["", "Problems", ...table(problems)]),
     "",
   ].join("\n");
+}
+
+function securityFacts({ residency, tls }: BrokerSecurity): readonly [string, string][] {
+  const facts: [string, string][] = [];
+  if (tls !== null) {
+    const pin = tls.pinned === null ? "no pin" : "pinned";
+    facts.push(["tls", `${tls.protocol}, key exchange ${tls.group ?? "unknown"}, ${pin}, certificate until ${tls.validTo.slice(0, 10)}`]);
+  }
+  if (residency !== null) {
+    const why = residency.reasons.map(reasonWords).join("; ");
+    facts.push(["residency", `${residency.standing}${why === "" ? "" : ` (${why})`}${residency.mayConnect ? "" : ": NOT CONNECTED TO"}`]);
+  }
+  return facts;
 }
 
 function room(hours: number | null): string {

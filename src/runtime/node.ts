@@ -10,6 +10,9 @@ import type { GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
 import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import { type Outbox, OutboxError } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
+import type { TlsIdentity } from "../ports/tls-identity.ts";
+import type { ResidencyWorld } from "./broker-guard.ts";
+import { type BrokerSafety, safetyOf } from "./broker-safety.ts";
 import { Closer, type MadeSummary } from "./closer.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { FLUSH_EVERY_MS, Ingest } from "./ingest.ts";
@@ -44,6 +47,9 @@ export interface World {
   readonly live: LiveStore;
   readonly outbox: Outbox;
   readonly broker: Broker;
+  /** Who knows where the broker stands, and the certificates that it is reached with. */
+  readonly residency?: ResidencyWorld;
+  readonly identity?: TlsIdentity;
   /** Resident memory of the process, bytes. */
   residentBytes(): number;
 }
@@ -77,6 +83,7 @@ export class Node {
   readonly #format: NativeFormat;
   readonly #metas: MetaBook;
   readonly #sensors: readonly Sensor[];
+  readonly #safety: BrokerSafety;
   readonly #publisher: Publisher;
   readonly #status: StatusDesk;
   readonly #closer: Closer;
@@ -120,6 +127,7 @@ export class Node {
       onFatal: (code: string) => options.onFatal?.(code),
     };
     this.#sensors = plan.sensors.map((sensor) => new Sensor(sensorWorld, sensor));
+    this.#safety = safetyOf({ ...world, time: this.#time, node: plan.node.id, instance: world.outbox.instance }, plan.broker);
     this.#publisher = this.#makePublisher();
     this.#status = this.#makeStatusDesk();
     this.#closer = this.#makeCloser(marks);
@@ -212,6 +220,7 @@ export class Node {
     this.#mark("OUTBOX_FAILED", !isClosed || !isPublisherWell);
     this.#mark("LIVE_FULL", this.#ingest.isFull);
     for (const [code, isWrong] of this.#closer.privacy.problems(now)) this.#mark(code, isWrong);
+    for (const [code, isWrong] of this.#safety.tick()) this.#mark(code, isWrong);
     this.#mark("CLOCK_WENT_BACK", now !== null && this.#closer.isAhead(now));
     this.#tellLost();
     this.#tellStatus();
@@ -290,6 +299,7 @@ export class Node {
     return new Publisher(
       {
         ...this.#world,
+        broker: this.#safety.broker,
         time: this.#time,
         will: (conn) => this.#format.status(this.#status.lost(conn)),
         greeting: (conn) => this.#statusMessage(conn),
@@ -308,6 +318,7 @@ export class Node {
       nodeRev: this.#metas.nodeRev,
       standing: this.#problems,
       connection: () => this.#publisher.report,
+      safety: this.#safety,
     });
   }
 

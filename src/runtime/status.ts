@@ -3,6 +3,8 @@ import type { SensorCounters } from "../core/events/counters.ts";
 import { isoUtc } from "../core/units/time.ts";
 import type { Health, LostStatus, OnlineStatus, Problem, SensorState } from "../formats/documents.ts";
 import type { Outbox } from "../ports/outbox.ts";
+import type { BrokerSecurity } from "./broker-guard.ts";
+import type { BrokerSafety } from "./broker-safety.ts";
 import type { ConnectionReport } from "./publisher.ts";
 import type { Sensor } from "./sensor.ts";
 import type { TimeDesk } from "./time-desk.ts";
@@ -35,6 +37,8 @@ export interface LocalSensor {
 export interface LocalStatus {
   readonly status: OnlineStatus;
   readonly connection: ConnectionReport;
+  /** Where the broker stands, and what TLS agreed on with it. */
+  readonly security: BrokerSecurity;
   readonly outbox: { readonly rows: number; readonly bytes: number };
   /** Null where there are sensors of people: every passage makes it grow. */
   readonly live: { readonly bytes: number | null };
@@ -53,6 +57,7 @@ export interface StatusWorld {
   /** Problems of the node itself that others found: codes. */
   readonly standing: ReadonlySet<string>;
   connection(): ConnectionReport;
+  readonly safety: BrokerSafety;
 }
 
 /** Writes the status documents. Remembers since when a problem has been there. */
@@ -92,7 +97,7 @@ export class StatusDesk {
         lost: standing.lost,
       },
       sensors: Object.fromEntries(sensors.map((sensor) => [sensor.plan.id, sensor.state])),
-      expires: { cert: null, ca: null, ipDatabase: null },
+      expires: this.#world.safety.ends,
     };
   }
 
@@ -103,8 +108,8 @@ export class StatusDesk {
 
   /** What changes tell a subscriber something: a new status is published when this text changes. */
   fingerprint(): string {
-    const { health, problems, sensors, time } = this.online("online", 0);
-    return JSON.stringify([health, problems.map(({ code, sensor }) => [code, sensor]), sensors, time.state]);
+    const { health, problems, sensors, time, expires } = this.online("online", 0);
+    return JSON.stringify([health, problems.map(({ code, sensor }) => [code, sensor]), sensors, time.state, expires]);
   }
 
   local(live: { readonly bytes: number }, residentBytes: number, uptimeSeconds: number): LocalStatus {
@@ -114,6 +119,7 @@ export class StatusDesk {
     return {
       status: this.online("online", connection.conn),
       connection,
+      security: this.#world.safety.security,
       outbox: { rows: standing.pendingRows, bytes: standing.pendingBytes },
       live: { bytes: sensors.some(isOfPeople) ? null : live.bytes },
       memory: { residentBytes },
@@ -147,7 +153,7 @@ export class StatusDesk {
 }
 
 // Nothing leaves, or nothing may leave.
-const FAILING: readonly string[] = ["TIME_UNTRUSTED", "CLOCK_WENT_BACK", "OUTBOX_FAILED", "LIVE_FULL"];
+const FAILING: readonly string[] = ["TIME_UNTRUSTED", "CLOCK_WENT_BACK", "OUTBOX_FAILED", "LIVE_FULL", "BROKER_NOT_ALLOWED"];
 
 function healthOf(problems: readonly Problem[]): Health {
   if (problems.some(({ code }) => FAILING.includes(code))) return "failing";

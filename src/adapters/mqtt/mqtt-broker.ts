@@ -19,6 +19,8 @@ export interface MqttBrokerOptions {
   readonly tls?: TlsProviders;
   /** SHA-256 of public keys, base64; one of them must be in the broker's chain. Empty: none is pinned. */
   readonly pins?: readonly string[];
+  /** Of a probe: only these addresses are tried. A node has them checked for each connection (`ConnectRequest`). */
+  readonly addresses?: readonly string[];
   /** A dead link is noticed after 1.5 x this. Rounded up to whole seconds, as MQTT counts. */
   readonly keepAliveMs: number;
   /** `INBOUND_BYTES_MAX` by default. */

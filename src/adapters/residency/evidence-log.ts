@@ -59,7 +59,11 @@ async function keyIn(directory: string): Promise<KeyObject> {
   }
   // Records that were signed with a key that a power cut took could not be told from forged ones.
   const folder = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  await folder.sync().finally(() => folder.close());
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
   return privateKey;
 }
 
