@@ -1,7 +1,7 @@
 import type { BrokerPlan } from "../config/plan.ts";
 import { failureCode } from "../core/residency/certificate-dates.ts";
 import { evidenceSentence, type ProviderDeclaration, type TlsFacts } from "../core/residency/evidence.ts";
-import { addressKind, DATABASE_AGE_MS_MAX, judgeResidency, type ResidencyVerdict } from "../core/residency/verdict.ts";
+import { addressKind, DATABASE_AGE_MS_MAX, decidingReasons, judgeResidency, type ResidencyVerdict } from "../core/residency/verdict.ts";
 import { type EpochMs, epochMs, HOUR_MS, isoUtc } from "../core/units/time.ts";
 import type { Broker, BrokerEvent, BrokerLink, BrokerListener, ConnectRequest } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -138,7 +138,7 @@ export class BrokerGuard implements Broker {
     if (!finding.verdict.mayConnect) {
       const isNews = this.#fingerprint(finding) !== this.#written || this.#world.clock.monotonicMs() - this.#writtenMs >= HOUR_MS;
       if (isNews) void this.#write("refused", finding);
-      link.close({ is: "network", code: `RESIDENCY_REFUSED ${finding.verdict.reasons.join(" ")}` });
+      link.close({ is: "network", code: `RESIDENCY_REFUSED ${decidingReasons(finding.verdict).join(" ")}` });
       return;
     }
     link.open(this.#world.broker, { ...request, addresses }, (event) => this.#heard(event));

@@ -29,8 +29,15 @@ const NOTHING: BrokerSecurity = { residency: null, tls: null };
 export function safetyOf({ residency, identity, ...world }: SafetyWorld, plan: BrokerPlan): BrokerSafety {
   const guard = residency === undefined ? null : new BrokerGuard({ ...world, residency }, plan);
   const watch = identity === undefined ? null : new IdentityWatch({ ...world, identity });
+  const broker = guard ?? world.broker;
   return {
-    broker: guard ?? world.broker,
+    broker: {
+      connect(request, listener) {
+        // A connection reads the files anew: what it found there is looked at with it.
+        watch?.lookSoon();
+        return broker.connect(request, listener);
+      },
+    },
     get security() {
       return guard?.security ?? NOTHING;
     },

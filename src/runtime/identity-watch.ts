@@ -12,7 +12,7 @@ export interface IdentityWorld {
   readonly identity: TlsIdentity;
 }
 
-/** Looks at the certificates on disk once an hour: when they end, and whether renewed ones can be used. */
+/** Looks at the certificates on disk once an hour, and when a connection is made: when they end, and whether renewed ones can be used. */
 export class IdentityWatch {
   readonly #world: IdentityWorld;
   #facts: IdentityFacts = { certEnds: null, caEnds: null, trouble: null };
@@ -20,6 +20,11 @@ export class IdentityWatch {
 
   constructor(world: IdentityWorld) {
     this.#world = world;
+  }
+
+  /** At the next tick. */
+  lookSoon(): void {
+    this.#lookedMs = Number.NEGATIVE_INFINITY;
   }
 
   /** Called once a second. */

@@ -24,7 +24,7 @@ describe("the tools that tests need", () => {
       writeFileSync(join(folder, "mosquitto"), "");
       chmodSync(join(folder, "mosquitto"), 0o755);
       const missing = missingTools(TOOLS, ["/nowhere", folder]).map(({ program }) => program);
-      expect(missing).toEqual(["socat", "openssl", "gpiomon", "systemd-analyze"]);
+      expect(missing).toEqual(["socat", "openssl", "gpiomon", "faketime", "systemd-analyze"]);
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -32,7 +32,7 @@ describe("the tools that tests need", () => {
 
   it("are installed by root on Debian, except systemd itself", () => {
     expect(decide(TOOLS, { root: true, apt: true })).toEqual({
-      install: ["mosquitto", "socat", "openssl", "gpiod"],
+      install: ["mosquitto", "socat", "openssl", "gpiod", "faketime"],
       message: null,
       fails: false,
     });

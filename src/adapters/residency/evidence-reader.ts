@@ -66,6 +66,7 @@ export async function evidenceKeyName(directory: string): Promise<string | null>
 /** The last record that counts; null: there is none. */
 export async function lastEvidence(directory: string): Promise<EvidenceRecord | null> {
   let last: EvidenceRecord | null = null;
-  for await (const { record, fault } of readEvidence(directory, null)) if (fault === null && record !== null) last = record;
+  const key = await evidenceKeyName(directory);
+  for await (const { record, fault } of readEvidence(directory, key)) if (fault === null && record !== null) last = record;
   return last;
 }

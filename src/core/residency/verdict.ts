@@ -80,6 +80,10 @@ const UNPROVEN: ReadonlySet<ResidencyReason> = new Set([
   "database-missing",
 ]);
 
+/** The reasons without those that change nothing. */
+export const decidingReasons = ({ reasons }: ResidencyVerdict): readonly ResidencyReason[] =>
+  reasons.filter((reason) => !HARMLESS.has(reason));
+
 /** Judges a host by all of its addresses. */
 export function judgeResidency(policy: ResidencyPolicy, facts: ResidencyFacts): ResidencyVerdict {
   const kinds = facts.addresses.map(({ address }) => addressKind(address));
