@@ -15,6 +15,7 @@ const COMMANDS: ReadonlyMap<string, () => Command> = new Map([
   ["evidence", () => (load("./evidence.js") as typeof import("./evidence.ts")).evidence],
   ["report", () => (load("./report.js") as typeof import("./report.ts")).report],
   ["status", () => (load("./status.js") as typeof import("./status.ts")).status],
+  ["time", () => (load("./time.js") as typeof import("./time.ts")).time],
   ["doctor", () => (load("./doctor.js") as typeof import("./doctor.ts")).doctor],
   ["drivers", () => (load("./drivers.js") as typeof import("./drivers.ts")).drivers],
   ["demo", () => (load("./demo.js") as typeof import("./demo.ts")).demo],

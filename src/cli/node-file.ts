@@ -72,3 +72,10 @@ function searchPaths(config: NodeConfig, base: string): readonly DriverPath[] {
 export function controlPath(live: string | null): string | null {
   return live === null || live === "memory" ? null : join(live, "stoep.sock");
 }
+
+const USUAL_SOCKET = "/run/stoep/stoep.sock";
+
+/** The socket of the node that a config file describes; the usual place when the file cannot be read. */
+export function socketOf(file: string): string {
+  return controlPath(readNodeFile(file).parsed?.config?.storage.live ?? "/run/stoep") ?? USUAL_SOCKET;
+}

@@ -140,7 +140,11 @@ async function openControl(plan: NodePlan, node: Node): Promise<ControlServer | 
   if (socket === null) return null;
   try {
     const { serveControl } = await import("../adapters/control-socket.ts");
-    return await serveControl(socket, { "/status": () => node.status() });
+    return await serveControl(socket, {
+      "/status": () => node.status(),
+      "/time": () => node.time.report(),
+      "/time/accept": () => node.time.accept(),
+    });
   } catch (error) {
     // A node that nobody can ask must not go on unseen.
     await node.stop("no control socket");

@@ -3,7 +3,7 @@ import { reasonWords } from "../core/residency/evidence.ts";
 import type { BrokerSecurity } from "../runtime/broker-guard.ts";
 import type { LocalSensor, LocalStatus } from "../runtime/status.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, table } from "./command.ts";
-import { controlPath, readNodeFile } from "./node-file.ts";
+import { socketOf } from "./node-file.ts";
 
 // Exit codes of `--check`, for monitoring: CONTRACT §6.
 const HEALTH_EXIT = { ok: 0, degraded: 1, failing: 2 } as const;
@@ -32,13 +32,6 @@ export const status: Command = {
     }
   },
 };
-
-/** The socket of the node that a config file describes; the usual place when the file cannot be read. */
-function socketOf(file: string): string {
-  return controlPath(readNodeFile(file).parsed?.config?.storage.live ?? "/run/stoep") ?? USUAL_SOCKET;
-}
-
-const USUAL_SOCKET = "/run/stoep/stoep.sock";
 
 function text({ status: node, connection, security, outbox, live, memory, uptimeSeconds, sensors }: LocalStatus): string {
   const broker = connection.isUp

@@ -181,7 +181,7 @@ function planRest(config: NodeConfig): Omit<NodePlan, "sensors" | "groups"> {
     broker: planBroker(config.broker),
     storage: planStorage(storage),
     privacy: { epsilonPerEventMicro: parseEpsilon(privacy.epsilonPerEvent) ?? epsilonMicro(0) },
-    time: { source: time.source },
+    time: { source: time.source, holdoverMs: time.holdover, maxWaitMs: time.maxWait },
     log,
   };
 }

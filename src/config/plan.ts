@@ -1,3 +1,4 @@
+import type { TimeSource } from "../core/machine/testimony.ts";
 import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
 import type { ProviderDeclaration } from "../core/residency/evidence.ts";
 import type { ResidencyPolicy } from "../core/residency/verdict.ts";
@@ -112,6 +113,10 @@ export interface StoragePlan {
 }
 
 export interface TimePlan {
-  /** `system`: the wall clock counts when the kernel or NTP says so. `operator`: the operator vouches for it. */
-  readonly source: "system" | "operator";
+  /** Who vouches for the wall clock (`core/machine/testimony.ts`). */
+  readonly source: TimeSource;
+  /** How long the offset between the clocks is good for when nobody does any more. */
+  readonly holdoverMs: DurationMs;
+  /** How long readings wait for a clock that can be trusted. */
+  readonly maxWaitMs: DurationMs;
 }

@@ -92,15 +92,25 @@ const storageSchema = z.strictObject({
 
 const timeSchema = z.strictObject({
   source: z
-    .enum(["system", "operator"])
+    .enum(["system", "rtc", "gps", "operator"])
     .default("system")
     .meta({
       title: "choice",
-      description: "Who vouches for the wall clock: the system (NTP, an RTC, GPS), or the operator, always.",
+      description:
+        "Who vouches for the wall clock: `system`, the time service (NTP, or chrony with a GPS receiver); `gps`, only chrony with " +
+        "a GPS receiver; `rtc`, also a clock with a battery; `operator`, you, always.",
       examples: ["system"],
     }),
-  holdover: notYet("how long a clock is trusted after its source went away"),
-  maxWait: notYet("how long windows wait for a clock"),
+  holdover: duration("1m", "30d")
+    .prefault("1d")
+    .meta({ description: "How long the node goes on by itself when nobody vouches for the clock any more.", examples: ["1d"] }),
+  maxWait: duration("1h", "7d")
+    .prefault("1d")
+    .meta({
+      description:
+        "How long readings wait for a clock that can be trusted; then they are dropped and counted. Those of people wait for 1h.",
+      examples: ["1d"],
+    }),
 });
 
 /** The whole file. Types, defaults, checks, JSON Schema and reference come from here. */

@@ -1,3 +1,4 @@
+import type { Testimony } from "../core/machine/testimony.ts";
 import type { EpochMs, MonotonicMs } from "../core/units/time.ts";
 
 /** Calls off something that was asked for. Calling it twice does nothing. */
@@ -12,8 +13,8 @@ export interface Clock {
   monotonicNs(): bigint;
   /** What the wall clock shows, trusted or not. */
   wallMs(): EpochMs;
-  /** Whether something outside this process vouches for the wall clock, and what. Asked every few seconds. */
-  wallTrust(): Promise<"synced" | "rtc" | "gps" | null>;
+  /** What those say that can be asked about the wall clock. Asked every few seconds; never rejects. */
+  testimonies(): Promise<readonly Testimony[]>;
   /** Calls `task` once, after `delayMs` on the monotonic clock. */
   after(delayMs: number, task: () => void): Cancel;
   /** Lets the event loop breathe: other work may happen before it resolves. */

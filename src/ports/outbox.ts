@@ -3,6 +3,10 @@ import type { Message } from "../core/anonymise/message.ts";
 import type { StreamId } from "../core/units/ids.ts";
 import type { EpochMs } from "../core/units/time.ts";
 
+/** Facts that belong to the marks, and stay with them when a store gets a new name: what streams passed over, the latest trusted time. */
+export const COURSES_FACT = "courses";
+export const TRUSTED_FACT = "time:trusted";
+
 /** Up to where a stream is closed. */
 export interface Mark {
   /** End of the last closed window: no window that ends at or before it will ever be made again. */

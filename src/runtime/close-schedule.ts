@@ -3,10 +3,12 @@ import type { Sensitivity } from "../core/reading/quantity.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { StreamId } from "../core/units/ids.ts";
 import { type DurationMs, type EpochMs, isoUtc } from "../core/units/time.ts";
+import { type Course, comeBack, moveOn, type Place, settled, spentSpans } from "../core/window/course.ts";
 import { windowStart } from "../core/window/lattice.ts";
 import type { Events } from "../ports/events.ts";
 import type { LiveStore } from "../ports/live-store.ts";
 import type { Mark } from "../ports/outbox.ts";
+import type { CourseBook } from "./course-book.ts";
 import type { Lane } from "./lane.ts";
 
 /** Windows without readings that are published as missing after an absence or a jump, per stream; a longer one shows in `prev` only. */
@@ -18,6 +20,8 @@ export interface Closing {
   readonly index: number;
   readonly lane: Lane;
   mark: Mark;
+  /** What it passed over, and may come back to. Written down together with `mark`. */
+  course: Course;
   /** Whether `mark` is where this stream really stands, which is known when time is trusted. */
   isPlaced: boolean;
 }
@@ -32,6 +36,7 @@ export interface DueWindow {
 /** Knows up to where each stream is closed, and which window is next. */
 export class CloseSchedule {
   readonly #streams: readonly Closing[];
+  readonly #lanes: ReadonlySet<Lane>;
   readonly #live: LiveStore;
   readonly #events: Events;
   #isTidied = false;
@@ -40,6 +45,10 @@ export class CloseSchedule {
     this.#streams = streams;
     this.#live = live;
     this.#events = events;
+    // What waits for the clock must not be labelled with windows that an earlier run closed.
+    this.#lanes = new Set(streams.map(({ lane }) => lane));
+    for (const lane of this.#lanes) lane.closedTo = Math.max(lane.closedTo, this.#closedIn(lane)) as EpochMs;
+    this.#tellSpent();
   }
 
   /** Whether windows were closed that are not over yet by the clock of now: nothing can be made until it is past them. */
@@ -47,17 +56,50 @@ export class CloseSchedule {
     return this.#streams.some(({ mark, plan, isPlaced }) => isPlaced && mark.closedTo > now + plan.windowMs);
   }
 
-  /** Takes over marks that are further than those at hand. */
-  restore(marks: ReadonlyMap<StreamId, Mark>): void {
+  /** Takes over what is on the card: where a stream stands, and what it passed over. Streams that are not there stay where they are. */
+  restore(marks: ReadonlyMap<StreamId, Mark>, courses: Pick<CourseBook, "of">): void {
     for (const stream of this.#streams) {
-      const mark = marks.get(stream.plan.id);
-      if (mark !== undefined && mark.closedTo > stream.mark.closedTo) stream.mark = mark;
+      const { id } = stream.plan;
+      const mark = marks.get(id);
+      if (mark !== undefined) Object.assign(stream, { mark, course: courses.of(id), isPlaced: false });
     }
+  }
+
+  /**
+   * Where the clock came back to a time that streams passed over, they go on there. Called when time is trusted anew, before what waited
+   * is labelled.
+   */
+  comeBack(now: EpochMs): void {
+    const back = new Set<Lane>();
+    for (const stream of this.#streams) {
+      const place = comeBack(placeOf(stream), now, stream.plan.windowMs);
+      if (place === null) continue;
+      this.#events.emit({ type: "StreamCameBack", stream: stream.plan.id, from: isoUtc(stream.mark.closedTo), to: isoUtc(place.closedTo) });
+      stream.mark = { ...stream.mark, closedTo: place.closedTo };
+      stream.course = place.course;
+      back.add(stream.lane);
+    }
+    for (const lane of back) lane.closedTo = this.#closedIn(lane);
+    this.#tellSpent();
+  }
+
+  #tellSpent(): void {
+    for (const lane of this.#lanes) {
+      lane.setSpent(this.#streams.filter((stream) => stream.lane === lane).flatMap(({ course }) => spentSpans(course)));
+    }
+  }
+
+  /** How far every stream of a lane is closed. */
+  #closedIn(lane: Lane): EpochMs {
+    return Math.min(...this.#streams.filter((stream) => stream.lane === lane).map(({ mark }) => mark.closedTo)) as EpochMs;
   }
 
   /** The oldest window that is over, with every stream that closes it now. */
   next(now: EpochMs): DueWindow | null {
     this.#skip(now);
+    for (const stream of this.#streams) {
+      if (stream.course.until !== null) this.#skipTo(stream, settled(placeOf(stream), stream.plan.windowMs).closedTo);
+    }
     let first: Closing | null = null;
     const due: Closing[] = [];
     for (const stream of this.#streams) {
@@ -88,10 +130,7 @@ export class CloseSchedule {
       else this.#skipTo(stream, (Math.ceil(stream.mark.closedTo / windowMs) * windowMs) as EpochMs);
       stream.isPlaced = true;
     }
-    for (const { lane } of this.#streams) {
-      const marks = this.#streams.filter((stream) => stream.lane === lane).map(({ mark }) => mark.closedTo);
-      lane.closedTo = Math.max(lane.closedTo, Math.min(...marks)) as EpochMs;
-    }
+    for (const lane of this.#lanes) lane.closedTo = Math.max(lane.closedTo, this.#closedIn(lane)) as EpochMs;
   }
 
   /** Nobody will close these any more: windows closed by an earlier run that died before its purge, classes of an earlier config. */
@@ -122,8 +161,10 @@ export class CloseSchedule {
   #skipTo(stream: Closing, to: EpochMs): void {
     const from = stream.mark.closedTo;
     if (to <= from) return;
-    stream.mark = { ...stream.mark, closedTo: to };
-    this.#events.emit({ type: "WindowsSkipped", stream: stream.plan.id, from: isoUtc(from), to: isoUtc(to) });
+    const { closedTo, course } = moveOn(placeOf(stream), to, stream.plan.windowMs);
+    stream.mark = { ...stream.mark, closedTo };
+    stream.course = course;
+    this.#events.emit({ type: "WindowsSkipped", stream: stream.plan.id, from: isoUtc(from), to: isoUtc(closedTo) });
   }
 
   #oldestHeld(): ReadonlyMap<string, EpochMs> {
@@ -145,6 +186,8 @@ export class CloseSchedule {
     return closedTo as EpochMs;
   }
 }
+
+const placeOf = ({ mark, course }: Closing): Place => ({ closedTo: mark.closedTo, course });
 
 function isDue({ plan, mark, lane, isPlaced }: Closing, now: EpochMs): boolean {
   const end = mark.closedTo + plan.windowMs;

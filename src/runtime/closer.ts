@@ -15,14 +15,17 @@ import type { Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
-import type { CloseBatch, Mark, NewRow, Outbox } from "../ports/outbox.ts";
+import { type CloseBatch, COURSES_FACT, type NewRow, type Outbox } from "../ports/outbox.ts";
 import { CloseSchedule, type Closing, type DueWindow } from "./close-schedule.ts";
+import { partsOf, shapeOf } from "./closing-parts.ts";
+import { CourseBook } from "./course-book.ts";
 import { DerivedDesk } from "./derived-desk.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Lane } from "./lane.ts";
 import type { MetaBook } from "./meta-book.ts";
 import { PrivacyDesk } from "./privacy-desk.ts";
 import { type Candidate, type Release, Releases } from "./releases.ts";
+import type { Remembered } from "./remembered.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
 /**
@@ -30,8 +33,6 @@ import type { TimeDesk } from "./time-desk.ts";
  * committed together, for a commit costs an fsync, and the pages that every commit writes.
  */
 export const GROUP_PAIRS_MAX = 100;
-/** Pairs that are made between two breaths. */
-const SLICE_PAIRS = 50;
 /** Chunks that are sorted between two breaths. */
 const SLICE_CHUNKS = 25;
 /** Chunks that are zeroed between two breaths: a full one takes longer than to sort it. */
@@ -67,7 +68,9 @@ export interface CloserWorld {
 /** A release that is not written yet. */
 interface Waiting extends Release {
   /** Where its stream stood before. */
-  readonly before: Mark;
+  readonly before: Pick<Closing, "mark" | "course">;
+  /** Its course when it was made: a later window of the same group may have another. */
+  readonly course: Closing["course"];
 }
 
 /**
@@ -81,13 +84,14 @@ export class Closer {
   readonly #schedule: CloseSchedule;
   readonly #releases: Releases;
   readonly #derived: DerivedDesk;
+  readonly #courses: CourseBook;
   readonly #startedMs: number;
   #nextSeq: number;
   #running: Promise<boolean> | null = null;
 
-  /** `marks`: where the outbox stands. */
-  constructor(world: CloserWorld, streams: readonly StreamPlan[], marks: ReadonlyMap<StreamId, Mark>) {
+  constructor(world: CloserWorld, streams: readonly StreamPlan[], { marks, courses }: Pick<Remembered, "marks" | "courses">) {
     this.#world = world;
+    this.#courses = new CourseBook(world.crypto, courses);
     this.#nextSeq = world.outbox.standing().lastSeq + 1;
     const closings = streams
       .filter((plan) => plan.policy.is !== "withheld" && plan.from === null)
@@ -96,6 +100,7 @@ export class Closer {
         index: world.live.streamIndex(plan.id),
         lane: world.ingest.lane(plan.sensitivity, plan.windowMs, plan.latenessMs),
         mark: marks.get(plan.id) ?? { closedTo: 0 as EpochMs, lastStart: null },
+        course: this.#courses.of(plan.id),
         isPlaced: false,
       }));
     this.#derived = new DerivedDesk(world.outbox, world.crypto, streams);
@@ -118,11 +123,18 @@ export class Closer {
     return this.#schedule.isAhead(now);
   }
 
+  /** Time was trusted anew: streams that were ahead of it go on where they may. */
+  comeBack(now: EpochMs): void {
+    this.#schedule.comeBack(now);
+    this.privacy.regained(now);
+  }
+
   /** Reads anew where the outbox stands, after a call of which the outcome is not known. False: it cannot be opened. */
   async recover(): Promise<boolean> {
     try {
       await this.#world.outbox.reopen();
-      this.#schedule.restore(await this.#world.outbox.marks());
+      this.#courses.reload(await this.#world.outbox.recall(COURSES_FACT));
+      this.#schedule.restore(await this.#world.outbox.marks(), this.#courses);
       await this.privacy.reload();
       await this.#derived.load();
       this.#nextSeq = this.#world.outbox.standing().lastSeq + 1;
@@ -177,7 +189,8 @@ export class Closer {
       for (const part of partsOf(streams)) {
         for (const release of this.#releases.of(part.map((closing) => this.#candidate(closing, table, window)))) {
           const { closing, mark } = release;
-          waiting.push({ ...release, before: closing.mark });
+          const { course } = closing;
+          waiting.push({ ...release, course, before: { mark: closing.mark, course } });
           closing.mark = mark;
         }
         if (waiting.length >= GROUP_PAIRS_MAX) await this.#commit(waiting);
@@ -287,7 +300,7 @@ export class Closer {
     try {
       await this.#write(releases);
     } catch (error) {
-      for (const { closing, before } of releases.reverse()) closing.mark = before;
+      for (const { closing, before } of releases.reverse()) Object.assign(closing, before);
       throw error;
     }
     await this.#purge(new Set(releases.map(({ closing }) => closing.lane)));
@@ -305,13 +318,17 @@ export class Closer {
       published.push({ summary, seq });
       seq++;
     };
-    for (const { summary, before } of releases) if (summary !== null) add(summary, before.lastStart);
-    const derived = this.#derived.of(published.map(({ summary }) => summary));
+    for (const { summary, before } of releases) if (summary !== null) add(summary, before.mark.lastStart);
+    const parts = releases.flatMap(({ summary, course: { until } }) => (summary === null ? [] : [{ summary, until }]));
+    const derived = this.#derived.of(parts);
     for (const { summary, prev } of derived.summaries) add(summary, prev);
     const marks = new Map([...releases.map(({ closing, mark }) => [closing.plan.id, mark] as const), ...derived.marks]);
     const charges = releases.flatMap(({ span }) => (span === null ? [] : [span]));
-    const batch: CloseBatch = { rows, marks, facts: derived.facts, charges, madeAt: made };
+    const courses = this.#courses.with(releases.map(({ closing, course }) => [closing.plan.id, course] as const));
+    const facts = courses === null ? derived.facts : new Map([...derived.facts, [COURSES_FACT, courses]]);
+    const batch: CloseBatch = { rows, marks, facts, charges, madeAt: made };
     await this.#world.commit(batch);
+    if (courses !== null) this.#courses.reload(courses);
     this.#releases.written(releases);
     this.#derived.written(derived);
     this.#nextSeq = seq;
@@ -321,27 +338,4 @@ export class Closer {
       onMade(one);
     }
   }
-}
-
-function shapeOf({ channel, windowMs, policy, binEdges }: StreamPlan, startMs: number): StatisticShape {
-  const { kind, cells, states, resolution } = channel;
-  const bound = policy.is === "noised" && policy.bound !== null ? { most: policy.bound, step: resolution } : null;
-  return { kind, windowMs, startMs, cells, states, bound, binEdges };
-}
-
-/**
- * Streams in parts of about 50, between which others get their turn. Tables of counts of one sensor stay together: whether the
- * second one may leave depends on the first.
- */
-function partsOf(streams: readonly Closing[]): readonly (readonly Closing[])[] {
-  const parts: Closing[][] = [];
-  let part: Closing[] = [];
-  for (const closing of streams) {
-    const last = part.at(-1);
-    const belongsTogether = closing.plan.policy.is === "minimum-count" && last?.plan.sensor === closing.plan.sensor;
-    if (part.length >= SLICE_PAIRS && !belongsTogether) part = [];
-    if (part.length === 0) parts.push(part);
-    part.push(closing);
-  }
-  return parts;
 }

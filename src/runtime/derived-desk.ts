@@ -8,6 +8,12 @@ import { dayAt } from "../core/window/local-day.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Mark, Outbox } from "../ports/outbox.ts";
 
+/** A released window, and where the free span ends that its stream had come back to (`core/window/course.ts`), or null. */
+export interface Part {
+  readonly summary: Summary;
+  readonly until: EpochMs | null;
+}
+
 /** What follows from a group of releases: it is written with them, in the same transaction. */
 export interface Derived {
   readonly summaries: readonly { readonly summary: Summary; readonly prev: EpochMs | null }[];
@@ -68,11 +74,11 @@ export class DerivedDesk {
   }
 
   /** What these releases add to longer windows, and the longer windows that are over with them. Changes nothing yet. */
-  of(summaries: readonly Summary[]): Derived {
+  of(parts: readonly Part[]): Derived {
     const made: { summary: Summary; prev: EpochMs | null }[] = [];
     const standing = new Map<StreamId, Standing>();
-    for (const part of summaries) {
-      for (const plan of this.#plans.get(part.stream.id) ?? []) {
+    for (const part of parts) {
+      for (const plan of this.#plans.get(part.summary.stream.id) ?? []) {
         const before = standing.get(plan.id) ?? this.#standing?.get(plan.id) ?? NOTHING;
         standing.set(
           plan.id,
@@ -111,13 +117,21 @@ export class DerivedDesk {
   }
 }
 
-/** Where a longer window stands once a part is in it. Parts come in order of time; what was skipped is missing from it. */
-function withPart(plan: StreamPlan, before: Standing, part: Summary, publish: (summary: Summary, prev: EpochMs | null) => void): Standing {
+/**
+ * Where a longer window stands once a part is in it. Parts come in order of time; what was skipped is missing from it. In a free span
+ * none was ever begun that lies in it whole; one that reaches beyond it was.
+ */
+function withPart(
+  plan: StreamPlan,
+  before: Standing,
+  { summary: part, until }: Part,
+  publish: (summary: Summary, prev: EpochMs | null) => void,
+): Standing {
   const window = longWindowAt(plan, part.window.start);
   let standing = before;
   if (before.long !== null && before.long.window.start !== window.start) standing = finished(plan, before, before.long, publish);
   if (standing.long !== null) standing = { ...standing, long: addPart(standing.long, part) };
-  else if (part.window.start === window.start && window.start >= standing.mark.closedTo) {
+  else if (part.window.start === window.start && (until === null ? window.start >= standing.mark.closedTo : window.end <= until)) {
     standing = { ...standing, long: beginLongWindow(window, part) };
   }
   if (standing.long === null || part.window.end < window.end) return standing;

@@ -49,9 +49,12 @@ export class Housekeeping {
   }
 }
 
-/** Lets go of what was kept long enough or is too much; slice by slice, so that nothing else waits. Nothing ages on untrusted time. */
+/**
+ * Lets go of what was kept long enough or is too much; slice by slice, so that nothing else waits. Nothing ages on time that is not
+ * trusted, or that just leapt.
+ */
 async function trimOutbox(storage: StoragePlan, { clock, events, outbox }: TrimWorld, time: TimeDesk): Promise<void> {
-  const now = time.now();
+  const now = time.ageing();
   const before = (ageMs: number): EpochMs | null => (now === null ? null : ((now - ageMs) as EpochMs));
   const limits = {
     pendingBytesMax: storage.outbox.maxBytes,

@@ -3,12 +3,13 @@ import type { DropReason, SensorCounters } from "../core/events/counters.ts";
 import type { Sensitivity } from "../core/reading/quantity.ts";
 import { ChunkReader, MARK } from "../core/reading/record.ts";
 import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
-import { type DurationMs, HOUR_MS, MINUTE_MS, type MonotonicMs } from "../core/units/time.ts";
+import { type DurationMs, type EpochMs, HOUR_MS, MINUTE_MS, type MonotonicMs } from "../core/units/time.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import { type LiveChunk, type LiveStore, LiveStoreError, type StoredChunk } from "../ports/live-store.ts";
 import { channelOf, Intake, type Slot } from "./intake.ts";
 import { type Anchoring, Lane } from "./lane.ts";
+import type { Labelling } from "./relabel.ts";
 
 /** Readings that wait in memory are given to the live store at the latest after this many, or at the next tick. */
 export const FLUSH_RECORDS = 1_000;
@@ -47,6 +48,7 @@ export class Ingest {
   readonly #lanes = new Map<string, Lane>();
   readonly #intakes: Intake[] = [];
   readonly #countersOfStream: SensorCounters[] = [];
+  readonly #laneOfStream: Lane[] = [];
   #pending = 0;
   #coveredAtMs = Number.NEGATIVE_INFINITY;
   #isFull = false;
@@ -136,8 +138,12 @@ export class Ingest {
     this.#waitingChunks = 0;
   }
 
-  /** While time is not trusted: drops the oldest readings beyond `chunksMax` chunks, and counts those of this run. */
-  shedWaiting(chunksMax = WAITING_CHUNKS_MAX): void {
+  /**
+   * While time is not trusted: drops readings that waited longer than `maxWaitMs`, and the oldest beyond `chunksMax` chunks, and counts
+   * those of this run.
+   */
+  shedWaiting(nowMs: MonotonicMs, maxWaitMs: number, chunksMax = WAITING_CHUNKS_MAX): void {
+    this.#shedLongWaiting(nowMs - maxWaitMs);
     let surplus = this.#waitingChunks - chunksMax;
     if (surplus <= 0) return;
     for (const { fromMs, data } of this.#world.live.unlabelled()) {
@@ -147,6 +153,50 @@ export class Ingest {
     }
     this.#world.live.shedUnlabelled(chunksMax);
     this.#waitingChunks = chunksMax;
+  }
+
+  /** A slice at a time. */
+  #shedLongWaiting(beforeMs: number): void {
+    const { live } = this.#world;
+    let slice = SHED_CHUNKS;
+    if (this.#waitingChunks === 0 || this.#waitingFromMs >= beforeMs) return;
+    for (const { id, fromMs, toMs, data } of live.unlabelled()) {
+      if (toMs >= beforeMs || slice-- === 0) {
+        this.#waitingFromMs = fromMs;
+        break;
+      }
+      if (fromMs >= this.#appendedFromMs) {
+        this.#countShed(data, "clock-untrusted");
+        this.#waitingChunks--;
+      }
+      live.relabel(id, []);
+      data.fill(0);
+    }
+  }
+
+  /** The clock came back from a time that was too far ahead: what was put into windows there will not be released, and is counted. */
+  dropAhead(): void {
+    this.flush();
+    const { live } = this.#world;
+    const windows = live.held().filter(({ window }) => window !== null);
+    for (const [windowMs, window] of new Map(
+      windows.map((one) => [`${one.windowMs}/${one.window}`, [one.windowMs, one.window] as const]),
+    ).values()) {
+      for (const { fromMs, data } of live.read(windowMs, window as EpochMs)) {
+        if (fromMs >= this.#appendedFromMs) this.#countShed(data, "late");
+        data.fill(0);
+      }
+    }
+    for (const { sensitivity, windowMs } of windows) live.purge(sensitivity, windowMs, Number.MAX_SAFE_INTEGER as EpochMs);
+  }
+
+  /** How readings that waited are labelled, with this offset between the clocks. */
+  labelling(offsetMs: number): Labelling {
+    return {
+      offsetMs,
+      isOpen: (stream, window) => this.#laneOfStream[stream]?.isOpen(window) ?? false,
+      late: (stream, marks) => this.#countDropped(stream, marks, "late"),
+    };
   }
 
   /** Deletes readings of people that are too old, whether their clock is trusted or not, and counts those of this run. */
@@ -190,6 +240,7 @@ export class Ingest {
     while (this.#countersOfStream.length <= index) this.#countersOfStream.push(counters);
     this.#countersOfStream[index] = counters;
     const lane = this.lane(plan.sensitivity, plan.windowMs, plan.latenessMs);
+    this.#laneOfStream[index] = lane;
     return { plan, lane, index, counters, coveredToMs: 0, heardMs: 0, isHeard: false, held: -1 };
   }
 
@@ -217,13 +268,14 @@ export class Ingest {
   /** The readings of a chunk that is not kept are dropped, and moved to that column of the books. */
   #countShed(data: Uint8Array, reason: DropReason): void {
     const reader = new ChunkReader(data);
-    for (let index = 0; index < reader.count; index++) {
-      const marks = reader.marks(index);
-      const counters = this.#countersOfStream[reader.stream(index)];
-      if (counters === undefined || (marks & MARK.sample) === 0) continue;
-      if ((marks & (MARK.warming | MARK.suspect)) !== 0) counters.setAside--;
-      else counters.stored--;
-      counters.drop(reason);
-    }
+    for (let index = 0; index < reader.count; index++) this.#countDropped(reader.stream(index), reader.marks(index), reason);
+  }
+
+  #countDropped(stream: number, marks: number, reason: DropReason): void {
+    const counters = this.#countersOfStream[stream];
+    if (counters === undefined || (marks & MARK.sample) === 0) return;
+    if ((marks & (MARK.warming | MARK.suspect)) !== 0) counters.setAside--;
+    else counters.stored--;
+    counters.drop(reason);
   }
 }

@@ -1,8 +1,10 @@
 import { unreachable } from "../core/assert.ts";
 import type { DropReason } from "../core/events/counters.ts";
+import { type AnchorKind, SLEW_MS_MAX } from "../core/machine/timekeeper.ts";
 import type { Sensitivity } from "../core/reading/quantity.ts";
 import { ChunkWriter, MARK } from "../core/reading/record.ts";
 import type { DurationMs, EpochMs, MonotonicMs } from "../core/units/time.ts";
+import type { Span } from "../core/window/course.ts";
 import { windowStart } from "../core/window/lattice.ts";
 import type { LiveChunk } from "../ports/live-store.ts";
 
@@ -11,6 +13,8 @@ interface Filling {
   window: EpochMs | null;
   startMs: number;
   endMs: number;
+  /** The window was released before, when the clock was ahead. */
+  isSpent: boolean;
   readonly writer: ChunkWriter;
 }
 
@@ -24,12 +28,13 @@ interface Begun {
 }
 
 /**
- * How an offset between the clocks is taken over. `first`: time was just trusted. `adopt`: NTP moved it a little; it counts from
+ * How an offset between the clocks is taken over. `first`: time was just trusted. `return`: the same, after a time that was too far
+ * ahead. `lose`: time is not trusted any more, what comes waits. `adopt`: NTP moved it a little; it counts from
  * the next window on. `step`: the same, and two windows are marked: the one being filled, whose label was wrong, and the next,
  * which is longer or shorter than its label. `jump`: forward, a new window begins now, and those in between are skipped; back,
  * what comes waits for the first window that was not entered before, and is late until then.
  */
-export type Anchoring = "first" | "adopt" | "step" | "jump";
+export type Anchoring = AnchorKind | "lose";
 
 /**
  * The writer of one class of streams: same sensitivity, same window length, closed at the same time. It gives each record to the
@@ -42,11 +47,15 @@ export class Lane {
   readonly windowMs: DurationMs;
   /** Windows that start before this are closed: what comes for them is late. */
   closedTo = Number.NEGATIVE_INFINITY as EpochMs;
+  /** Windows that begin in one of these were released before, when the clock was ahead: what comes for them is late. */
+  #spent: readonly Span[] = [];
   readonly #append: (chunk: LiveChunk) => boolean;
   readonly #recordAdded: () => void;
   #offsetMs: number | null = null;
   /** The offset to take over where the next window begins. */
   #nextOffsetMs: number | null = null;
+  /** The offset that was lost; null when none was. */
+  #lostOffsetMs: number | null = null;
   /** What records of the window being filled are marked with after a step of the clock, and whether the next window gets it too. */
   #stepMark = 0;
   #isStepPending = false;
@@ -66,7 +75,7 @@ export class Lane {
     this.#append = append;
     this.#recordAdded = recordAdded;
     this.#present = unlabelled(new ChunkWriter(capacity));
-    this.#before = { window: null, startMs: Number.NEGATIVE_INFINITY, endMs: Number.NEGATIVE_INFINITY, writer: new ChunkWriter(capacity) };
+    this.#before = nothingBefore(new ChunkWriter(capacity));
   }
 
   /** Start of the window that is being filled; null while time is not trusted. */
@@ -118,7 +127,7 @@ export class Lane {
     if (atMs >= this.#present.endMs) this.advance(atMs);
     const present = this.#present;
     if (atMs < present.startMs) return this.#putBefore(stream, atMs, value, coversMs, cell, marks);
-    if (present.window !== null && present.window < this.closedTo) return "late";
+    if (present.window !== null && (present.window < this.closedTo || present.isSpent)) return "late";
     let standsForMs = coversMs;
     if (atMs - coversMs < present.startMs) {
       standsForMs = atMs - present.startMs;
@@ -157,6 +166,11 @@ export class Lane {
         return;
       case "first":
         return this.#first(offsetMs, nowMs);
+      case "return":
+        this.forget(Number.MAX_SAFE_INTEGER as EpochMs);
+        return this.#first(offsetMs, nowMs);
+      case "lose":
+        return this.#lose();
       case "jump":
         return this.#jump(offsetMs, nowMs);
       default:
@@ -164,7 +178,36 @@ export class Lane {
     }
   }
 
+  /** Whether a reading of `window` may still be put into it. */
+  isOpen(window: EpochMs): boolean {
+    return window >= this.closedTo && !this.#isSpent(window);
+  }
+
+  setSpent(spans: readonly Span[]): void {
+    this.#spent = spans;
+    for (const filling of [this.#before, this.#present]) filling.isSpent = filling.window !== null && this.#isSpent(filling.window);
+  }
+
+  #isSpent(window: EpochMs): boolean {
+    return this.#spent.some(({ from, to }) => window < to && window + this.windowMs > from);
+  }
+
+  /** What comes has no window from now on; the windows that were open wait for what will be labelled. */
+  #lose(): void {
+    this.flush();
+    this.#lostOffsetMs = this.#offsetMs;
+    this.#offsetMs = null;
+    this.#nextOffsetMs = null;
+    this.#stepMark = 0;
+    this.#isStepPending = false;
+    this.#present = unlabelled(this.#present.writer);
+    this.#before = nothingBefore(this.#before.writer);
+  }
+
   #first(offsetMs: number, nowMs: MonotonicMs): void {
+    // The window that is being filled has another length than its label, when the offset moved meanwhile.
+    if (this.#lostOffsetMs !== null && Math.abs(offsetMs - this.#lostOffsetMs) > SLEW_MS_MAX) this.#stepMark = MARK.stepped;
+    this.#lostOffsetMs = null;
     const window = windowStart((nowMs + offsetMs) as EpochMs, this.windowMs);
     this.#offsetMs = offsetMs;
     this.#begin(window, offsetMs);
@@ -198,18 +241,18 @@ export class Lane {
   }
 
   #putBefore(stream: number, atMs: number, value: number, coversMs: number, cell: number, marks: number): DropReason | null {
-    const { window, startMs, endMs } = this.#before;
-    if (window === null || atMs < startMs || atMs >= endMs || window < this.closedTo) return "late";
+    const { window, startMs, endMs, isSpent } = this.#before;
+    if (window === null || atMs < startMs || atMs >= endMs || window < this.closedTo || isSpent) return "late";
     this.#add(this.#before, stream, atMs, value, Math.min(coversMs, atMs - startMs), cell, marks);
     return null;
   }
 
   /** The part of `[fromMs, toMs)` that lies in the window before is covered there. */
   #coverBefore(stream: number, fromMs: number, toMs: number, value: number): void {
-    const { window, startMs, endMs } = this.#before;
+    const { window, startMs, endMs, isSpent } = this.#before;
     const atMs = Math.min(toMs, endMs);
     const coversMs = atMs - Math.max(fromMs, startMs);
-    if (window === null || window < this.closedTo || coversMs <= 0) return;
+    if (window === null || window < this.closedTo || isSpent || coversMs <= 0) return;
     this.#add(this.#before, stream, atMs, value, coversMs, 0, 0);
   }
 
@@ -237,13 +280,16 @@ export class Lane {
 
   #place(filling: Filling, window: EpochMs, offsetMs: number): void {
     filling.window = window;
+    filling.isSpent = this.#isSpent(window);
     filling.endMs = window - offsetMs + this.windowMs;
     this.#startAt(filling, window - offsetMs);
   }
 
   #startAt(filling: Filling, startMs: number): void {
     filling.startMs = startMs;
-    this.#begun.set(filling.window as EpochMs, { startMs, appended: 0, secret: null });
+    // A window that was open when time was lost is gone on with, under the same secret.
+    const { appended = 0, secret = null } = this.#begun.get(filling.window as EpochMs) ?? {};
+    this.#begun.set(filling.window as EpochMs, { startMs, appended, secret });
   }
 
   #flushOne(filling: Filling): void {
@@ -265,5 +311,9 @@ export class Lane {
 }
 
 function unlabelled(writer: ChunkWriter): Filling {
-  return { window: null, startMs: Number.NEGATIVE_INFINITY, endMs: Number.POSITIVE_INFINITY, writer };
+  return { window: null, startMs: Number.NEGATIVE_INFINITY, endMs: Number.POSITIVE_INFINITY, isSpent: false, writer };
+}
+
+function nothingBefore(writer: ChunkWriter): Filling {
+  return { window: null, startMs: Number.NEGATIVE_INFINITY, endMs: Number.NEGATIVE_INFINITY, isSpent: false, writer };
 }

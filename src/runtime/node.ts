@@ -7,24 +7,24 @@ import type { Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
-import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
+import type { LiveStore } from "../ports/live-store.ts";
 import { type Outbox, OutboxError } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
 import type { TlsIdentity } from "../ports/tls-identity.ts";
+import { Anchors } from "./anchors.ts";
 import type { ResidencyWorld } from "./broker-guard.ts";
 import { type BrokerSafety, safetyOf } from "./broker-safety.ts";
 import { Closer, type MadeSummary } from "./closer.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { FLUSH_EVERY_MS, Ingest } from "./ingest.ts";
-import type { Anchoring } from "./lane.ts";
 import { MetaBook } from "./meta-book.ts";
 import { simulatedIn, streamsOf } from "./node-streams.ts";
 import { Publisher } from "./publisher.ts";
-import { labelWaiting } from "./relabel.ts";
+import { type Remembered, remember } from "./remembered.ts";
 import { Sensor } from "./sensor.ts";
 import { SerialClaims } from "./serial-claims.ts";
 import { type LocalStatus, type NodeIdentity, STATUS_EVERY_S, StatusDesk } from "./status.ts";
-import { TimeDesk } from "./time-desk.ts";
+import { EARLIEST_MS, TimeDesk } from "./time-desk.ts";
 import { Timers } from "./timers.ts";
 
 const SLOW_TICK_MS = 1_000;
@@ -80,6 +80,7 @@ export class Node {
   readonly #options: NodeOptions;
   readonly #ingest: Ingest;
   readonly #time: TimeDesk;
+  readonly #anchors: Anchors;
   readonly #format: NativeFormat;
   readonly #metas: MetaBook;
   readonly #sensors: readonly Sensor[];
@@ -91,8 +92,6 @@ export class Node {
   readonly #problems = new Set<string>();
   readonly #timers: Timers;
   readonly #startedMs: number;
-  /** With which offset readings that waited for the clock are to be labelled; null when none wait. */
-  #labelWith: number | null = null;
   #areMetasQueued = false;
   #statusSaid = "";
   #statusSaidMs = Number.NEGATIVE_INFINITY;
@@ -103,12 +102,12 @@ export class Node {
 
   /** Sets everything up and starts it. Resolves when sensors are being opened; the broker is connected to right after. */
   static async start(plan: NodePlan, world: World, options: NodeOptions): Promise<Node> {
-    const node = new Node(plan, world, options, await world.outbox.marks());
+    const node = new Node(plan, world, options, await remember(world.outbox));
     await node.#start();
     return node;
   }
 
-  private constructor(plan: NodePlan, world: World, options: NodeOptions, marks: Awaited<ReturnType<Outbox["marks"]>>) {
+  private constructor(plan: NodePlan, world: World, options: NodeOptions, found: Remembered) {
     this.#plan = plan;
     this.#world = world;
     this.#options = options;
@@ -119,7 +118,10 @@ export class Node {
     this.#format = new NativeFormat(plan.broker.prefix, plan.node.id);
     this.#metas = new MetaBook(plan, this.#format, world.crypto, options.identity.version);
     this.#ingest = new Ingest(world);
-    this.#time = new TimeDesk(world.clock, world.events, plan.time.source, (offsetMs, how) => this.#anchored(offsetMs, how));
+    this.#anchors = new Anchors({ ...world, ingest: this.#ingest, closer: () => this.#closer });
+    const { source, holdoverMs } = plan.time;
+    const limits = { holdoverMs, earliestMs: EARLIEST_MS, lastTrustedMs: found.lastTrustedMs };
+    this.#time = new TimeDesk(world.clock, world.events, source, (offsetMs, how) => this.#anchors.anchored(offsetMs, how), limits);
     const sensorWorld = {
       ...world,
       serial: new SerialClaims(world.serial),
@@ -130,7 +132,7 @@ export class Node {
     this.#safety = safetyOf({ ...world, time: this.#time, node: plan.node.id, instance: world.outbox.instance }, plan.broker);
     this.#publisher = this.#makePublisher();
     this.#status = this.#makeStatusDesk();
-    this.#closer = this.#makeCloser(marks);
+    this.#closer = this.#makeCloser(found);
     this.#housekeeping = new Housekeeping(plan.storage, world, this.#time);
   }
 
@@ -138,6 +140,11 @@ export class Node {
   status(): LocalStatus {
     const uptimeSeconds = Math.floor((this.#world.clock.monotonicMs() - this.#startedMs) / 1_000);
     return this.#status.local({ bytes: this.#world.live.bytes() }, this.#world.residentBytes(), uptimeSeconds);
+  }
+
+  /** For `stoep time`. */
+  get time(): TimeDesk {
+    return this.#time;
   }
 
   /** Topic filter that everything of this node matches. */
@@ -211,8 +218,8 @@ export class Node {
 
   async #slowTick(): Promise<void> {
     this.#time.tick();
-    if (this.#time.now() === null) this.#ingest.shedWaiting();
-    const isClosed = (await this.#labelWaiting()) && (await this.#queueMetas()) && (await this.#closer.run());
+    if (this.#time.now() === null) this.#ingest.shedWaiting(this.#world.clock.monotonicMs(), this.#plan.time.maxWaitMs);
+    const isClosed = (await this.#anchors.labelWaiting()) && (await this.#queueMetas()) && (await this.#closer.run());
     this.#ingest.shedOld(this.#world.clock.monotonicMs());
     this.#publisher.wake();
     const isPublisherWell = (await this.#publisher.tick()) || (await this.#closer.recover());
@@ -221,7 +228,9 @@ export class Node {
     this.#mark("LIVE_FULL", this.#ingest.isFull);
     for (const [code, isWrong] of this.#closer.privacy.problems(now)) this.#mark(code, isWrong);
     for (const [code, isWrong] of this.#safety.tick()) this.#mark(code, isWrong);
-    this.#mark("CLOCK_WENT_BACK", now !== null && this.#closer.isAhead(now));
+    const doubt = this.#time.doubt();
+    this.#mark("CLOCK_WENT_BACK", now === null ? doubt === "below-last-trusted" : this.#closer.isAhead(now));
+    this.#mark("TIME_SOURCES_DISAGREE", doubt === "sources-disagree");
     this.#tellLost();
     this.#tellStatus();
     if (this.#world.outbox.standing().pendingBytes > this.#plan.storage.outbox.maxBytes) await this.#housekeeping.trim();
@@ -249,25 +258,6 @@ export class Node {
     this.#statusSaid = this.#status.fingerprint();
     this.#statusSaidMs = this.#world.clock.monotonicMs();
     return this.#format.status(this.#status.online("online", conn));
-  }
-
-  #anchored(offsetMs: number, how: Anchoring): void {
-    this.#ingest.anchor(offsetMs, this.#world.clock.monotonicMs(), how);
-    if (how === "first") this.#labelWith = offsetMs;
-  }
-
-  /** Windows are closed only when all their readings are in them; false when that failed and is to be tried again. */
-  async #labelWaiting(): Promise<boolean> {
-    if (this.#labelWith === null) return true;
-    try {
-      await labelWaiting(this.#world.live, this.#labelWith, () => this.#world.clock.breathe());
-      this.#labelWith = null;
-      return true;
-    } catch (error) {
-      if (!(error instanceof LiveStoreError)) throw error;
-      this.#world.events.emit({ type: "CloseFailed", detail: error.message });
-      return false;
-    }
   }
 
   /** Metas go through the outbox before any summary that uses them; false when that failed and is to be tried again. */
@@ -322,7 +312,7 @@ export class Node {
     });
   }
 
-  #makeCloser(marks: Awaited<ReturnType<Outbox["marks"]>>): Closer {
+  #makeCloser(found: Remembered): Closer {
     const simulated = simulatedIn(this.#plan);
     return new Closer(
       {
@@ -334,14 +324,14 @@ export class Node {
         node: this.#plan.node.id,
         epsilonPerEventMicro: this.#plan.privacy.epsilonPerEventMicro,
         isSimulated: (sensor) => simulated.has(sensor),
-        commit: (batch) => this.#publisher.commit(batch),
+        commit: (batch) => this.#publisher.commit(this.#time.noted(batch)),
         onMade: (made) => {
           this.#publisher.wake();
           this.#options.onMade?.(made);
         },
       },
       streamsOf(this.#plan),
-      marks,
+      found,
     );
   }
 }

@@ -82,6 +82,11 @@ export class PrivacyDesk {
     for (const [stream, since] of this.waiting(now)) this.#world.events.emit({ type: "TermsWait", stream, since: isoUtc(since) });
   }
 
+  /** The clock was trusted anew: identifiers that came while it was not were counted nowhere, and there is no secret for them. */
+  regained(now: EpochMs): void {
+    if (this.#book !== null) this.#identitiesFrom = now;
+  }
+
   /** Reads the ledger anew, after a call of which the outcome is not known. */
   async reload(): Promise<void> {
     if (this.#ledger !== null) await this.#load();

@@ -6,14 +6,23 @@ import type { LiveChunk, LiveStore, StoredChunk } from "../ports/live-store.ts";
 /** Chunks that are cut between two breaths. */
 const SLICE_CHUNKS = 25;
 
+/** Where readings that waited may go. */
+export interface Labelling {
+  readonly offsetMs: number;
+  /** Whether the window is still to be released for this stream. */
+  isOpen(stream: number, window: EpochMs): boolean;
+  /** A reading of this stream, with these marks, came too late for its window. */
+  late(stream: number, marks: number): void;
+}
+
 /**
  * Readings that came while the wall clock was not trusted get their windows: each waiting chunk is cut along the lattice, with the
- * offset of this boot. Chunk by chunk: hours of them may wait.
+ * offset of this boot. Those of windows that are closed are late. Chunk by chunk: hours of them may wait.
  */
-export async function labelWaiting(live: LiveStore, offsetMs: number, breathe: () => Promise<void>): Promise<void> {
+export async function labelWaiting(live: LiveStore, labelling: Labelling, breathe: () => Promise<void>): Promise<void> {
   let chunks = 0;
   for (const stored of live.unlabelled()) {
-    const labelled = cut(stored, offsetMs);
+    const labelled = cut(stored, labelling);
     live.relabel(stored.id, labelled);
     for (const { data } of [stored, ...labelled]) data.fill(0);
     chunks++;
@@ -21,7 +30,7 @@ export async function labelWaiting(live: LiveStore, offsetMs: number, breathe: (
   }
 }
 
-function cut(stored: StoredChunk, offsetMs: number): readonly LiveChunk[] {
+function cut(stored: StoredChunk, { offsetMs, isOpen, late }: Labelling): readonly LiveChunk[] {
   const reader = new ChunkReader(stored.data);
   const writers = new Map<EpochMs, ChunkWriter>();
   const writerOf = (window: EpochMs): ChunkWriter => {
@@ -36,13 +45,15 @@ function cut(stored: StoredChunk, offsetMs: number): readonly LiveChunk[] {
     const window = windowStart((atMs + offsetMs) as EpochMs, stored.windowMs);
     const insideMs = atMs + offsetMs - window;
     const coversMs = reader.coversMs(index);
+    const stream = reader.stream(index);
     const overhangMs = Math.min(coversMs - insideMs, stored.windowMs);
-    if (overhangMs > 0) {
-      const before = (window - stored.windowMs) as EpochMs;
-      writerOf(before).add(reader.stream(index), window - offsetMs, reader.value(index), overhangMs, 0, 0);
+    const before = (window - stored.windowMs) as EpochMs;
+    if (overhangMs > 0 && isOpen(stream, before)) {
+      writerOf(before).add(stream, window - offsetMs, reader.value(index), overhangMs, 0, 0);
     }
     const ownMs = Math.min(coversMs, insideMs);
-    writerOf(window).add(reader.stream(index), atMs, reader.value(index), ownMs, reader.cell(index), reader.marks(index));
+    if (!isOpen(stream, window)) late(stream, reader.marks(index));
+    else writerOf(window).add(stream, atMs, reader.value(index), ownMs, reader.cell(index), reader.marks(index));
   }
   return [...writers].map(([window, writer]) => ({
     sensitivity: stored.sensitivity,

@@ -88,7 +88,7 @@ export class StatusDesk {
       version: identity.version,
       rev: nodeRev,
       config: { active: identity.configRev, rejected: null },
-      time: { state: time.state() ?? "untrusted", errorMs: null },
+      time: { state: time.state() ?? "untrusted", errorMs: time.errorMs() },
       outbox: {
         pending: standing.pendingRows,
         firstUnacked: standing.firstUnackedSeq,

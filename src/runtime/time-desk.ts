@@ -1,15 +1,61 @@
 import type { TimeState } from "../core/anonymise/summary.ts";
-import { keepTime, labelled, SLEW_MS_MAX, type TimeKeeping, type TimeSource, UNTRUSTED } from "../core/machine/timekeeper.ts";
-import { type EpochMs, epochMs } from "../core/units/time.ts";
+import { judge, NO_VERDICT, type TimeSource, type Verdict } from "../core/machine/testimony.ts";
+import {
+  beginUntrusted,
+  type Doubt,
+  errorOf,
+  labelled,
+  SLEW_MS_MAX,
+  stepTime,
+  type TimeEffect,
+  type TimeEvent,
+  type TimeKeeping,
+  type TimeRules,
+} from "../core/machine/timekeeper.ts";
+import { DAY_MS, type EpochMs, epochMs, isoUtc } from "../core/units/time.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
+import { type CloseBatch, TRUSTED_FACT } from "../ports/outbox.ts";
 import type { Anchoring } from "./lane.ts";
 
-/** How often something outside is asked whether it vouches for the wall clock. */
+/** How often those who can be asked are asked whether they vouch for the wall clock. */
 const ASK_EVERY_MS = 10_000;
+/** Before this there was no Stoep: a wall clock that shows less is wrong, whoever vouches for it. */
+export const EARLIEST_MS = epochMs(Date.UTC(2026, 0, 1));
+/**
+ * After a leap of the trusted time by more than a day nothing is thrown away for its age for a day: a clock that is years ahead must not
+ * empty the outbox and the egress log before somebody notices.
+ */
+const LEAP_MS = DAY_MS;
+const AGEING_WAITS_MS = DAY_MS;
 
-/** Called when readings are to be labelled with another offset from now on; `first`: those that waited too. */
+/** Called when readings are to be labelled with another offset from now on, or not at all any more (`lose`). */
 export type AnchorListener = (offsetMs: number, how: Anchoring) => void;
+
+/** What is known of time at the start. */
+export interface TimeLimits extends TimeRules {
+  /** The latest time that an earlier run trusted, or null. */
+  readonly lastTrustedMs: EpochMs | null;
+}
+
+const NO_LIMITS: TimeLimits = { holdoverMs: Number.POSITIVE_INFINITY, earliestMs: epochMs(0), lastTrustedMs: null };
+
+/** Time as `stoep time` shows it. */
+export interface TimeReport {
+  readonly state: TimeState | "untrusted";
+  readonly source: TimeSource;
+  /** Why the wall clock is not believed; null when it is. */
+  readonly because: Doubt | null;
+  /** What windows are labelled with, or null. */
+  readonly trusted: string | null;
+  /** What the clock of the machine shows. */
+  readonly wall: string;
+  /** The latest time that was ever trusted, or null. */
+  readonly lastTrusted: string | null;
+  readonly errorMs: number | null;
+  /** How many witnesses say that the wall clock is right. */
+  readonly witnesses: number;
+}
 
 /** The one place that turns monotonic time into wall time, and says when that is not possible. */
 export class TimeDesk {
@@ -17,34 +63,84 @@ export class TimeDesk {
   readonly #events: Events;
   readonly #source: TimeSource;
   readonly #onAnchor: AnchorListener;
-  #keeping: TimeKeeping = UNTRUSTED;
-  #trust: "synced" | "rtc" | "gps" | null = null;
+  readonly #rules: TimeRules;
+  #keeping: TimeKeeping;
+  #verdict: Verdict = NO_VERDICT;
   #askedAtMs = Number.NEGATIVE_INFINITY;
   #isAsking = false;
   /** The last question was asked in view of a step. */
   #isAskedAnew = false;
   #saidUntrusted = false;
+  /** When trusted time last leapt ahead, on the monotonic clock. */
+  #leaptMs = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: Clock, events: Events, source: TimeSource, onAnchor: AnchorListener) {
+  constructor(clock: Clock, events: Events, source: TimeSource, onAnchor: AnchorListener, limits: TimeLimits = NO_LIMITS) {
     this.#clock = clock;
     this.#events = events;
     this.#source = source;
     this.#onAnchor = onAnchor;
+    this.#rules = limits;
+    this.#keeping = beginUntrusted(limits.lastTrustedMs);
+    if (source === "operator") this.#verdict = judge(source, []);
   }
 
   /** Trusted wall time, or null. */
   now(): EpochMs | null {
-    return this.#keeping.is === "trusted" ? labelled(this.#keeping, this.#clock.monotonicMs()) : null;
+    return this.#keeping.is === "untrusted" ? null : labelled(this.#keeping, this.#clock.monotonicMs());
+  }
+
+  /** Trusted wall time by which things may be thrown away for their age; null also after a leap, until it has proved itself. */
+  ageing(): EpochMs | null {
+    return this.#clock.monotonicMs() - this.#leaptMs < AGEING_WAITS_MS ? null : this.now();
   }
 
   /** Who vouches for `now`, or null. */
   state(): TimeState | null {
-    return this.#keeping.is === "trusted" ? this.#keeping.state : null;
+    if (this.#keeping.is === "trusted") return this.#keeping.by;
+    return this.#keeping.is === "holdover" ? "holdover" : null;
+  }
+
+  /** Why the wall clock is not believed; null when it is. */
+  doubt(): Doubt | null {
+    return this.#keeping.is === "trusted" ? null : this.#keeping.because;
+  }
+
+  /** The most that `now` can be wrong, whole milliseconds; null when nobody tells. */
+  errorMs(): number | null {
+    const errorMs = errorOf(this.#keeping, this.#clock.monotonicMs());
+    return errorMs === null ? null : Math.ceil(errorMs);
   }
 
   /** Trusted wall time where there is one, else what the wall clock shows: for logs and messages that must leave anyway. */
   best(): EpochMs {
     return this.now() ?? epochMs(this.#clock.wallMs());
+  }
+
+  report(): TimeReport {
+    const { lastMs } = this.#keeping;
+    const now = this.now();
+    return {
+      state: this.state() ?? "untrusted",
+      source: this.#source,
+      because: this.doubt(),
+      trusted: now === null ? null : isoUtc(now),
+      wall: isoUtc(this.#clock.wallMs()),
+      lastTrusted: lastMs === null ? null : isoUtc(lastMs),
+      errorMs: this.errorMs(),
+      witnesses: this.#verdict.witnesses,
+    };
+  }
+
+  /** The batch, with the latest trusted time among its facts. */
+  noted(batch: CloseBatch): CloseBatch {
+    const { lastMs } = this.#keeping;
+    return lastMs === null ? batch : { ...batch, facts: new Map([...batch.facts, [TRUSTED_FACT, String(lastMs)]]) };
+  }
+
+  /** The operator says that the wall clock is right as it is now. What follows is a holdover, until somebody else vouches for it. */
+  accept(): TimeReport {
+    if (this.#keeping.is !== "trusted") this.#step({ type: "accepted", ...this.#instant() });
+    return this.report();
   }
 
   /**
@@ -60,8 +156,8 @@ export class TimeDesk {
       this.#askedAtMs = nowMs;
       this.#isAskedAnew = isStepped;
       this.#isAsking = true;
-      void this.#clock.wallTrust().then((trust) => {
-        this.#trust = trust;
+      void this.#clock.testimonies().then((testimonies) => {
+        this.#verdict = judge(this.#source, testimonies);
         this.#isAsking = false;
       });
     } else if (!this.#isAsking) {
@@ -75,23 +171,40 @@ export class TimeDesk {
     return Math.abs(this.#clock.wallMs() - this.#clock.monotonicMs() - this.#keeping.offsetMs) > SLEW_MS_MAX;
   }
 
-  #look(): void {
-    const before = this.#keeping;
-    const sample = { monoMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs(), trust: this.#trust };
-    this.#keeping = keepTime(before, this.#source, sample);
-    this.#tell(before, this.#keeping);
+  #instant() {
+    return { monoMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs() };
   }
 
-  #tell(before: TimeKeeping, now: TimeKeeping): void {
-    if (now.is === "untrusted") {
-      if (!this.#saidUntrusted) this.#events.emit({ type: "ClockUntrusted" });
-      this.#saidUntrusted = true;
-      return;
+  #look(): void {
+    this.#step({ type: "sample", ...this.#instant(), verdict: this.#verdict });
+    const { is } = this.#keeping;
+    if (is === "untrusted" && !this.#saidUntrusted) this.#events.emit({ type: "ClockUntrusted", because: this.#keeping.because });
+    this.#saidUntrusted = is === "untrusted";
+  }
+
+  #step(event: TimeEvent): void {
+    const { lastMs } = this.#keeping;
+    const { state, effects } = stepTime(this.#keeping, event, this.#rules);
+    this.#keeping = state;
+    if (lastMs !== null && (state.lastMs ?? 0) - lastMs > LEAP_MS) this.#leaptMs = event.monoMs;
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #perform(effect: TimeEffect): void {
+    switch (effect.type) {
+      case "anchor":
+        return this.#onAnchor(effect.offsetMs, effect.how);
+      case "lose":
+        return this.#onAnchor(0, "lose");
+      case "trusted":
+        return this.#events.emit({ type: "ClockTrusted", source: effect.by });
+      case "untrusted":
+        this.#saidUntrusted = true;
+        return this.#events.emit({ type: "ClockUntrusted", because: effect.because });
+      case "holdover":
+        return this.#events.emit({ type: "ClockHoldover", because: effect.because });
+      case "stepped":
+        return this.#events.emit({ type: "ClockStepped", size: effect.size });
     }
-    if (before.is === "untrusted") this.#events.emit({ type: "ClockTrusted", source: now.state });
-    if (now.stepped !== "no") this.#events.emit({ type: "ClockStepped", size: now.stepped });
-    if (before.is === "untrusted") this.#onAnchor(now.offsetMs, "first");
-    else if (before.offsetMs !== now.offsetMs)
-      this.#onAnchor(now.offsetMs, now.stepped === "no" ? "adopt" : now.stepped === "small" ? "step" : "jump");
   }
 }

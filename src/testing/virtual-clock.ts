@@ -1,3 +1,4 @@
+import type { Testimony, Voucher, WitnessName } from "../core/machine/testimony.ts";
 import { type EpochMs, epochMs, type MonotonicMs, monotonicMs } from "../core/units/time.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 
@@ -10,7 +11,10 @@ interface Task {
 /** Time that moves only when a test says so, in the order in which things were asked for. */
 export class VirtualClock implements Clock {
   bootId: string;
-  trust: "synced" | "rtc" | "gps" | null = "synced";
+  /** What the witnesses say about the wall clock; null: that it is not synchronised. */
+  trust: Voucher | null = "synced";
+  /** Who can be asked. */
+  witnesses: readonly WitnessName[] = ["timesyncd"];
   #nowMs: number;
   #offsetMs: number;
   #order = 0;
@@ -35,8 +39,8 @@ export class VirtualClock implements Clock {
     return epochMs(Math.floor(this.#nowMs + this.#offsetMs));
   }
 
-  wallTrust(): Promise<"synced" | "rtc" | "gps" | null> {
-    return Promise.resolve(this.trust);
+  testimonies(): Promise<readonly Testimony[]> {
+    return Promise.resolve(this.witnesses.map((witness) => ({ witness, says: this.trust ?? "no", errorMs: null })));
   }
 
   after(delayMs: number, task: () => void): Cancel {

@@ -9,6 +9,7 @@ import { changeHash } from "../../src/adapters/sqlite/ledger-row.ts";
 import { openStores, type Stores, type StoresOptions } from "../../src/adapters/sqlite/stores.ts";
 import { epochMs } from "../../src/core/units/time.ts";
 import { LiveStoreError } from "../../src/ports/live-store.ts";
+import { COURSES_FACT, TRUSTED_FACT } from "../../src/ports/outbox.ts";
 import { chunkOf } from "../contract/live-store-contract.ts";
 import { acked, batchOf, summaries } from "../contract/outbox-contract.ts";
 
@@ -25,10 +26,12 @@ function site(): { readonly directory: string; open(changes?: Partial<StoresOpti
   return { directory, open };
 }
 
+const FACTS = { "privacy:terms": "{}", [COURSES_FACT]: "spans", [TRUSTED_FACT]: "1000" };
+
 /** A run that commits summaries `from` to `to`. */
 async function run({ open }: ReturnType<typeof site>, from: number, to: number): Promise<string> {
   const { outbox, live } = await open();
-  await outbox.commit({ ...batchOf(summaries(from, to)), facts: new Map([["privacy:terms", "{}"]]) });
+  await outbox.commit({ ...batchOf(summaries(from, to)), facts: new Map(Object.entries(FACTS)) });
   live.append(chunkOf([1, 2, 3], { sensitivity: "presence" }));
   await close({ outbox, live });
   return outbox.instance;
@@ -90,6 +93,8 @@ describe("the two stores of a node", () => {
     expect(outbox.run, "no run of the node has a number twice").toBe(runsAfter + 1);
     expect([live.discarded, live.held()]).toEqual(["other-instance", []]);
     expect(await outbox.recall("privacy:terms")).toBeNull();
+    // What belongs to the marks stays with them.
+    expect([await outbox.recall(COURSES_FACT), await outbox.recall(TRUSTED_FACT)]).toEqual(["spans", "1000"]);
     // What waits is sent as it is, and numbers go on.
     expect((await outbox.read(0, 10)).map(({ seq }) => seq)).toEqual([1, 2, 3]);
     await outbox.commit(batchOf(summaries(4, 4)));

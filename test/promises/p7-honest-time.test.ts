@@ -1,10 +1,9 @@
-import { mkdirSync, writeFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { openLab } from "../support/lab.ts";
-import { type NodeSite, stoep } from "../support/node-process.ts";
+import { TimeService } from "../support/machine-clock.ts";
+import { stoep } from "../support/node-process.ts";
 import { expectEveryWindow, samplesIn, summariesOf } from "../support/summaries.ts";
 
 const WINDOW_MS = 10_000;
@@ -18,16 +17,6 @@ const NOWHERE = "mqtt://127.0.0.1:1";
 const EVERY_MS = 1_000;
 const sensors = { air: { driver: "simulator", options: { channels: { pm25: { quantity: "pm25", max: 30, everyMs: EVERY_MS } } } } };
 
-/** A time service of this test alone, in front of the PATH: chronyd does not run, timedated says what stands in a file. */
-function timeService(site: NodeSite): { readonly environment: Readonly<Record<string, string>>; say(answer: "yes" | "no"): void } {
-  const folder = join(site.folder, "bin");
-  const answer = join(site.folder, "synchronised");
-  mkdirSync(folder);
-  writeFileSync(join(folder, "chronyc"), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
-  writeFileSync(join(folder, "timedatectl"), `#!/bin/sh\ncat ${answer}\n`, { mode: 0o755 });
-  return { environment: { PATH: `${folder}:${process.env.PATH ?? ""}` }, say: (text) => writeFileSync(answer, `${text}\n`) };
-}
-
 describe("P7: honest time", () => {
   it("P7: while nobody vouches for the clock no summary leaves, and none of its readings is lost", {
     timeout: 120_000,
@@ -37,7 +26,7 @@ describe("P7: honest time", () => {
     const broker = await lab.mosquitto();
     const subscriber = await lab.subscriber(broker.url);
     const site = lab.site({ broker: { url: broker.url }, sensors, time: { source: "system" } });
-    const service = timeService(site);
+    const service = new TimeService(site);
     service.say("no");
     const node = await site.runUntilReady(service.environment);
     const startedMs = Date.now();
@@ -46,6 +35,10 @@ describe("P7: honest time", () => {
     const check = await stoep(["status", site.file, "--check"]);
     expect(check.code, "failing: nothing may leave").toBe(2);
     expect(check.stdout).toContain("TIME_UNTRUSTED");
+    const time = await stoep(["time", site.file]);
+    expect(time.code).toBe(69);
+    expect(time.stdout).toContain("untrusted (nobody-vouches)");
+    expect(time.stdout).toContain("What to do: let a time service reach its server");
     expect(summariesOf(subscriber.messages)).toEqual([]);
 
     service.say("yes");
@@ -54,6 +47,11 @@ describe("P7: honest time", () => {
     const reaches = (all: Parameters<typeof summariesOf>[0]): boolean =>
       summariesOf(all).some(({ window }) => Date.parse(window.end) > trustedMs);
     await subscriber.waitFor(reaches, 3 * WINDOW_MS);
+    expect(JSON.parse((await stoep(["time", site.file, "--json"])).stdout)).toMatchObject({
+      state: "synced",
+      source: "system",
+      witnesses: 1,
+    });
     const summaries = summariesOf(subscriber.messages);
     expectEveryWindow(summaries);
     expect(Date.parse(summaries[0]?.window.start ?? ""), "from the first reading on").toBeLessThanOrEqual(startedMs);

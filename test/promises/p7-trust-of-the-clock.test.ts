@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { durationMs } from "../../src/core/units/time.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { dust, W } from "../support/dust.ts";
 import { nodePlan } from "../support/plans.ts";
@@ -62,5 +63,53 @@ describe("P7: honest time", () => {
     await node.clock.advance(3 * W);
     expect(node.outbox.summaries().at(-1)).toMatchObject({ time: "holdover", flags: ["holdover"] });
     expect(node.outbox.summaries().every(({ window }) => window.start < "2026-11-23T10:10:00Z")).toBe(true);
+  });
+
+  it("P7: after the holdover nothing is labelled any more, status says so, and nothing is missing when trust comes back", async () => {
+    const clock = new VirtualClock({ wallMs: RIGHT });
+    const node = new VirtualNode(clock);
+    const { time } = nodePlan([]);
+    await node.start(nodePlan([dust()], { time: { ...time, holdoverMs: durationMs(5 * W) } }));
+    await clock.advance(2 * W);
+    clock.trust = null;
+    await clock.advance(8 * W);
+    expect(node.node.status().status).toMatchObject({
+      health: "failing",
+      time: { state: "untrusted" },
+      problems: [{ code: "TIME_UNTRUSTED" }],
+    });
+    expect(node.node.time.report()).toMatchObject({ because: "holdover-over", trusted: null });
+    // Of 10:00:30 to 10:07:30 it knew; the window of 10:07 waits, half of it labelled.
+    expect(node.outbox.summaries().at(-1)?.window.start).toBe("2026-11-23T10:06:00Z");
+    clock.trust = "synced";
+    await clock.advance(3 * W);
+    expectEachWindowOnce(node);
+    const whole = node.outbox.summaries().slice(1);
+    expect(whole.map(({ window }) => window.start)).toEqual(
+      Array.from({ length: 12 }, (_, minute) => `2026-11-23T10:${String(minute + 1).padStart(2, "0")}:00Z`),
+    );
+    for (const { stats, coverage } of whole) expect([stats?.samples, coverage]).toEqual([60, 1]);
+    expect(new Set(whole.map(({ time: by }) => by))).toEqual(new Set(["synced", "holdover"]));
+  });
+
+  it("P7: where two can be asked and disagree, it waits, and says which", async () => {
+    const clock = new VirtualClock({ wallMs: RIGHT });
+    clock.testimonies = async () => [
+      { witness: "timesyncd", says: "synced", errorMs: null },
+      { witness: "kernel", says: "no", errorMs: null },
+    ];
+    const node = await running(clock);
+    await clock.advance(3 * W);
+    expect(node.outbox.summaries()).toEqual([]);
+    expect(node.node.status().status.problems.map(({ code }) => code)).toEqual(["TIME_SOURCES_DISAGREE", "TIME_UNTRUSTED"]);
+  });
+
+  it("P7: status leaves while nothing may be labelled", async () => {
+    const clock = new VirtualClock({ wallMs: PLAUSIBLE_BUT_WRONG });
+    clock.trust = null;
+    const node = await running(clock);
+    await clock.advance(W);
+    const [last] = node.broker.published.filter(({ topic }) => topic.endsWith("/status")).slice(-1);
+    expect(JSON.parse(last?.text ?? "{}")).toMatchObject({ health: "failing", problems: [{ code: "TIME_UNTRUSTED" }] });
   });
 });

@@ -7,6 +7,8 @@ import type { SeenRecord } from "../support/fake-live-store.ts";
 import { LaneBench } from "../support/lanes.ts";
 
 const STREAMS = 3;
+/** No window is closed. */
+const anyWindow = (offsetMs: number) => ({ offsetMs, isOpen: () => true, late: () => undefined });
 
 interface Put {
   readonly is: "put";
@@ -21,7 +23,7 @@ type Action =
   | { readonly is: "advance" }
   | { readonly is: "flush" }
   | { readonly is: "close" }
-  | { readonly is: "anchor"; readonly byMs: number; readonly how: Exclude<Anchoring, "first"> };
+  | { readonly is: "anchor"; readonly byMs: number; readonly how: Exclude<Anchoring, "first" | "return" | "lose"> };
 
 // Quarters of a millisecond are exact in a double: the oracle may compare without a tolerance.
 const ms = (max: number) => fc.nat({ max: max * 4 }).map((quarters) => quarters / 4);
@@ -216,7 +218,7 @@ it("labels readings that waited for the clock as if it had been right from the s
         }
         if (trustedAfter >= prompt.length) late.bench.anchor(offsetMs, "first");
         late.bench.lane.flush();
-        await labelWaiting(late.bench.live, offsetMs, noBreath);
+        await labelWaiting(late.bench.live, anyWindow(offsetMs), noBreath);
         expect(content(late.bench.records())).toEqual(content(early.bench.records()));
         expect(content(early.bench.records())).toEqual([...expected(early, windowMs)].sort());
       },
@@ -237,7 +239,7 @@ it("cuts chunks so that each record is whole, in its window and in its order", a
           run.act({ ...one, agoMs: 0 });
         }
         run.bench.lane.flush();
-        await labelWaiting(run.bench.live, run.offsetMs, noBreath);
+        await labelWaiting(run.bench.live, anyWindow(run.offsetMs), noBreath);
         for (const chunk of run.bench.live.chunks) {
           expect(chunk.window).not.toBeNull();
           expect(chunk.windowMs).toBe(durationMs(10_000));

@@ -45,7 +45,7 @@ describe("the tools that tests need", () => {
     const decision = decide(TOOLS, machine);
     expect(decision).toMatchObject({ install: [], fails: true });
     expect(decision.message).toContain("mosquitto: the broker of the integration tests");
-    expect(decision.message).toContain("sudo apt-get install mosquitto socat openssl gpiod");
+    expect(decision.message).toContain("sudo apt-get install mosquitto socat openssl gpiod faketime");
   });
 
   it("stop nothing when only optional ones are missing", () => {

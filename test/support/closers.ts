@@ -5,6 +5,8 @@ import { type EpsilonMicro, epsilonMicro } from "../../src/core/units/epsilon.ts
 import { nodeId, type SensorId } from "../../src/core/units/ids.ts";
 import { isoUtc, SECOND_MS } from "../../src/core/units/time.ts";
 import { NativeFormat } from "../../src/formats/native.ts";
+import { COURSES_FACT } from "../../src/ports/outbox.ts";
+import { Anchors } from "../../src/runtime/anchors.ts";
 import { Closer, type MadeSummary } from "../../src/runtime/closer.ts";
 import { FLUSH_EVERY_MS, Ingest } from "../../src/runtime/ingest.ts";
 import type { Intake } from "../../src/runtime/intake.ts";
@@ -38,6 +40,7 @@ export class CloserBench {
   readonly ingest: Ingest;
   readonly intake: Intake;
   readonly counters = new SensorCounters();
+  readonly anchors: Anchors;
   readonly time: TimeDesk;
   readonly made: MadeSummary[] = [];
   readonly closer: Closer;
@@ -56,9 +59,9 @@ export class CloserBench {
     const channels = [...new Map(streams.map(({ channel }): [string, ChannelPlan] => [channel.name, channel])).values()];
     this.ingest = new Ingest({ live: this.live, events: this.events, crypto: { ...fixedCrypto, ...randomness } });
     this.intake = this.ingest.addSensor(channels, streams, this.counters);
-    this.time = new TimeDesk(this.clock, this.events, "operator", (offsetMs, how) => {
-      this.ingest.anchor(offsetMs, this.clock.monotonicMs(), how);
-    });
+    const { clock: itsClock, events, ingest } = this;
+    this.anchors = new Anchors({ clock: itsClock, events, live: this.live, ingest, closer: () => this.closer });
+    this.time = new TimeDesk(this.clock, this.events, "operator", (offsetMs, how) => this.anchors.anchored(offsetMs, how));
     const format = new NativeFormat("p", nodeId("n0042"));
     this.closer = new Closer(
       {
@@ -78,7 +81,7 @@ export class CloserBench {
         onMade: (one) => this.made.push(one),
       },
       streams,
-      this.outbox.markOf,
+      { marks: this.outbox.markOf, courses: this.outbox.factOf.get(COURSES_FACT) ?? null },
     );
   }
 
@@ -90,6 +93,7 @@ export class CloserBench {
       if (nowMs - this.#tickedMs >= SECOND_MS) {
         this.#tickedMs = nowMs;
         this.time.tick();
+        await this.anchors.labelWaiting();
         eachSecond();
         this.runs.push(await this.closer.run());
       }

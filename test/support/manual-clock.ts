@@ -35,7 +35,7 @@ export function manualClock(startMs = 1_000): ManualClock {
     monotonicMs: () => monotonicMs(nowMs),
     monotonicNs: () => BigInt(Math.round(nowMs)) * NS_PER_MS,
     wallMs: () => epochMs(nowMs),
-    wallTrust: async () => null,
+    testimonies: async () => [],
     after(delayMs, run) {
       const id = order++;
       tasks.set(id, { dueMs: nowMs + Math.max(0, delayMs), run });

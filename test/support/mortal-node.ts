@@ -187,7 +187,7 @@ export class Life {
       broker: this.#listening(broker),
       crypto: { ...fixedCrypto, fillRandom },
     });
-    await this.#node.start(nodePlan([gate], { time: { source: "operator" } }));
+    await this.#node.start(nodePlan([gate], { time: { ...nodePlan([]).time, source: "operator" } }));
   }
 
   /** Lives until `wallMs`, or until it dies; somebody passes every second. */

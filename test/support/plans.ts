@@ -166,7 +166,7 @@ export function nodePlan(sensors: readonly SensorPlan[], changes: Partial<NodePl
       outbox: { maxBytes: 256 * 1024 * 1024, maxAgeMs: durationMs(30 * 86_400_000) },
       egress: { keepMs: durationMs(400 * 86_400_000), maxBytes: 64 * 1024 * 1024 },
     },
-    time: { source: "system" },
+    time: { source: "system", holdoverMs: durationMs(86_400_000), maxWaitMs: durationMs(86_400_000) },
     log: { level: "info" },
     ...changes,
   };

@@ -1,3 +1,4 @@
+import type { Doubt } from "../machine/timekeeper.ts";
 import type { SensorId, StreamId } from "../units/ids.ts";
 
 /** How much an event matters to somebody who reads the log. */
@@ -13,7 +14,8 @@ export type NodeEvent =
   | { readonly type: "NodeStopping"; readonly reason: string }
   | { readonly type: "NodeStopped"; readonly pendingSummaries: number }
   | { readonly type: "ClockTrusted"; readonly source: string }
-  | { readonly type: "ClockUntrusted" }
+  | { readonly type: "ClockUntrusted"; readonly because: Doubt }
+  | { readonly type: "ClockHoldover"; readonly because: Doubt }
   | { readonly type: "ClockStepped"; readonly size: "small" | "large" }
   | { readonly type: "SensorOpened"; readonly sensor: SensorId }
   | { readonly type: "SensorClosed"; readonly sensor: SensorId; readonly code: string; readonly detail: string; readonly remedy: string }
@@ -28,6 +30,7 @@ export type NodeEvent =
   | { readonly type: "StatisticFailed"; readonly stream: StreamId; readonly detail: string }
   | { readonly type: "CloseFailed"; readonly detail: string }
   | { readonly type: "WindowsSkipped"; readonly stream: StreamId; readonly from: string; readonly to: string }
+  | { readonly type: "StreamCameBack"; readonly stream: StreamId; readonly from: string; readonly to: string }
   | { readonly type: "BalanceBroken"; readonly what: string }
   | { readonly type: "InstanceRenewed"; readonly because: string }
   | { readonly type: "LiveStoreDiscarded"; readonly because: string }
@@ -65,7 +68,8 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   NodeStopping: { level: "info", says: "the node stops: it flushes, publishes what it can and says goodbye" },
   NodeStopped: { level: "info", says: "the node has stopped; what was not acknowledged waits in the outbox" },
   ClockTrusted: { level: "info", says: "the wall clock is trusted: windows are labelled with it" },
-  ClockUntrusted: { level: "warn", says: "nobody vouches for the wall clock: readings wait, no window is closed" },
+  ClockUntrusted: { level: "warn", says: "the wall clock is not believed: readings wait, no window is closed; `stoep time` says more" },
+  ClockHoldover: { level: "warn", says: "nobody vouches for the wall clock any more: the node goes on by itself for `time.holdover`" },
   ClockStepped: { level: "warn", says: "the wall clock was stepped" },
   SensorOpened: { level: "info", says: "the port of a sensor is open" },
   SensorClosed: { level: "warn", says: "the port of a sensor is closed; it is tried again" },
@@ -80,6 +84,7 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   StatisticFailed: { level: "error", says: "a bug: a window of this stream is published without a number" },
   CloseFailed: { level: "error", says: "closing windows failed; it is tried again" },
   WindowsSkipped: { level: "warn", says: "windows from before the start are too old to be published as missing" },
+  StreamCameBack: { level: "warn", says: "the clock had been too far ahead: the stream goes on in the time that it had passed over" },
   BalanceBroken: { level: "error", says: "counters do not balance: a bug" },
   InstanceRenewed: {
     level: "warn",

@@ -11,6 +11,7 @@ import type { StreamPlan } from "../../../src/core/reading/stream.ts";
 import { epsilonMicro } from "../../../src/core/units/epsilon.ts";
 import { nodeId } from "../../../src/core/units/ids.ts";
 import { DAY_MS, type EpochMs, epochMs, MINUTE_MS } from "../../../src/core/units/time.ts";
+import { STRAIGHT } from "../../../src/core/window/course.ts";
 import { windowAt } from "../../../src/core/window/lattice.ts";
 import { NativeFormat } from "../../../src/formats/native.ts";
 import type { Closing } from "../../../src/runtime/close-schedule.ts";
@@ -46,7 +47,7 @@ const format = new NativeFormat("bench", nodeId("bench"));
 const closings = plans.map((plan) => {
   const mark = { closedTo: epochMs(START), lastStart: null as EpochMs | null };
   // The lane is how a closing is found, which is not what is measured here.
-  return { plan, index: live.streamIndex(plan.id), lane: null as unknown as Closing["lane"], mark, isPlaced: true };
+  return { plan, index: live.streamIndex(plan.id), lane: null as unknown as Closing["lane"], mark, course: STRAIGHT, isPlaced: true };
 });
 
 let seq = 0;

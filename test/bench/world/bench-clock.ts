@@ -1,3 +1,4 @@
+import type { Testimony } from "../../../src/core/machine/testimony.ts";
 import { type EpochMs, epochMs, type MonotonicMs, monotonicMs } from "../../../src/core/units/time.ts";
 import type { Cancel, Clock } from "../../../src/ports/clock.ts";
 
@@ -29,8 +30,8 @@ export class BenchClock implements Clock {
     return epochMs(Math.floor(this.#nowMs + this.#offsetMs));
   }
 
-  wallTrust(): Promise<"synced"> {
-    return Promise.resolve("synced");
+  testimonies(): Promise<readonly Testimony[]> {
+    return Promise.resolve([{ witness: "timesyncd", says: "synced", errorMs: null }]);
   }
 
   after(delayMs: number, run: () => void): Cancel {

@@ -88,7 +88,7 @@ export function benchPlan(wanted: BenchPlan): NodePlan {
       outbox: { maxBytes: 1e9, maxAgeMs: durationMs(30 * DAY_MS) },
       egress: { keepMs: durationMs(400 * DAY_MS), maxBytes: 64e6 },
     },
-    time: { source: "operator" },
+    time: { source: "operator", holdoverMs: durationMs(86_400_000), maxWaitMs: durationMs(86_400_000) },
     log: { level: "error" },
   };
 }

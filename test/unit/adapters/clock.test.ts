@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createSystemClock, type RunCommand } from "../../../src/adapters/system-clock.ts";
-import { flagIsOfThisBoot, parseChronyTracking, parseTimedatectl } from "../../../src/adapters/time-trust.ts";
+import { chronySays, kernelSays, rtcSays, timesyncdSays } from "../../../src/adapters/time-trust.ts";
+import type { Testimony } from "../../../src/core/machine/testimony.ts";
 import { DAY_MS } from "../../../src/core/units/time.ts";
 
 const SYNCED = "D4D7D0C5,ntp.example.org,2,1700000000.000,-0.000012,0.000010,0.000030,-1.2,0.001,0.05,0.010,0.002,64.2,Normal\n";
@@ -16,38 +17,64 @@ describe("chronyc -c tracking", () => {
     ["a leap second ahead", tracking("D4D7D0C5", "192.0.2.1", 3, "Insert second"), "synced"],
     ["a GPS receiver", tracking("47505300", "GPS", 1, "Normal"), "gps"],
     ["a public server of stratum 1", tracking("D4D7D0C5", "ntp1.example.org", 1, "Normal"), "synced"],
-    ["not synchronised", tracking("00000000", "", 0, "Not synchronised"), null],
-    ["its own clock, which it calls normal", tracking("7F7F0101", "", 10, "Normal"), null],
-    ["stratum 16", tracking("D4D7D0C5", "192.0.2.1", 16, "Normal"), null],
-    ["stratum 0", tracking("00000000", "", 0, "Normal"), null],
-  ])("%s", (_, text, vouched) => {
-    expect(parseChronyTracking(text)).toBe(vouched);
+    ["not synchronised", tracking("00000000", "", 0, "Not synchronised"), "no"],
+    ["its own clock, which it calls normal", tracking("7F7F0101", "", 10, "Normal"), "no"],
+    ["stratum 16", tracking("D4D7D0C5", "192.0.2.1", 16, "Normal"), "no"],
+    ["stratum 0", tracking("00000000", "", 0, "Normal"), "no"],
+  ])("%s", (_, text, says) => {
+    expect(chronySays(text)).toMatchObject({ witness: "chrony", says });
+  });
+
+  it("tells how far the clock can be off: offset, dispersion and half the delay", () => {
+    expect(chronySays(SYNCED)?.errorMs).toBeCloseTo((0.000012 + 0.002 + 0.01 / 2) * 1_000, 9);
   });
 
   it("is no answer when chronyd does not run or says something else", () => {
     for (const text of ["", "506 Cannot talk to daemon\n", "a,b,c\n", SYNCED.replace("D4D7D0C5", "zzz")]) {
-      expect(parseChronyTracking(text)).toBeUndefined();
+      expect(chronySays(text)).toBeNull();
     }
   });
 });
 
 describe("timedatectl", () => {
   it("says yes, no, or nothing that counts", () => {
-    expect(parseTimedatectl("yes\n")).toBe("synced");
-    expect(parseTimedatectl("no\n")).toBeNull();
-    expect(parseTimedatectl("")).toBeUndefined();
-    expect(parseTimedatectl("NTPSynchronized=yes\n")).toBeUndefined();
+    expect(kernelSays("yes\n")).toMatchObject({ witness: "kernel", says: "synced" });
+    expect(kernelSays("no\n")).toMatchObject({ witness: "kernel", says: "no" });
+    expect(kernelSays("")).toBeNull();
+    expect(kernelSays("NTPSynchronized=yes\n")).toBeNull();
   });
 });
 
 describe("the flag of timesyncd", () => {
   const wallMs = 1_800_000_000_000;
-  it("counts when it was touched in this boot", () => {
-    expect(flagIsOfThisBoot(wallMs - 5_000, wallMs, 10_000)).toBe(true);
+  const UP_MS = 2 * DAY_MS;
+  it.each([
+    ["counts when it was touched a little ago", -5_000, UP_MS, true],
+    ["counts for three polls at their longest", -3 * 2_048_000, UP_MS, true],
+    ["does not count when timesyncd has been silent for longer", -3 * 2_048_000 - 1, UP_MS, false],
+    ["counts when it seems a little older than this boot", -10_000 - 60_000, 10_000, true],
+    ["does not count when it is older than this boot", -10_000 - 60_001, 10_000, false],
+    ["counts when the file system rounded it up", 2_000, UP_MS, true],
+    ["does not count when the clock was set back behind it", 2_001, UP_MS, false],
+  ])("%s", (_, agoMs, upMs, counts) => {
+    expect(timesyncdSays(wallMs + agoMs, wallMs, upMs) !== null).toBe(counts);
   });
-  it("does not count when it is older than this boot by more than a slewed clock explains", () => {
-    expect(flagIsOfThisBoot(wallMs - 10_000 - 59_999, wallMs, 10_000)).toBe(true);
-    expect(flagIsOfThisBoot(wallMs - 10_000 - 60_001, wallMs, 10_000)).toBe(false);
+});
+
+describe("the RTC", () => {
+  it.each([
+    [0, "rtc"],
+    [1, "rtc"],
+    [2, "no"],
+    [-2, "rtc"],
+    [-3, "no"],
+    [-1_800_000_000, "no"],
+  ])("%d s beside the wall clock: %s", (besideS, says) => {
+    expect(rtcSays(`${1_800_000_000 + besideS}\n`, 1_800_000_000_000)).toMatchObject({ witness: "rtc", says });
+  });
+
+  it("is no witness when it cannot be read", () => {
+    for (const text of ["", "\n", "-5\n", "1e9\n"]) expect(rtcSays(text, 1_800_000_000_000)).toBeNull();
   });
 });
 
@@ -89,45 +116,53 @@ describe("the system clock", () => {
     expect(createSystemClock({ root }).bootId).not.toBe(createSystemClock({ root }).bootId);
   });
 
-  it("asks nobody when timesyncd says that it has synchronised", async () => {
+  const says = async (clock: { testimonies(): Promise<readonly Testimony[]> }): Promise<readonly string[]> =>
+    (await clock.testimonies()).map(({ witness, says: what }) => `${witness} ${what}`);
+
+  it("asks everybody who can be asked", async () => {
     await put("run/systemd/timesync/synchronized", "");
-    const { ran, run } = machine({ timedatectl: "no\n" });
-    expect(await createSystemClock({ root, run }).wallTrust()).toBe("synced");
-    expect(ran).toEqual([]);
+    await put("sys/class/rtc/rtc0/since_epoch", "1000\n");
+    const { ran, run } = machine({ chronyc: SYNCED, timedatectl: "no\n" });
+    expect(await says(createSystemClock({ root, run }))).toEqual(["timesyncd synced", "rtc no", "chrony synced", "kernel no"]);
+    expect(ran).toEqual(["chronyc", "timedatectl"]);
   });
 
   it("does not believe a flag from before this boot", async () => {
     await put("run/systemd/timesync/synchronized", "");
     await utimes(join(root, "run/systemd/timesync/synchronized"), 1_000, 1_000);
-    expect(await createSystemClock({ root, run: machine({}).run }).wallTrust()).toBeNull();
+    expect(await says(createSystemClock({ root, run: machine({}).run }))).toEqual([]);
   });
 
-  it("believes chrony before the kernel, and the kernel when there is no chrony", async () => {
-    const both = machine({ chronyc: tracking("7F7F0101", "", 10, "Normal"), timedatectl: "yes\n" });
-    expect(await createSystemClock({ root, run: both.run }).wallTrust()).toBeNull();
-    expect(both.ran).toEqual(["chronyc"]);
-    const kernel = machine({ timedatectl: "yes\n" });
-    expect(await createSystemClock({ root, run: kernel.run }).wallTrust()).toBe("synced");
-    expect(kernel.ran).toEqual(["chronyc", "timedatectl"]);
-  });
-
-  it("vouches for nothing when nobody answers, or asking fails", async () => {
-    expect(await createSystemClock({ root, run: machine({}).run }).wallTrust()).toBeNull();
+  it("has no witness when nobody answers, or asking fails", async () => {
+    expect(await says(createSystemClock({ root, run: machine({}).run }))).toEqual([]);
     const run: RunCommand = () => Promise.reject(new Error("no more processes"));
-    expect(await createSystemClock({ root, run }).wallTrust()).toBeNull();
+    expect(await says(createSystemClock({ root, run }))).toEqual([]);
   });
 
-  it("keeps the answer of a program for 30 s", async () => {
-    vi.useFakeTimers({ toFake: ["hrtime"] });
-    const { ran, run } = machine({ chronyc: SYNCED });
+  it.each([
+    ["for 30 s when a program says no, or none answers", "no\n", 30_000],
+    ["for five minutes when all is well", "yes\n", 300_000],
+  ])("keeps what programs say %s", async (_, answer, keptMs) => {
+    vi.useFakeTimers({ toFake: ["hrtime", "Date"] });
+    const { ran, run } = machine({ timedatectl: answer });
     const clock = createSystemClock({ root, run });
-    await clock.wallTrust();
-    vi.advanceTimersByTime(29_999);
-    await clock.wallTrust();
-    expect(ran).toEqual(["chronyc"]);
+    await clock.testimonies();
+    vi.advanceTimersByTime(keptMs - 1);
+    await clock.testimonies();
+    expect(ran).toEqual(["chronyc", "timedatectl"]);
     vi.advanceTimersByTime(1);
-    await clock.wallTrust();
-    expect(ran).toEqual(["chronyc", "chronyc"]);
+    await clock.testimonies();
+    expect(ran).toHaveLength(4);
+  });
+
+  it.each([-600, 600, 86_400_000])("keeps no answer from before a step of the wall clock by %d ms", async (byMs) => {
+    vi.useFakeTimers({ toFake: ["hrtime", "Date"] });
+    const { ran, run } = machine({ timedatectl: "yes\n" });
+    const clock = createSystemClock({ root, run });
+    await clock.testimonies();
+    vi.setSystemTime(Date.now() + byMs);
+    await clock.testimonies();
+    expect(ran).toHaveLength(4);
   });
 
   it("calls a task once, on time, even beyond the longest timer of Node", () => {

@@ -183,7 +183,7 @@ sensors: { s: { driver: simulator }, t: { driver: simulator }, u: { driver: othe
         outbox: { maxBytes: 256_000_000, maxAge: 2_592_000_000 },
         egress: { keep: 34_560_000_000, maxBytes: 64_000_000 },
       },
-      time: { source: "system" },
+      time: { source: "system", holdover: 86_400_000, maxWait: 86_400_000 },
       log: { level: "info" },
     });
   });

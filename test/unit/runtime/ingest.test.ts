@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MARK } from "../../../src/core/reading/record.ts";
-import { epochMs } from "../../../src/core/units/time.ts";
+import { epochMs, HOUR_MS, monotonicMs } from "../../../src/core/units/time.ts";
 import { FLUSH_RECORDS } from "../../../src/runtime/ingest.ts";
 import { IntakeBench } from "../../support/intakes.ts";
 import { channelPlan, DOOR, PASSAGES, RAIN, SPEED, streamPlan, WINDOW_MS } from "../../support/plans.ts";
@@ -112,15 +112,28 @@ describe("a reading that is not used is counted with its reason", () => {
       bench.read("pm25", second);
       bench.pass(1_000);
     }
-    bench.ingest.shedWaiting(40);
+    bench.ingest.shedWaiting(monotonicMs(bench.nowMs), HOUR_MS, 40);
     expect(bench.books()).toEqual({ emitted: 10, stored: 10 });
     const held = bench.live.chunks.length;
-    bench.ingest.shedWaiting(held - 3);
+    bench.ingest.shedWaiting(monotonicMs(bench.nowMs), HOUR_MS, held - 3);
     expect(bench.live.chunks).toHaveLength(held - 3);
     const samples = bench.live.records().filter(({ marks }) => marks & MARK.sample);
     expect(bench.books()).toEqual({ emitted: 10, stored: samples.length, "clock-untrusted": 10 - samples.length });
     expect(samples.length).toBeLessThan(10);
     expect(bench.counters.balanced).toBe(true);
+  });
+
+  it("when it waited too long for the clock, all of it that did", () => {
+    const bench = new IntakeBench([DUST], [streamPlan(DUST)], { isTrusted: false });
+    bench.open();
+    for (let minute = 0; minute < 90; minute++) {
+      bench.read("pm25", minute);
+      bench.pass(60_000);
+    }
+    for (let second = 0; second < 200; second++) bench.ingest.shedWaiting(bench.nowMs, HOUR_MS);
+    const samples = bench.live.records().filter(({ marks }) => marks & MARK.sample);
+    expect(samples.map(({ value }) => value)).toEqual(Array.from({ length: 60 }, (_, index) => index + 30));
+    expect(bench.books()).toEqual({ emitted: 90, stored: 60, "clock-untrusted": 30 });
   });
 });
 

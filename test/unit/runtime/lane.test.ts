@@ -204,3 +204,68 @@ describe("a jump of the wall clock", () => {
     expect(bench.lane.monotonicOf(bench.lane.window as EpochMs)).toBe(101_000);
   });
 });
+
+describe("when time is lost", () => {
+  const lost = (): LaneBench => {
+    const bench = anchored(104_000);
+    bench.put(1);
+    bench.anchor(0, "lose");
+    return bench;
+  };
+
+  it("what comes has no window, and no secret", () => {
+    const bench = lost();
+    bench.pass(3_000);
+    bench.put(2);
+    expect(bench.samples()).toEqual(["1@100000", "2@null"]);
+    expect([bench.lane.window, bench.lane.secretAt(bench.nowMs, () => new Uint8Array(4))]).toEqual([null, null]);
+  });
+
+  it("goes on with the window that was open, under its secret and in its books, when time comes back in it", () => {
+    const bench = anchored(104_000);
+    const secret = bench.lane.secretAt(bench.nowMs, () => Uint8Array.of(1, 2, 3, 4));
+    bench.put(1);
+    bench.anchor(0, "lose");
+    bench.pass(3_000);
+    bench.anchor(300, "first");
+    bench.put(3);
+    expect(bench.samples()).toEqual(["1@100000", "3@100000"]);
+    expect(bench.lane.secretAt(bench.nowMs, () => new Uint8Array(4))).toBe(secret);
+    expect(bench.lane.appendedTo(epochMs(100_000))).toBe(2);
+    expect(
+      bench.records().some(({ marks }) => marks & MARK.stepped),
+      "a slew is no step",
+    ).toBe(false);
+  });
+
+  it("marks the window in which it comes back, when the clock was off by more than a slew", () => {
+    const bench = lost();
+    bench.anchor(501, "first");
+    bench.put(2);
+    expect(bench.records().map(({ marks }) => (marks & MARK.stepped) !== 0)).toEqual([false, true]);
+  });
+
+  it("forgets windows that were ahead, with their secrets, when it comes back from there", () => {
+    const bench = anchored(500_000);
+    const secret = bench.lane.secretAt(bench.nowMs, () => Uint8Array.of(1, 2, 3, 4));
+    bench.anchor(0, "lose");
+    bench.anchor(-400_000, "return");
+    expect([...(secret ?? [])]).toEqual([0, 0, 0, 0]);
+    bench.put(7);
+    expect(bench.samples()).toEqual(["7@100000"]);
+  });
+
+  it("takes nothing for windows that were released when it was ahead", () => {
+    const bench = anchored(104_000);
+    bench.lane.setSpent([{ from: epochMs(110_000), to: epochMs(130_000) }]);
+    const put: (string | null)[] = [];
+    for (let value = 1; value <= 4; value++) {
+      put.push(bench.put(value));
+      bench.pass(W);
+    }
+    expect(put).toEqual([null, "late", "late", null]);
+    bench.lane.setSpent([{ from: epochMs(130_000), to: epochMs(150_000) }]);
+    bench.pass(-W);
+    expect(bench.put(5), "also the one that is being filled").toBe("late");
+  });
+});

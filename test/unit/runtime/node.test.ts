@@ -179,7 +179,7 @@ describe("status", () => {
     await node.clock.advance(5 * W);
     node.clock.stepWall(-3_600_000);
     await node.clock.advance(2_000);
-    expect(statuses(node).at(-1)).toMatchObject({ health: "failing", problems: [{ code: "CLOCK_WENT_BACK", sensor: null }] });
+    expect(statuses(node).at(-1)).toMatchObject({ health: "failing", problems: [{ code: "CLOCK_WENT_BACK" }, { code: "TIME_UNTRUSTED" }] });
     await node.clock.advance(3_600_000 + 2 * W);
     expect(statuses(node).at(-1)).toMatchObject({ health: "ok", problems: [] });
   });

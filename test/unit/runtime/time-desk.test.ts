@@ -28,7 +28,7 @@ describe("TimeDesk", () => {
     }
     expect([desk.now(), desk.state(), desk.best()]).toEqual([null, null, 5_020_000]);
     expect(anchors).toEqual([]);
-    expect(events.all).toEqual([{ type: "ClockUntrusted" }]);
+    expect(events.all).toEqual([{ type: "ClockUntrusted", because: "nobody-vouches" }]);
   });
 
   it("asks every ten seconds, and anchors first when trust comes", async () => {

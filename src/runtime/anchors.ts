@@ -1,0 +1,54 @@
+import type { EpochMs } from "../core/units/time.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Events } from "../ports/events.ts";
+import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
+import type { Closer } from "./closer.ts";
+import type { Ingest } from "./ingest.ts";
+import type { Anchoring } from "./lane.ts";
+import { labelWaiting } from "./relabel.ts";
+
+export interface AnchorWorld {
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly live: LiveStore;
+  readonly ingest: Ingest;
+  /** Asked for when time is trusted, not before. */
+  closer(): Closer;
+}
+
+/** Hands on what was decided about time: to the readings that come, to those that wait, and to the streams that close windows. */
+export class Anchors {
+  readonly #world: AnchorWorld;
+  /** With which offset readings that waited for the clock are to be labelled; null when none wait. */
+  #labelWith: number | null = null;
+
+  constructor(world: AnchorWorld) {
+    this.#world = world;
+  }
+
+  anchored(offsetMs: number, how: Anchoring): void {
+    const { clock, ingest, closer } = this.#world;
+    const nowMs = clock.monotonicMs();
+    if (how === "return") ingest.dropAhead();
+    ingest.anchor(offsetMs, nowMs, how);
+    if (how === "lose") this.#labelWith = null;
+    if (how !== "first" && how !== "return") return;
+    closer().comeBack((nowMs + offsetMs) as EpochMs);
+    this.#labelWith = offsetMs;
+  }
+
+  /** Windows are closed only when all their readings are in them; false when that failed and is to be tried again. */
+  async labelWaiting(): Promise<boolean> {
+    if (this.#labelWith === null) return true;
+    const { clock, events, live, ingest } = this.#world;
+    try {
+      await labelWaiting(live, ingest.labelling(this.#labelWith), () => clock.breathe());
+      this.#labelWith = null;
+      return true;
+    } catch (error) {
+      if (!(error instanceof LiveStoreError)) throw error;
+      events.emit({ type: "CloseFailed", detail: error.message });
+      return false;
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import { expect, it } from "vitest";
+import { MARK } from "../../../src/core/reading/record.ts";
+import type { NoisedPolicy } from "../../../src/core/reading/stream.ts";
+import { epsilonMicro } from "../../../src/core/units/epsilon.ts";
+import { CloserBench } from "../../support/closers.ts";
+import { channelPlan, streamPlan } from "../../support/plans.ts";
+
+const W = 60_000;
+const dust = (): CloserBench => new CloserBench([streamPlan(channelPlan(), { windowMs: W, latenessMs: 10_000 })]);
+const EPSILON = epsilonMicro(1_000_000);
+const NOISED: NoisedPolicy = { is: "noised", epsilonMicro: EPSILON, accountMicro: EPSILON, bound: null };
+
+it("never labels with an offset that was lost before it could be used", async () => {
+  const bench = dust();
+  bench.open();
+  bench.intake.reading("pm25", 7, undefined, bench.clock.monotonicMs());
+  bench.live.failing.set("relabel", "LIVE_IO");
+  await bench.pass(2_000, () => bench.read(7));
+  expect(await bench.anchors.labelWaiting()).toBe(false);
+  bench.anchors.anchored(0, "lose");
+  bench.live.failing.clear();
+  expect(await bench.anchors.labelWaiting()).toBe(true);
+  expect(bench.live.records().filter(({ window, marks }) => window === null && marks & MARK.sample).length).toBeGreaterThan(0);
+});
+
+it("does not count identifiers of a window in which time was lost: those that came meanwhile have no secret", async () => {
+  const devices = channelPlan({
+    name: "devices",
+    quantity: "devices",
+    kind: "identity",
+    unit: "1",
+    sensitivity: "identifying",
+    resolution: 1,
+  });
+  const bench = new CloserBench([streamPlan(devices, { policy: NOISED, windowMs: 5 * W, latenessMs: 10_000 })]);
+  bench.open(null);
+  const see = () => bench.intake.identity("devices", Uint8Array.of(1, 2, 3), bench.clock.monotonicMs());
+  await bench.pass(12 * W, see);
+  const offsetMs = bench.clock.wallMs() - bench.clock.monotonicMs();
+  bench.anchors.anchored(0, "lose");
+  await bench.clock.advance(1_000);
+  see();
+  bench.anchors.anchored(offsetMs, "first");
+  await bench.pass(10 * W, see);
+  const reasons = bench.summaries().map(({ reason }) => reason ?? "number");
+  // The first window began before the node did; the third is that in which time was lost.
+  expect(reasons.slice(1)).toEqual(["number", "unavailable", "number"]);
+});
+
+it("labels nothing with a window that an earlier process closed, and counts it", async () => {
+  const first = dust();
+  first.open();
+  await first.pass(10 * W + 30_000, () => first.read(7));
+  const { clock, live, outbox } = first;
+  const before = first.summaries().length;
+  clock.stepWall(-5 * W);
+  const second = new CloserBench([streamPlan(channelPlan(), { windowMs: W, latenessMs: 10_000 })], { clock, live, outbox });
+  second.open();
+  second.anchors.anchored(0, "lose");
+  // Two minutes that wait, and then are of a time that is closed already.
+  for (let elapsed = 0; elapsed < 120; elapsed++) {
+    await clock.advance(1_000);
+    second.read(8);
+    second.ingest.tick(clock.monotonicMs());
+  }
+  second.anchors.anchored(clock.wallMs() - clock.monotonicMs(), "first");
+  expect(await second.anchors.labelWaiting()).toBe(true);
+  expect(second.counters.dropped.late).toBeGreaterThan(115);
+  expect(second.counters.balanced).toBe(true);
+  expect(second.summaries()).toHaveLength(before);
+});
