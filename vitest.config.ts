@@ -14,7 +14,7 @@ export default defineConfig({
           ...common,
           name: "parts",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/faults/**", "test/privacy/**", "node_modules/**", ...NODE_TESTS],
+          exclude: ["test/faults/**", "test/cluster/**", "test/privacy/**", "test/systemd/**", "node_modules/**", ...NODE_TESTS],
           sequence: { groupOrder: 0 },
         },
       },

@@ -1,8 +1,14 @@
 import { chmodSync, rmSync } from "node:fs";
-import { createServer, request } from "node:http";
+import { createServer, type IncomingMessage, request } from "node:http";
 
 /** What the node answers on its Unix socket: a path to a function that makes a JSON document. */
 export type Routes = Readonly<Record<string, () => object>>;
+
+/** What it does when it is asked to by POST, with the JSON that was sent; it rejects with what to tell. */
+export type Actions = Readonly<Record<string, (body: unknown) => Promise<object>>>;
+
+/** Longest body of a POST. */
+const BODY_BYTES_MAX = 4_096;
 
 /** Longest path of a Unix socket on Linux (unix(7): sun_path has 108 bytes with its end). */
 const SOCKET_PATH_BYTES_MAX = 107;
@@ -31,14 +37,18 @@ export class ControlError extends Error {
  * Serves HTTP on a Unix socket that only the node's own user may open, so that `stoep status` and `curl --unix-socket` can ask.
  * A socket that an earlier run left behind is replaced.
  */
-export function serveControl(path: string, routes: Routes): Promise<ControlServer> {
+export function serveControl(path: string, routes: Routes, actions: Actions = {}): Promise<ControlServer> {
   if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
     return Promise.reject(new ControlError("SOCKET_PATH", `${path} is too long for a Unix socket`, "shorten storage.live"));
   }
   const server = createServer((incoming, answer) => {
-    const { status, body } = answerTo(routes, incoming.method, incoming.url ?? "");
-    answer.writeHead(status, { "content-type": "application/json" });
-    answer.end(`${JSON.stringify(body)}\n`);
+    const send = ({ status, body }: Answer): void => {
+      answer.writeHead(status, { "content-type": "application/json" });
+      answer.end(`${JSON.stringify(body)}\n`);
+    };
+    const action = incoming.method === "POST" && Object.hasOwn(actions, incoming.url ?? "") ? actions[incoming.url ?? ""] : undefined;
+    if (action === undefined) send(answerTo(routes, incoming.method, incoming.url ?? ""));
+    else void done(action, incoming).then(send);
   });
   rmSync(path, { force: true });
   return new Promise((resolve, reject) => {
@@ -53,22 +63,52 @@ export function serveControl(path: string, routes: Routes): Promise<ControlServe
   });
 }
 
+interface Answer {
+  readonly status: number;
+  readonly body: object;
+}
+
+async function done(action: Actions[string], incoming: IncomingMessage): Promise<Answer> {
+  try {
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    for await (const part of incoming as AsyncIterable<Buffer>) {
+      bytes += part.length;
+      if (bytes > BODY_BYTES_MAX) return { status: 413, body: { error: `more than ${BODY_BYTES_MAX} bytes` } };
+      parts.push(part);
+    }
+    return { status: 200, body: await action(JSON.parse(Buffer.concat(parts).toString("utf8"))) };
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+const failed = (error: unknown): Answer => ({ status: 500, body: { error: error instanceof Error ? error.message : String(error) } });
+
 /** A question must not bring the node down, whatever its answer runs into. */
-function answerTo(routes: Routes, method: string | undefined, url: string): { readonly status: number; readonly body: object } {
+function answerTo(routes: Routes, method: string | undefined, url: string): Answer {
   const route = method === "GET" && Object.hasOwn(routes, url) ? routes[url] : undefined;
   if (route === undefined) return { status: 404, body: { error: "not found", paths: Object.keys(routes) } };
   try {
     return { status: 200, body: route() };
   } catch (error) {
-    return { status: 500, body: { error: error instanceof Error ? error.message : String(error) } };
+    return failed(error);
   }
 }
 
-/** Asks the running node. Rejects with `ControlError`. */
-export function askControl(path: string, route: string): Promise<unknown> {
+/** Something that the node is to do. */
+export interface ControlOrder {
+  readonly body: object;
+  readonly timeoutMs: number;
+}
+
+/** Asks the running node, or with `order` tells it to do something. Rejects with `ControlError`. */
+export function askControl(path: string, route: string, order?: ControlOrder): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const fail = (cause: NodeJS.ErrnoException): void => reject(askFailure(path, cause));
-    const call = request({ socketPath: path, path: route, timeout: ANSWER_MS_MAX, agent: false }, (answer) => {
+    const timeout = order?.timeoutMs ?? ANSWER_MS_MAX;
+    const method = order === undefined ? "GET" : "POST";
+    const call = request({ socketPath: path, path: route, method, timeout, agent: false }, (answer) => {
       const parts: Buffer[] = [];
       answer.on("data", (part: Buffer) => parts.push(part));
       answer.on("error", fail);
@@ -83,9 +123,9 @@ export function askControl(path: string, route: string): Promise<unknown> {
         }
       });
     });
-    call.on("timeout", () => call.destroy(new Error("no answer within 5 s")));
+    call.on("timeout", () => call.destroy(new Error(`no answer within ${timeout / 1_000} s`)));
     call.on("error", fail);
-    call.end();
+    call.end(order === undefined ? undefined : JSON.stringify(order.body));
   });
 }
 

@@ -42,7 +42,13 @@ export async function assertReadable({ username, password, tls }: MqttBrokerOpti
 }
 
 /** Who is asked where the broker stands, and where that is written down. */
-export function residencyWorld({ broker, storage }: NodePlan): ResidencyWorld {
+export function residencyWorld({
+  broker,
+  storage,
+}: {
+  readonly broker: BrokerPlan;
+  readonly storage: { readonly directory: string };
+}): ResidencyWorld {
   return {
     resolver: nameResolver,
     books: createCountryBooks(broker.residency.databases),

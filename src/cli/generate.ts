@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { listDrivers, loadDriver } from "../adapters/driver-loader.ts";
+import { brokerAnswersMarkdown } from "../config/broker-answers.ts";
 import { jsonSchemaText, referenceMarkdown } from "../config/generate.ts";
 import { renderCatalogue, renderDriverReadme } from "../driver-api/catalogue.ts";
 import { OWN_DRIVERS } from "./node-file.ts";
@@ -15,6 +16,7 @@ async function generated(): Promise<ReadonlyMap<string, string>> {
   const files = new Map([
     ["config/node.schema.json", jsonSchemaText()],
     ["config/reference.md", referenceMarkdown()],
+    ["config/broker-answers.md", brokerAnswersMarkdown()],
   ]);
   const drivers = [];
   for (const name of await listDrivers(OWN_DRIVERS)) {

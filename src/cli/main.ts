@@ -20,6 +20,7 @@ const COMMANDS: ReadonlyMap<string, () => Command> = new Map([
   ["drivers", () => (load("./drivers.js") as typeof import("./drivers.ts")).drivers],
   ["demo", () => (load("./demo.js") as typeof import("./demo.ts")).demo],
   ["erase", () => (load("./erase.js") as typeof import("./erase.ts")).erase],
+  ["retire", () => (load("./retire.js") as typeof import("./retire.ts")).retire],
   ["version", () => (load("./version.js") as typeof import("./version.ts")).version],
 ]);
 

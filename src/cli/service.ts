@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { ControlServer } from "../adapters/control-socket.ts";
@@ -12,6 +13,7 @@ import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
 import type { NodePlan, PortPlan } from "../config/plan.ts";
+import { firstConnectMs } from "../core/machine/spread.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
@@ -21,6 +23,7 @@ import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
 import { assertReadable, brokerOptions, residencyWorld, withDatabases } from "./broker-options.ts";
 import { controlPath } from "./node-file.ts";
+import type { RetireWorld } from "./retire-actions.ts";
 import { softwareVersion } from "./version.ts";
 
 /** The live store sheds the oldest and counts them beyond this: hours of readings of 20 sensors (hot-path measurements §8.11). */
@@ -59,6 +62,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   await makeFolder(plan.storage.directory, "storage.directory");
   const lock = lockDirectory(plan.storage.directory);
   const broker = createMqttBroker(settings);
+  const connectAfterMs = firstConnect(plan, clock);
   const world = {
     ...(await stores(plan, clock, host, events, standing)),
     clock,
@@ -76,11 +80,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const node = await Node.start(plan, world, {
     identity: { version: softwareVersion(), configRev: options.rev, bootId, outboxHours: estimate(plan).outboxHours },
     standing,
+    connectAfterMs,
     heartbeat: () => manager.watchdog(),
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
-  const control = await openControl(plan, node);
+  const control = await openControl(plan, node, { ...world, broker: node.broker });
   manager.ready();
   return {
     node,
@@ -93,6 +98,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       return report;
     },
   };
+}
+
+/** When power is back in a street all its nodes boot at once. A live store is in memory: where there is one, this boot had a run before. */
+function firstConnect({ node, broker, storage }: NodePlan, clock: Clock): number {
+  const digest = createSystemCrypto().sha256(`${node.id} ${clock.bootId}`);
+  const isRestart = storage.live !== null && existsSync(join(storage.live, "live.db"));
+  return firstConnectMs({ digest, uptimeMs: clock.monotonicMs(), isRestart, rangeMs: broker.spreadMs });
 }
 
 const stands = ({ sensors }: NodePlan, on: PortPlan["is"]): boolean => sensors.some(({ port }) => port.is === on);
@@ -135,16 +147,23 @@ async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, 
   return { crypto, outbox, live };
 }
 
-async function openControl(plan: NodePlan, node: Node): Promise<ControlServer | null> {
+async function openControl(plan: NodePlan, node: Node, world: RetireWorld): Promise<ControlServer | null> {
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
   try {
     const { serveControl } = await import("../adapters/control-socket.ts");
-    return await serveControl(socket, {
-      "/status": () => node.status(),
-      "/time": () => node.time.report(),
-      "/time/accept": () => node.time.accept(),
-    });
+    return await serveControl(
+      socket,
+      {
+        "/status": () => node.status(),
+        "/time": () => node.time.report(),
+      },
+      {
+        "/time/accept": async () => node.time.accept(),
+        // Loaded when it is asked for.
+        "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, world, body),
+      },
+    );
   } catch (error) {
     // A node that nobody can ask must not go on unseen.
     await node.stop("no control socket");

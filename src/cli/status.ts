@@ -42,6 +42,7 @@ function text({ status: node, connection, security, outbox, live, memory, uptime
     ["health", node.health],
     ["clock", node.time.state],
     ["broker", broker],
+    ...(connection.remedy === null ? [] : [["", `what to do: ${connection.remedy}`] as [string, string]]),
     ...securityFacts(security),
     ["outbox", `${outbox.rows} waiting (${kilobytes(outbox.bytes)}), ${room(node.outbox.hours)}, last seq ${node.outbox.lastSeq}`],
     ["memory", `${kilobytes(memory.residentBytes)} resident${live.bytes === null ? "" : `, ${kilobytes(live.bytes)} live store`}`],

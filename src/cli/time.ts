@@ -21,6 +21,8 @@ const REMEDIES: Readonly<Record<Doubt, string>> = {
     "or look at the clock yourself and type: stoep time --accept",
 };
 
+const ACCEPT = { body: {}, timeoutMs: 5_000 } as const;
+
 export const time: Command = {
   name: "time",
   says: "which clock the running node believes, and why",
@@ -38,7 +40,7 @@ export const time: Command = {
   async run(typed, output) {
     const path = typed.text("socket") ?? socketOf(typed.words[0] ?? DEFAULT_FILE);
     try {
-      const report = (await askControl(path, typed.flag("accept") ? "/time/accept" : "/time")) as TimeReport;
+      const report = (await (typed.flag("accept") ? askControl(path, "/time/accept", ACCEPT) : askControl(path, "/time"))) as TimeReport;
       output.out(typed.flag("json") ? JSON.stringify(report, null, 2) : text(report));
       return report.state === "untrusted" ? EXIT.unavailable : EXIT.ok;
     } catch (error) {

@@ -56,7 +56,7 @@ export interface Estimate {
 }
 
 /** The streams that publish: of enabled sensors, and not withheld. */
-export function publishingStreams(plan: NodePlan): readonly StreamPlan[] {
+export function publishingStreams(plan: Pick<NodePlan, "sensors" | "groups">): readonly StreamPlan[] {
   const streams = [
     ...plan.sensors.filter(({ enabled }) => enabled).flatMap((sensor) => sensor.streams),
     ...plan.groups.map(({ stream }) => stream),

@@ -50,7 +50,7 @@ function section(title: string, intro: string, rows: readonly Row[]): string {
 }
 
 /** A table with columns as wide as their widest cell, which reads as text too. The first row is its head. */
-function table(rows: readonly Row[]): string {
+export function table(rows: readonly Row[]): string {
   const cells = rows.map((row) => row.map((cell) => cell.replaceAll("|", "\\|")));
   const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   const line = (row: Row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |\n`;

@@ -2,10 +2,12 @@ import { epsilonMicro, parseEpsilon } from "../core/units/epsilon.ts";
 import { nodeId, sensorId } from "../core/units/ids.ts";
 import type { ChannelSpec, Driver } from "../driver-api/driver.ts";
 import { readBrokerUrl } from "./broker-url.ts";
+import { publishingStreams } from "./estimate.ts";
 import { inputSchemaOf } from "./json-schema.ts";
 import { type ParsedFile, PROBLEMS_MAX, problemsOf } from "./parse.ts";
 import type { BrokerPlan, NodeFacts, NodePlan, PortPlan, ResidencyPlan, SensorPlan, StoragePlan, StringRef } from "./plan.ts";
 import { allotBudgets, type Budgets } from "./plan-budget.ts";
+import { planDelivery } from "./plan-delivery.ts";
 import { planGroups } from "./plan-groups.ts";
 import { type PortsTaken, planPort, takePort } from "./plan-port.ts";
 import { PlanReport } from "./plan-report.ts";
@@ -49,10 +51,11 @@ export function planNode(
     return (driver && planSensor(name, sensor, driver, { config, taken, budgets }, report)) ?? [];
   });
   const grouped = planGroups(config, sensors, report);
+  const delivery = planDelivery(config, publishingStreams(grouped), report);
   const found = [...parsed.problems, ...report.problems];
   const problems = inFileOrder(found).slice(0, PROBLEMS_MAX);
   if (found.some(({ severity }) => severity === "error")) return { plan: null, problems };
-  return { plan: { ...planRest(config), ...grouped }, problems };
+  return { plan: { ...planRest(config, delivery), ...grouped }, problems };
 }
 
 function findDriver(
@@ -166,7 +169,7 @@ type LocationConfig = NodeConfig["node"]["location"];
 const planLocation = (location: LocationConfig): NodeFacts["location"] =>
   location === undefined ? null : { ...location, height: location.height ?? null };
 
-function planRest(config: NodeConfig): Omit<NodePlan, "sensors" | "groups"> {
+function planRest(config: NodeConfig, delivery: Pick<BrokerPlan, "drainPerSecond" | "spreadMs">): Omit<NodePlan, "sensors" | "groups"> {
   const { node, storage, privacy, time, log } = config;
   const { owner } = node;
   return {
@@ -178,7 +181,7 @@ function planRest(config: NodeConfig): Omit<NodePlan, "sensors" | "groups"> {
       purpose: node.purpose ?? null,
       timeZone: node.timeZone,
     },
-    broker: planBroker(config.broker),
+    broker: { ...planBroker(config.broker), ...delivery },
     storage: planStorage(storage),
     privacy: { epsilonPerEventMicro: parseEpsilon(privacy.epsilonPerEvent) ?? epsilonMicro(0) },
     time: { source: time.source, holdoverMs: time.holdover, maxWaitMs: time.maxWait },
@@ -195,7 +198,7 @@ function planStorage({ directory, live, outbox, egress }: NodeConfig["storage"])
   };
 }
 
-function planBroker(broker: NodeConfig["broker"]): BrokerPlan {
+function planBroker(broker: NodeConfig["broker"]): Omit<BrokerPlan, "drainPerSecond" | "spreadMs"> {
   const { tls } = broker;
   return {
     url: broker.url,

@@ -57,6 +57,10 @@ export interface BrokerPlan {
   readonly inFlightMax: number;
   readonly keepAliveMs: DurationMs;
   readonly ackTimeoutMs: DurationMs;
+  /** The most summaries and metas a second; null: as fast as the broker takes them. */
+  readonly drainPerSecond: number | null;
+  /** How far nodes of one broker spread in time what they would all do at once; 0: not at all. */
+  readonly spreadMs: DurationMs;
   readonly allowSimulated: boolean;
 }
 

@@ -110,6 +110,25 @@ export const brokerSchema = z
         description: "How long the broker may take to acknowledge a message before the connection is made anew.",
         examples: ["30s"],
       }),
+    drainRate: integer(1, 10_000)
+      .optional()
+      .meta({
+        description: [
+          "Most messages a second; that many may go at once.",
+          "Absent: four times what the file makes, at least 20; no limit to a broker on this machine.",
+        ].join(" "),
+        examples: [20],
+      }),
+    spread: duration("0s", "10m")
+      .optional()
+      .meta({
+        description: [
+          "How far apart the nodes of one broker do what all would do at once: connect after a power cut,",
+          "come back to a broker that was away, and, up to the shortest lateness, publish a window.",
+          "Absent: 60s; 0s to a broker on this machine.",
+        ].join(" "),
+        examples: ["60s"],
+      }),
     allowSimulated: z
       .boolean()
       .default(false)

@@ -46,11 +46,21 @@ export class NativeFormat {
   }
 
   status(document: StatusDocument): Message {
-    return seal(`${this.#root}/status`, document, true, document.state === "lost" ? null : document.every * STATUS_EXPIRY_PERIODS);
+    return seal(this.statusTopic, document, true, document.state === "lost" ? null : document.every * STATUS_EXPIRY_PERIODS);
   }
 
   meta(document: MetaDocument): Message {
     return seal(document.about === "node" ? `${this.#root}/meta` : `${this.#root}/${document.sensor}/meta`, document, true, null);
+  }
+
+  /** What makes a broker forget what it retains on a topic: a retained message of no bytes (MQTT 5 §3.3.1.3). */
+  cleared(topic: string): Message {
+    assert(/\/(?:status|meta)$/.test(topic), "only status and meta are retained");
+    return sealMessage({ topic, payload: new Uint8Array(0), retain: true, expirySeconds: null });
+  }
+
+  get statusTopic(): string {
+    return `${this.#root}/status`;
   }
 
   /** Topic of a stream's summaries, for meta and for people. */

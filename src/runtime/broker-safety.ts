@@ -17,11 +17,16 @@ export interface BrokerSafety {
   tick(): readonly (readonly [string, boolean])[];
 }
 
-/** Either may be absent where a node is tested without it: then nothing is looked up, and nothing ends. */
-export interface SafetyWorld extends Omit<GuardWorld, "residency"> {
+/**
+ * Who knows where the broker stands, and the certificates that it is reached with. Either may be absent where a node is tested without
+ * it: then nothing is looked up, and nothing ends.
+ */
+export interface BrokerWitnesses {
   readonly residency?: ResidencyWorld;
   readonly identity?: TlsIdentity;
 }
+
+export type SafetyWorld = Omit<GuardWorld, "residency"> & BrokerWitnesses;
 
 const NOTHING: BrokerSecurity = { residency: null, tls: null };
 

@@ -20,6 +20,26 @@ export interface MetaEntry {
 
 const REV_DIGITS = 8;
 
+/** Fact that names every topic that this store ever queued a meta for, as JSON: a sensor that is gone from the file left one behind. */
+const TOPICS_FACT = "metas";
+const revFact = (topic: string): string => `meta:${topic}`;
+
+/** Topics of metas that the broker may retain. Empty when that is not known. */
+export async function metaTopics(outbox: Pick<Outbox, "recall">): Promise<readonly string[]> {
+  try {
+    const topics: unknown = JSON.parse((await outbox.recall(TOPICS_FACT)) ?? "[]");
+    return Array.isArray(topics) ? topics.filter((topic) => typeof topic === "string") : [];
+  } catch (error) {
+    if (error instanceof SyntaxError) return [];
+    throw error;
+  }
+}
+
+/** Facts after which these metas are not at the broker any more: the next start queues those of its file again. */
+export function forgottenMetas(cleared: readonly string[], kept: readonly string[]): ReadonlyMap<string, string> {
+  return new Map([[TOPICS_FACT, JSON.stringify(kept)], ...cleared.map((topic) => [revFact(topic), ""] as const)]);
+}
+
 /** What the node says about itself and its sensors, each under a `rev`: the first 8 hex digits of the SHA-256 of its canonical JSON. */
 export class MetaBook {
   readonly entries: readonly MetaEntry[];
@@ -48,11 +68,14 @@ export class MetaBook {
     const rows: NewRow[] = [];
     const facts = new Map<string, string>();
     for (const { topic, rev, message } of this.entries) {
-      if ((await outbox.recall(`meta:${topic}`)) === rev) continue;
+      if ((await outbox.recall(revFact(topic))) === rev) continue;
       rows.push({ message, seq: null });
-      facts.set(`meta:${topic}`, rev);
+      facts.set(revFact(topic), rev);
     }
-    if (rows.length > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt });
+    const before = await metaTopics(outbox);
+    const topics = new Set([...before, ...this.entries.map(({ topic }) => topic)]);
+    if (topics.size > before.length) facts.set(TOPICS_FACT, JSON.stringify([...topics]));
+    if (facts.size > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt });
   }
 
   /** The rev of the meta that explains a sensor's summaries. */

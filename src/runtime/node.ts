@@ -10,17 +10,16 @@ import type { GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
 import type { LiveStore } from "../ports/live-store.ts";
 import { type Outbox, OutboxError } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
-import type { TlsIdentity } from "../ports/tls-identity.ts";
 import { Anchors } from "./anchors.ts";
-import type { ResidencyWorld } from "./broker-guard.ts";
-import { type BrokerSafety, safetyOf } from "./broker-safety.ts";
+import { type BrokerSafety, type BrokerWitnesses, safetyOf } from "./broker-safety.ts";
 import { Closer, type MadeSummary } from "./closer.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { FLUSH_EVERY_MS, Ingest } from "./ingest.ts";
 import { MetaBook } from "./meta-book.ts";
 import { simulatedIn, streamsOf } from "./node-streams.ts";
-import { Publisher } from "./publisher.ts";
+import { Publisher, publisherLimits } from "./publisher.ts";
 import { type Remembered, remember } from "./remembered.ts";
+import type { Parting } from "./retirement.ts";
 import { Sensor } from "./sensor.ts";
 import { SerialClaims } from "./serial-claims.ts";
 import { type LocalStatus, type NodeIdentity, STATUS_EVERY_S, StatusDesk } from "./status.ts";
@@ -36,7 +35,7 @@ const SCHEDULE_AFTER_MS = 1_000;
 export const STOP_MS_MAX = 5_000;
 
 /** Everything the node stands on. */
-export interface World {
+export interface World extends BrokerWitnesses {
   readonly clock: Clock;
   readonly crypto: Crypto;
   readonly events: Events;
@@ -47,9 +46,6 @@ export interface World {
   readonly live: LiveStore;
   readonly outbox: Outbox;
   readonly broker: Broker;
-  /** Who knows where the broker stands, and the certificates that it is reached with. */
-  readonly residency?: ResidencyWorld;
-  readonly identity?: TlsIdentity;
   /** Resident memory of the process, bytes. */
   residentBytes(): number;
 }
@@ -61,6 +57,8 @@ export interface NodeOptions {
   /** Called once a second when loop, closer and stores are well: it feeds the watchdog. Never for sensor or broker data. */
   readonly heartbeat?: () => void;
   readonly onMade?: (made: MadeSummary) => void;
+  /** How long the first connection waits, after a power return: `firstConnectMs`. Absent: it does not. */
+  readonly connectAfterMs?: number;
   /** The node cannot go on: a sensor with `onStartFailure: fail` failed. */
   readonly onFatal?: (code: string) => void;
 }
@@ -152,6 +150,17 @@ export class Node {
     return this.#format.everything;
   }
 
+  /** The broker, behind the check of where it stands: nothing of this node reaches it by another way. */
+  get broker(): Broker {
+    return this.#safety.broker;
+  }
+
+  /** What `retireNode` needs to take this node away from its broker. */
+  get parting(): Parting {
+    const goodbye = (): Message => this.#format.status(this.#status.online("offline", this.#publisher.report.conn));
+    return { publisher: this.#publisher, format: this.#format, metas: this.#metas, time: this.#time, problems: this.#problems, goodbye };
+  }
+
   /** Flushes, closes what is due, publishes what it can within a few seconds, says `offline`, closes the stores. Once. */
   stop(reason: string): Promise<StopReport> {
     this.#stopping ??= this.#stop(reason);
@@ -168,7 +177,7 @@ export class Node {
     await this.#busy;
     await this.#housekeeping.stop();
     await this.#closer.run();
-    await this.#publisher.stop(() => this.#format.status(this.#status.online("offline", this.#publisher.report.conn)), STOP_MS_MAX);
+    await this.#publisher.stop(this.parting.goodbye, STOP_MS_MAX);
     const pending = outbox.standing().pendingRows;
     const open = new Map(
       live.held().flatMap(({ window, windowMs }) => (window === null ? [] : [[`${windowMs}/${window}`, { start: window, windowMs }]])),
@@ -195,7 +204,7 @@ export class Node {
     this.#time.tick();
     await this.#queueMetas();
     for (const sensor of this.#sensors) sensor.start();
-    this.#timers.later("connect", CONNECT_AFTER_MS, () => this.#publisher.start());
+    this.#timers.later("connect", Math.max(CONNECT_AFTER_MS, this.#options.connectAfterMs ?? 0), () => this.#publisher.start());
     this.#timers.later("housekeeping", SCHEDULE_AFTER_MS, () => this.#housekeeping.start());
     this.#timers.every("fast", FLUSH_EVERY_MS, () => this.#fastTick());
     // It waits for itself: a card that stalls delays it, and starves the watchdog when it does so for a minute.
@@ -285,7 +294,6 @@ export class Node {
   }
 
   #makePublisher(): Publisher {
-    const { inFlightMax, ackTimeoutMs } = this.#plan.broker;
     return new Publisher(
       {
         ...this.#world,
@@ -294,7 +302,7 @@ export class Node {
         will: (conn) => this.#format.status(this.#status.lost(conn)),
         greeting: (conn) => this.#statusMessage(conn),
       },
-      { inFlightMax, ackTimeoutMs },
+      publisherLimits(this.#plan, this.#world.crypto),
     );
   }
 

@@ -1,25 +1,21 @@
+import type { NodePlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
-import {
-  Delivery,
-  type DeliveryEffect,
-  type DeliveryEvent,
-  type DeliveryLimits,
-  reasonName,
-  type Sendable,
-} from "../core/machine/delivery.ts";
-import type { Broker, BrokerEvent, BrokerLink, CloseCause } from "../ports/broker.ts";
+import { Delivery, type DeliveryEffect, type DeliveryEvent, type DeliveryLimits, type Sendable } from "../core/machine/delivery.ts";
+import { reasonName } from "../core/machine/reason-codes.ts";
+import { spreadMs } from "../core/machine/spread.ts";
+import type { Broker, BrokerEvent, BrokerLink } from "../ports/broker.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import type { Acknowledgement, CloseBatch, Outbox, OutboxRow } from "../ports/outbox.ts";
+import type { CloseBatch, Outbox, OutboxRow } from "../ports/outbox.ts";
+import { ConnectionDesk, type ConnectionReport } from "./connection-desk.ts";
+import { Departures, departureRangeMs } from "./departures.ts";
+import { Settlements } from "./settlements.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
 const READ_ROWS_MAX = 100; // more costs memory and gains nothing (hot-path measurements §4)
 const ACK_ROWS = 100;
 const CONNECT_TIMEOUT_MS = 30_000;
-// A broker that says that another client has our id: two nodes would throw each other out for ever (reference B4).
-const TAKEN_OVER = 0x8e;
-const TAKEN_OVER_PAUSE_MS = 180_000;
 
 interface Row extends Sendable {
   readonly message: Message;
@@ -39,19 +35,17 @@ export interface PublisherWorld {
   greeting(conn: number): Message;
 }
 
-/** A row that is done with: the broker has it, it refused it, or the outbox could not give it. */
-type Settled =
-  | { readonly is: "sent"; readonly bytes: number }
-  | { readonly is: "refused"; readonly seq: number | null; readonly reason: string }
-  | { readonly is: "absent" };
+/** How a publisher sends. */
+export interface PublisherLimits extends DeliveryLimits {
+  /** How long after it was made a summary leaves at the earliest: this node's own time, so that a city does not publish as one. */
+  readonly departMs: number;
+}
 
-/** What `status` says about the connection. */
-export interface ConnectionReport {
-  readonly isUp: boolean;
-  readonly conn: number;
-  readonly address: string | null;
-  /** Why there is none, or what the broker last refused. */
-  readonly trouble: string | null;
+/** How the node of this plan sends. */
+export function publisherLimits(plan: NodePlan, crypto: Pick<Crypto, "sha256">): PublisherLimits {
+  const { inFlightMax, ackTimeoutMs, drainPerSecond, spreadMs: range } = plan.broker;
+  const departMs = spreadMs(crypto.sha256(plan.node.id), departureRangeMs(plan));
+  return { inFlightMax, ackTimeoutMs, perSecond: drainPerSecond, spreadMs: range, departMs };
 }
 
 /** Sends the outbox to the broker and writes down what arrived. Decisions are `core/machine/delivery.ts`; this carries them out. */
@@ -62,26 +56,29 @@ export class Publisher {
   #cancelConnect: Cancel | null = null;
   #conn = 0;
   #address: string | null = null;
-  #trouble: string | null = null;
+  readonly #desk: ConnectionDesk;
+  readonly #departures: Departures;
+  #cancelTick: Cancel | null = null;
   #readTo: number;
   #reading = false;
   #urgent = 0;
-  readonly #settled = new Map<number, Settled>();
-  #settledTo: number;
+  readonly #settlements: Settlements;
   #acknowledging: Promise<void> | null = null;
   /** Whether a call to the outbox failed since the last tick. */
   #isOutboxFailed = false;
   #stopping = false;
 
-  constructor(world: PublisherWorld, limits: DeliveryLimits) {
+  constructor(world: PublisherWorld, limits: PublisherLimits) {
     this.#world = world;
     this.#delivery = new Delivery<Row>(limits, () => world.crypto.jitter());
-    this.#settledTo = world.outbox.standing().acknowledgedPosition;
-    this.#readTo = this.#settledTo;
+    this.#desk = new ConnectionDesk(world);
+    this.#departures = new Departures(world.clock, limits.departMs, () => this.#fetch());
+    this.#settlements = new Settlements(world.outbox.standing().acknowledgedPosition);
+    this.#readTo = this.#settlements.upTo;
   }
 
   get report(): ConnectionReport {
-    return { isUp: this.#delivery.isUp, conn: this.#conn, address: this.#address, trouble: this.#trouble };
+    return { isUp: this.#delivery.isUp, conn: this.#conn, address: this.#address, ...this.#desk.standing() };
   }
 
   start(): void {
@@ -103,18 +100,20 @@ export class Publisher {
   /** Commits `batch`, and with it what is acknowledged by now. */
   async commit(batch: CloseBatch): Promise<void> {
     const { outbox } = this.#world;
-    const acknowledgement = this.#settledWithoutGap();
-    if (this.#acknowledging !== null || acknowledgement.upTo === this.#settledTo) return outbox.commit(batch);
+    const acknowledgement = this.#settlements.withoutGap(this.#world.time.best(), this.#address ?? "");
+    const before = outbox.standing().lastPosition;
+    const made = (): void => this.#departures.add(before, outbox.standing().lastPosition);
+    if (this.#acknowledging !== null || acknowledgement.upTo === this.#settlements.upTo) return outbox.commit(batch).then(made);
     const committed = outbox.commit({ ...batch, acknowledgement });
     this.#acknowledging = committed
       .then(
-        () => this.#written(acknowledgement.upTo),
+        () => this.#settlements.written(acknowledgement.upTo),
         () => undefined, // the caller is told; the rows stay settled in memory
       )
       .finally(() => {
         this.#acknowledging = null;
       });
-    await committed;
+    await committed.then(made);
   }
 
   /** Called once a second: overdue PUBACKs, acknowledgements to be written. False: the outbox failed and must be opened again. */
@@ -131,6 +130,7 @@ export class Publisher {
   async stop(goodbye: () => Message, forMs: number): Promise<void> {
     const { clock } = this.#world;
     const deadlineMs = clock.monotonicMs() + forMs;
+    this.#departures.release();
     while (this.#delivery.isUp && !this.#isDrained() && clock.monotonicMs() < deadlineMs) {
       this.#fetch();
       await pause(clock, DRAIN_POLL_MS);
@@ -146,6 +146,7 @@ export class Publisher {
     this.#link?.end();
     while (this.#link !== null && clock.monotonicMs() < deadlineMs + 2 * GOODBYE_MS) await pause(clock, DRAIN_POLL_MS);
     this.#cancelConnect?.();
+    this.#cancelTick?.();
   }
 
   #isDrained(): boolean {
@@ -169,8 +170,14 @@ export class Publisher {
       case "settled":
         return this.#settle(effect.row, effect.refusedWith);
       case "failure":
-        this.#trouble = reasonName(effect.reasonCode);
-        return this.#world.events.emit({ type: "PublishDelayed", reason: this.#trouble });
+        return this.#desk.delayed(effect.reasonCode);
+      case "tickIn":
+        this.#cancelTick?.();
+        this.#cancelTick = this.#world.clock.after(effect.delayMs, () => {
+          this.#handle({ type: "tick" });
+          this.#fetch();
+        });
+        return;
       case "cut":
         return this.#link?.destroy();
     }
@@ -190,8 +197,7 @@ export class Publisher {
     switch (event.type) {
       case "connected":
         this.#address = event.address;
-        this.#trouble = null;
-        this.#world.events.emit({ type: "BrokerConnected", address: event.address });
+        this.#desk.connected(event.address);
         this.#handle({ type: "connected", receiveMaximum: event.receiveMaximum, packetBytesMax: event.packetBytesMax });
         this.say(this.#world.greeting(this.#conn));
         return this.#fetch();
@@ -200,12 +206,8 @@ export class Publisher {
       case "closed": {
         this.#link = null;
         void this.#acknowledge(1); // what arrived there is written down with the address of there
-        if (event.cause.is === "asked") return this.#handle({ type: "disconnected", pauseMs: 0 });
-        const { cause, detail } = describe(event.cause);
-        this.#trouble = detail === "" ? cause : `${cause}: ${detail}`;
-        this.#world.events.emit({ type: "BrokerDisconnected", cause, detail });
-        const takenOver = event.cause.is === "disconnected" && event.cause.reasonCode === TAKEN_OVER;
-        return this.#handle({ type: "disconnected", pauseMs: takenOver ? TAKEN_OVER_PAUSE_MS : 0 });
+        this.#desk.closed(event.cause);
+        return this.#handle({ type: "disconnected", cause: event.cause });
       }
     }
   }
@@ -213,13 +215,12 @@ export class Publisher {
   #settle(row: Row, refusedWith: number | null): void {
     if (row.position < 0) return; // a status: the next one says it anew
     if (refusedWith === null) {
-      this.#settled.set(row.position, { is: "sent", bytes: row.bytes });
+      this.#settlements.sent(row.position, row.bytes);
     } else {
-      const reason = reasonName(refusedWith);
-      this.#world.events.emit({ type: "PublishRefused", seq: row.seq, reason });
-      this.#settled.set(row.position, { is: "refused", seq: row.seq, reason });
+      this.#desk.refused(row.seq, refusedWith);
+      this.#settlements.refused(row.position, row.seq, reasonName(refusedWith));
     }
-    if (this.#settled.size >= ACK_ROWS) void this.#acknowledge(ACK_ROWS);
+    if (this.#settlements.size >= ACK_ROWS) void this.#acknowledge(ACK_ROWS);
     this.#fetch();
   }
 
@@ -232,37 +233,15 @@ export class Publisher {
   }
 
   async #writeAcknowledgement(rowsMin: number): Promise<void> {
-    const acknowledgement = this.#settledWithoutGap();
-    if (acknowledgement.upTo - this.#settledTo < rowsMin) return;
+    const acknowledgement = this.#settlements.withoutGap(this.#world.time.best(), this.#address ?? "");
+    if (acknowledgement.upTo - this.#settlements.upTo < rowsMin) return;
     try {
       await this.#world.outbox.acknowledge(acknowledgement);
-      this.#written(acknowledgement.upTo);
+      this.#settlements.written(acknowledgement.upTo);
     } catch (error) {
       // The rows stay settled in memory and are written with the next ones; after a crash they are sent again, byte for byte.
       this.#outboxFailed("acknowledge", error);
     }
-  }
-
-  #settledWithoutGap(): Acknowledgement {
-    const refused: { position: number; seq: number | null; reason: string }[] = [];
-    let upTo = this.#settledTo;
-    let rows = 0;
-    let bytes = 0;
-    for (let settled = this.#settled.get(upTo + 1); settled !== undefined; settled = this.#settled.get(upTo + 1)) {
-      upTo++;
-      if (settled.is === "refused") refused.push({ position: upTo, seq: settled.seq, reason: settled.reason });
-      if (settled.is === "sent") {
-        rows++;
-        bytes += settled.bytes;
-      }
-    }
-    const egress = rows === 0 ? null : { at: this.#world.time.best(), address: this.#address ?? "", rows, bytes };
-    return { upTo, refused, egress };
-  }
-
-  #written(upTo: number): void {
-    for (let position = this.#settledTo + 1; position <= upTo; position++) this.#settled.delete(position);
-    this.#settledTo = upTo;
   }
 
   #outboxFailed(code: "acknowledge" | "read", error: unknown): void {
@@ -273,16 +252,16 @@ export class Publisher {
   #fetch(): void {
     if (this.#reading || this.#stopping) return;
     const appetite = Math.min(READ_ROWS_MAX, this.#delivery.appetite);
-    if (appetite === 0 || this.#readTo >= this.#world.outbox.standing().lastPosition) return;
+    const last = Math.min(this.#world.outbox.standing().lastPosition, this.#departures.lastReady());
+    if (appetite === 0 || this.#readTo >= last) return;
     this.#reading = true;
-    void this.#read(appetite);
+    void this.#read(Math.min(appetite, last - this.#readTo), last);
   }
 
-  async #read(rowsMax: number): Promise<void> {
+  async #read(rowsMax: number, last: number): Promise<void> {
     try {
       const before = this.#readTo;
-      const last = this.#world.outbox.standing().lastPosition;
-      const rows = await this.#world.outbox.read(before, rowsMax);
+      const rows = (await this.#world.outbox.read(before, rowsMax)).filter(({ position }) => position <= last);
       this.#skipAbsent(before, rows, last);
       this.#handle({ type: "rows", rows: rows.map(sendable) });
     } catch (error) {
@@ -297,7 +276,7 @@ export class Publisher {
     this.#readTo = rows.at(-1)?.position ?? last;
     const present = new Set(rows.map(({ position }) => position));
     for (let position = before + 1; position <= this.#readTo; position++) {
-      if (!present.has(position)) this.#settled.set(position, { is: "absent" });
+      if (!present.has(position)) this.#settlements.absent(position);
     }
   }
 }
@@ -306,24 +285,15 @@ const DRAIN_POLL_MS = 20;
 const GOODBYE_MS = 1_000;
 
 function sendable({ position, seq, message }: OutboxRow): Row {
-  return { position, seq, message, bytes: message.topic.length + message.payload.length };
+  return { position, seq, message, bytes: message.topic.length + message.payload.length, lane: laneOf(message.topic) };
+}
+
+/** Rows of one sensor leave in order, its meta before its summaries: `…/sensor/meta`, `…/sensor/stream/summary`. */
+function laneOf(topic: string): string {
+  const levels = topic.split("/");
+  return levels.slice(0, levels.at(-1) === "summary" ? -2 : -1).join("/");
 }
 
 function pause(clock: Clock, delayMs: number): Promise<void> {
   return new Promise((resolve) => clock.after(delayMs, resolve));
-}
-
-function describe(cause: CloseCause): { readonly cause: string; readonly detail: string } {
-  switch (cause.is) {
-    case "refused":
-    case "disconnected":
-      return { cause: cause.is, detail: reasonName(cause.reasonCode) };
-    case "network":
-      return { cause: cause.is, detail: cause.code };
-    case "protocol":
-      return { cause: cause.is, detail: cause.detail };
-    case "timeout":
-    case "asked":
-      return { cause: cause.is, detail: "" };
-  }
 }

@@ -5,7 +5,7 @@ import type { Health, LostStatus, OnlineStatus, Problem, SensorState } from "../
 import type { Outbox } from "../ports/outbox.ts";
 import type { BrokerSecurity } from "./broker-guard.ts";
 import type { BrokerSafety } from "./broker-safety.ts";
-import type { ConnectionReport } from "./publisher.ts";
+import type { ConnectionReport } from "./connection-desk.ts";
 import type { Sensor } from "./sensor.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
@@ -131,7 +131,9 @@ export class StatusDesk {
   #problems(): readonly Problem[] {
     const found: { code: string; sensor: string | null }[] = [...this.#world.standing].map((code) => ({ code, sensor: null }));
     if (this.#world.time.state() === null) found.push({ code: "TIME_UNTRUSTED", sensor: null });
-    if (!this.#world.connection().isUp) found.push({ code: "BROKER_AWAY", sensor: null });
+    const { isUp, problem } = this.#world.connection();
+    if (!isUp) found.push({ code: "BROKER_AWAY", sensor: null });
+    if (problem !== null) found.push({ code: problem, sensor: null });
     for (const sensor of this.#world.sensors) {
       const { trouble, plan, counters } = sensor;
       if (!counters.balanced) found.push({ code: "COUNTERS_UNBALANCED", sensor: plan.id });
@@ -153,7 +155,15 @@ export class StatusDesk {
 }
 
 // Nothing leaves, or nothing may leave.
-const FAILING: readonly string[] = ["TIME_UNTRUSTED", "CLOCK_WENT_BACK", "OUTBOX_FAILED", "LIVE_FULL", "BROKER_NOT_ALLOWED"];
+const FAILING: readonly string[] = [
+  "TIME_UNTRUSTED",
+  "CLOCK_WENT_BACK",
+  "OUTBOX_FAILED",
+  "LIVE_FULL",
+  "BROKER_REFUSES",
+  "CLIENT_ID_TAKEN",
+  "BROKER_NOT_ALLOWED",
+];
 
 function healthOf(problems: readonly Problem[]): Health {
   if (problems.some(({ code }) => FAILING.includes(code))) return "failing";

@@ -28,6 +28,8 @@ function streetWith(mode: "strict" | "warn", answers: readonly (readonly string[
       tls: { ca: authority.caPath },
       residency: { mode, allow: ["EU"] },
       allowSimulated: true,
+      // Backoff begins there: a street of one node need not spread.
+      spread: "1s",
     },
     sensors: { air: { driver: "simulator", options: { channels: { pm25: { quantity: "pm25", max: 30 } } } } },
   });

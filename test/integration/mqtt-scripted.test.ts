@@ -249,7 +249,31 @@ describe("a hostile broker", () => {
     link.link.publish(message("city/b", "{}"), 2);
     await until(() => link.cause !== null);
     expect(link.cause).toEqual({ is: "protocol", detail: "Invalid puback reason code" });
-    expect(link.acknowledged.map(({ token }) => token)).not.toContain(1);
+    expect(link.acknowledged).toEqual([{ type: "acknowledged", token: 1, reasonCode: 0x95 }]);
+  });
+
+  it("has what came before such a PUBACK heard, and each message answered by its own", async () => {
+    const link = await connected({
+      onPublish: (to, { messageId = 0 }, index) => {
+        if (index < 2) return;
+        // One chunk: the first two well, the third not.
+        to.raw(
+          [messageId - 2, messageId - 1]
+            .flatMap((id) => [0x40, 2, id >> 8, id & 0xff])
+            .concat([0x40, 3, messageId >> 8, messageId & 0xff, 0x95]),
+        );
+      },
+    });
+    for (const token of [11, 12, 13]) link.link.publish(message("city/a", "{}"), token);
+    await until(() => link.cause !== null);
+    const answers = new Map(link.acknowledged.map(({ token, reasonCode }) => [token, reasonCode]));
+    expect(answers).toEqual(
+      new Map([
+        [13, 0x95],
+        [11, 0],
+        [12, 0],
+      ]),
+    );
   });
 
   it("cannot fill the memory with a PUBLISH of 200 MB", async () => {
@@ -278,6 +302,22 @@ describe("a hostile broker", () => {
     await until(() => link.cause !== null);
     expect(link.cause?.is).toBe("protocol");
     expect(link.acknowledged).toEqual([]);
+  });
+
+  it("cannot send the node to another server: the code is told, and nothing goes there", async () => {
+    const elsewhere = await FakeBroker.start();
+    const serverReference = `127.0.0.1:${elsewhere.port}`;
+    for (const reasonCode of [0x9c, 0x9d]) {
+      const cause = await causeOf({ onConnect: (connection) => connection.connack(reasonCode, { serverReference }) });
+      expect(cause).toEqual({ is: "refused", reasonCode });
+      await fake.stop();
+    }
+    const link = await connected();
+    fake.connections[0]?.disconnect(0x9d, { serverReference });
+    await until(() => link.cause !== null);
+    expect(link.cause).toEqual({ is: "disconnected", reasonCode: 0x9d });
+    expect(elsewhere.connections).toEqual([]);
+    await elsewhere.stop();
   });
 
   it("may send small messages that nobody asked for: they go nowhere", async () => {

@@ -96,11 +96,11 @@ describe("P8: it talks to one place", () => {
 
   it("opens no connection to a place that is not allowed, says so, and signs what it found", async () => {
     const lab = openLab();
-    const broker = { url: "mqtts://5.161.1.1:8883", residency: { mode: "strict", allow: ["EU"] }, allowSimulated: true };
+    const broker = { url: "mqtts://5.161.1.1:8883", residency: { mode: "strict", allow: ["EU"] }, allowSimulated: true, spread: "0s" };
     const site = lab.site({ broker, sensors });
     const node = await site.runUntilReady();
     const said = await node.event("BrokerDisconnected");
-    expect(said.detail).toBe("RESIDENCY_REFUSED location-outside");
+    expect(said).toMatchObject({ detail: "RESIDENCY_REFUSED location-outside", remedy: expect.stringContaining("stoep evidence") });
     expect(internetSockets(node.pid)).toEqual([]);
     expect(node.events("BrokerLookedUp")).toMatchObject([{ host: "5.161.1.1", standing: "contradicted", mayConnect: false }]);
     const { status } = await site.statusWhen(({ status: { health } }) => health === "failing");
@@ -117,6 +117,7 @@ describe("P8: it talks to one place", () => {
       url: "mqtts://[fd12:3456:789a::1]:8883",
       residency: { mode: "strict", private: mode },
       allowSimulated: true,
+      spread: "0s",
     });
     const refused = await lab.site({ broker: at("refuse"), sensors }).runUntilReady();
     expect((await refused.event("BrokerDisconnected")).detail).toBe("RESIDENCY_REFUSED private-refused");

@@ -1,7 +1,15 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
-import { generate, type IConnackPacket, type IConnectPacket, type IPublishPacket, type Packet, parser } from "mqtt-packet";
+import {
+  generate,
+  type IConnackPacket,
+  type IConnectPacket,
+  type IDisconnectPacket,
+  type IPublishPacket,
+  type Packet,
+  parser,
+} from "mqtt-packet";
 
 /** Most bytes of a huge PUBLISH that are written at a time. */
 const CHUNK_BYTES = 65_536;
@@ -129,8 +137,8 @@ export class FakeConnection {
   }
 
   /** DISCONNECT with a reason (MQTT 5), then FIN. */
-  disconnect(code: number): void {
-    this.#write({ cmd: "disconnect", reasonCode: code });
+  disconnect(code: number, properties: IDisconnectPacket["properties"] = {}): void {
+    this.#write({ cmd: "disconnect", reasonCode: code, properties });
     this.socket.end();
   }
 

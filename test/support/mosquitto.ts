@@ -49,6 +49,8 @@ export interface Mosquitto {
   kill9(): Promise<void>;
   /** SIGSTOP: sockets stay open, nobody answers. */
   freeze(): void;
+  /** SIGHUP: it reads its ACL and passwords again. */
+  reload(): void;
   thaw(): void;
   /** Ends it if it runs, and starts it again on the same port and folder. */
   restart(): Promise<void>;
@@ -76,6 +78,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
     shutDown: () => run.end("SIGTERM"),
     kill9: () => run.end("SIGKILL"),
     freeze: () => run.signal("SIGSTOP"),
+    reload: () => run.signal("SIGHUP"),
     thaw: () => run.signal("SIGCONT"),
     restart: async () => {
       await run.end("SIGTERM");
@@ -117,7 +120,7 @@ class Run {
     }
   }
 
-  signal(name: "SIGSTOP" | "SIGCONT"): void {
+  signal(name: "SIGSTOP" | "SIGCONT" | "SIGHUP"): void {
     this.#child?.kill(name);
   }
 
@@ -144,7 +147,8 @@ function configText(port: number, dir: string, { config, persistence = false }: 
   ].join("\n");
 }
 
-async function freePort(): Promise<number> {
+/** A port of loopback that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

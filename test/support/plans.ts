@@ -155,6 +155,8 @@ export function nodePlan(sensors: readonly SensorPlan[], changes: Partial<NodePl
       inFlightMax: 20,
       keepAliveMs: durationMs(60_000),
       ackTimeoutMs: durationMs(30_000),
+      drainPerSecond: null,
+      spreadMs: durationMs(0),
       allowSimulated: true,
     },
     sensors,

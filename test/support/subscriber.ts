@@ -1,6 +1,7 @@
 import { connect, type IClientOptions, type IPublishPacket, type MqttClient } from "mqtt";
 
 const WAIT_MS = 5_000;
+const ROUND_TRIP = "stoep-test/round-trip";
 
 /** A message as a subscriber got it. */
 export interface Received {
@@ -16,11 +17,13 @@ export interface Received {
 export class Subscriber {
   readonly messages: Received[] = [];
   readonly #client: MqttClient;
+  readonly #onRoundTrip: (() => void)[] = [];
   readonly #waiting = new Set<() => void>();
 
   private constructor(client: MqttClient) {
     this.#client = client;
     client.on("message", (topic, payload, { retain, properties }) => {
+      if (topic === ROUND_TRIP) return this.#onRoundTrip.shift()?.();
       this.messages.push({ topic, payload, retain, properties, atMs: performance.now() });
       for (const check of this.#waiting) check();
     });
@@ -59,6 +62,14 @@ export class Subscriber {
       this.#waiting.add(check);
     });
     return this.messages;
+  }
+
+  /** Resolves when everything that the broker had for it so far has arrived: a message of its own comes back behind it. */
+  async roundTrip(): Promise<void> {
+    await this.#client.subscribeAsync(ROUND_TRIP, { qos: 1 });
+    const back = new Promise<void>((resolve) => this.#onRoundTrip.push(resolve));
+    await this.#client.publishAsync(ROUND_TRIP, "", { qos: 1 });
+    await back;
   }
 
   async stop(): Promise<void> {

@@ -55,6 +55,8 @@ export class MqttLink implements BrokerLink {
   #isClosed = false;
   /** Reason code of the PUBACK that MQTT.js is handling: its callback does not tell 0x10 from 0. */
   #pubackReason = 0;
+  /** Tokens of what is under way, by the packet identifier that MQTT.js gave it. */
+  readonly #tokens = new Map<number, number>();
 
   constructor(settings: LinkSettings, request: ConnectRequest, listener: BrokerListener) {
     assert(Message.isSealed(request.will), NOT_SEALED);
@@ -69,10 +71,17 @@ export class MqttLink implements BrokerLink {
     const { topic, payload, retain, expirySeconds } = message;
     if (!this.#isConnected || this.#cause !== null) return;
     const properties = this.#settings.protocol === 5 ? { properties: messageProperties(expirySeconds) } : {};
-    this.#client?.publish(topic, asBuffer(payload), { qos: 1, retain, ...properties }, (_error, packet) => {
+    const client = this.#client;
+    if (client === null) return;
+    let messageId = 0;
+    client.publish(topic, asBuffer(payload), { qos: 1, retain, ...properties }, (_error, packet) => {
       // Without a packet it is MQTT.js giving up on a connection that breaks: `closed` will say so.
-      if (packet !== undefined) this.#emit({ type: "acknowledged", token, reasonCode: this.#pubackReason });
+      if (packet === undefined) return;
+      this.#tokens.delete(messageId);
+      this.#emit({ type: "acknowledged", token, reasonCode: this.#pubackReason });
     });
+    messageId = client.getLastMessageId();
+    this.#tokens.set(messageId, token);
   }
 
   end(): void {
@@ -133,7 +142,7 @@ export class MqttLink implements BrokerLink {
   #startClient(socket: Socket, options: IClientOptions): void {
     const { MqttClient: Client } = onDemand("mqtt") as typeof import("mqtt");
     const client = new Client(() => socket, options);
-    const guard = new InboundGuard(this.#settings.inboundBytesMax);
+    const guard = new InboundGuard(this.#settings.inboundBytesMax, (messageId, reasonCode) => this.#oddPuback(messageId, reasonCode));
     // These listeners stand before those of MQTT.js, so the guard is first to see each chunk.
     socket.on("data", (chunk: Buffer) => {
       const problem = guard.check(chunk);
@@ -151,6 +160,18 @@ export class MqttLink implements BrokerLink {
     client.on("close", () => this.#closed({ is: "network", code: "EOF" }));
     this.#client = client;
     client.connect();
+  }
+
+  /**
+   * mosquitto 2.0 refuses what is too long with a reason that is not legal in a PUBACK. The message is answered all the same; what else
+   * came with it is still read by MQTT.js, which then is deaf.
+   */
+  #oddPuback(messageId: number, reasonCode: number): void {
+    const token = this.#tokens.get(messageId);
+    if (token !== undefined) this.#emit({ type: "acknowledged", token, reasonCode });
+    setImmediate(() =>
+      this.#cut({ is: "protocol", detail: `a PUBACK with reason 0x${reasonCode.toString(16)}, which is not legal there` }),
+    );
   }
 
   #received(packet: Packet): void {

@@ -3,7 +3,7 @@ import type { MqttBrokerOptions } from "../../adapters/mqtt/mqtt-broker.ts";
 import { TlsFilesError } from "../../adapters/mqtt/tls-files.ts";
 import { SecretError } from "../../adapters/secrets.ts";
 import type { NodePlan } from "../../config/plan.ts";
-import type { ConnectionReport } from "../../runtime/publisher.ts";
+import type { ConnectionReport } from "../../runtime/connection-desk.ts";
 import { advice, broken, type Finding, ok, skipped } from "./finding.ts";
 
 // A probe connects beside the node, under another client id, and publishes numbered texts below `PREFIX/NODE/doctor`, which no

@@ -42,7 +42,7 @@ export type NodeEvent =
   | { readonly type: "OutboxTrimmed"; readonly rows: number }
   | { readonly type: "SummariesLost"; readonly fromSeq: number; readonly toSeq: number; readonly reason: string }
   | { readonly type: "BrokerConnected"; readonly address: string }
-  | { readonly type: "BrokerDisconnected"; readonly cause: string; readonly detail: string }
+  | { readonly type: "BrokerDisconnected"; readonly cause: string; readonly detail: string; readonly remedy: string }
   | {
       readonly type: "BrokerLookedUp";
       readonly host: string;
@@ -52,8 +52,8 @@ export type NodeEvent =
     }
   | { readonly type: "EvidenceFailed"; readonly detail: string }
   | { readonly type: "TlsRenewalUnusable"; readonly code: string }
-  | { readonly type: "PublishRefused"; readonly seq: number | null; readonly reason: string }
-  | { readonly type: "PublishDelayed"; readonly reason: string }
+  | { readonly type: "PublishRefused"; readonly seq: number | null; readonly reason: string; readonly remedy: string }
+  | { readonly type: "PublishDelayed"; readonly reason: string; readonly remedy: string }
   | { readonly type: "LedgerDamaged"; readonly until: string }
   | { readonly type: "TermsWait"; readonly stream: string; readonly since: string }
   | { readonly type: "NoiseUnavailable"; readonly stream: StreamId }

@@ -1,84 +1,37 @@
 import { unreachable } from "../assert.ts";
-import { type Backoff, backoffMs } from "./backoff.ts";
-
-/** What a PUBACK reason code means for the row (MQTT 5 §3.4.2.1; reference mqtt-and-platforms B4). */
-export type Verdict = "settled" | "retry" | "not-authorised" | "refused";
-
-// 0x80 unspecified and 0x83 implementation specific may be about this very message: they are tried so often, then refused.
-const UNSPECIFIED_ATTEMPTS_MAX = 10;
-
-/** `attempts`: how often the row was answered with a failure so far. */
-export function verdictOf(reasonCode: number, attempts: number): Verdict {
-  switch (reasonCode) {
-    case 0x00: // success
-    case 0x10: // no matching subscribers: the broker has it
-      return "settled";
-    case 0x90: // topic name invalid
-    case 0x95: // packet too large
-    case 0x99: // payload format invalid
-      return "refused";
-    case 0x87: // not authorised
-      return "not-authorised";
-    case 0x80: // unspecified error
-    case 0x83: // implementation specific error
-      return attempts + 1 >= UNSPECIFIED_ATTEMPTS_MAX ? "refused" : "retry";
-    default:
-      return reasonCode < 0x80 ? "settled" : "retry";
-  }
-}
-
-/** Name of a reason code that an operator can look up. */
-export function reasonName(reasonCode: number): string {
-  return REASON_NAMES[reasonCode] ?? `0x${reasonCode.toString(16).padStart(2, "0")}`;
-}
-
-// MQTT 5 §2.4, the codes that a publisher can meet.
-const REASON_NAMES: Readonly<Record<number, string>> = {
-  128: "unspecified-error",
-  129: "malformed-packet",
-  130: "protocol-error",
-  131: "implementation-specific-error",
-  132: "unsupported-protocol-version",
-  133: "client-identifier-not-valid",
-  134: "bad-user-name-or-password",
-  135: "not-authorised",
-  136: "server-unavailable",
-  137: "server-busy",
-  138: "banned",
-  139: "server-shutting-down",
-  141: "keep-alive-timeout",
-  142: "session-taken-over",
-  144: "topic-name-invalid",
-  147: "receive-maximum-exceeded",
-  149: "packet-too-large",
-  150: "message-rate-too-high",
-  151: "quota-exceeded",
-  152: "administrative-action",
-  153: "payload-format-invalid",
-  154: "retain-not-supported",
-  155: "qos-not-supported",
-  156: "use-another-server",
-  157: "server-moved",
-  159: "connection-rate-exceeded",
-};
+import { type Backoff, backoffMs, fullJitterMs } from "./backoff.ts";
+import { type Holds, newHolds } from "./holds.ts";
+import { reasonOf, returnAfter, verdictOf } from "./reason-codes.ts";
+import { Suspects } from "./suspects.ts";
+import { TokenBucket } from "./token-bucket.ts";
 
 /** A row that may be sent: its place in the queue, and how long its topic and payload are together. */
 export interface Sendable {
   readonly position: number;
   readonly bytes: number;
+  /** What it belongs to: rows of one lane leave in order, and wait together when the broker does not let them. Absent: its own. */
+  readonly lane?: string;
 }
 
 export interface DeliveryLimits {
   /** The most messages in flight, whatever the broker allows. */
   readonly inFlightMax: number;
   readonly ackTimeoutMs: number;
+  /** The most messages of the queue a second; null: as fast as the broker takes them. */
+  readonly perSecond: number | null;
+  /** Over how long all nodes of a broker spread their first attempt after it went away; at least a second. */
+  readonly spreadMs: number;
 }
+
+/** Why there is no connection: `CloseCause` of the broker port, as far as it matters here. */
+export type Ending =
+  | { readonly is: "refused" | "disconnected"; readonly reasonCode: number }
+  | { readonly is: "network" | "protocol" | "timeout" | "asked" };
 
 export type DeliveryEvent<Row extends Sendable> =
   /** Sends nothing yet: what is to be said first follows as `urgent`. */
   | { readonly type: "connected"; readonly receiveMaximum: number; readonly packetBytesMax: number | null }
-  /** `pauseMs`: how long to leave the broker alone at least. */
-  | { readonly type: "disconnected"; readonly pauseMs: number }
+  | { readonly type: "disconnected"; readonly cause: Ending }
   | { readonly type: "connectDue" }
   /** The next rows of the queue, ascending. */
   | { readonly type: "rows"; readonly rows: readonly Row[] }
@@ -96,14 +49,23 @@ export type DeliveryEffect<Row extends Sendable> =
   | { readonly type: "publish"; readonly row: Row }
   /** This row is done with: the broker has it, or will never take it. */
   | { readonly type: "settled"; readonly row: Row; readonly refusedWith: number | null }
-  | { readonly type: "failure"; readonly position: number; readonly reasonCode: number }
+  /** Not taken now. `reasonCode`: null when the broker closes instead of saying so. */
+  | { readonly type: "failure"; readonly position: number; readonly reasonCode: number | null }
+  /** The limit a second is reached: a `tick` is wanted then. */
+  | { readonly type: "tickIn"; readonly delayMs: number }
   /** No PUBACK in time: this connection is not to be trusted any more. */
   | { readonly type: "cut" };
 
-const CONNECT: Backoff = { firstMs: 1_000, longestMs: 300_000 };
+const CONNECT_FIRST_MS = 1_000;
+const CONNECT_LONGEST_MS = 300_000;
 const RESEND: Backoff = { firstMs: 1_000, longestMs: 60_000 };
-// An ACL may be mended without us: asking once a minute is enough.
-const NOT_AUTHORISED_MS = 60_000;
+// How long at least, and how much more at most, by kind of return (reason-codes.ts).
+const LATER: Backoff = { firstMs: 60_000, longestMs: 60_000 };
+const RARELY: Backoff = { firstMs: CONNECT_LONGEST_MS, longestMs: CONNECT_LONGEST_MS };
+const TAKEN_OVER_MS = 180_000;
+const TAKEN_OVER_JITTER_MS = 120_000;
+/** How long no status is tried after it broke the connection: rows leave meanwhile. */
+const STATUS_BARRED_MS = 600_000;
 // What a PUBLISH has besides topic and payload: fixed header 5, topic length 2, packet id 2, property length 4, content type 19,
 // payload format 2, expiry 5 (MQTT 5 §3.3).
 const PACKET_OVERHEAD_BYTES = 39;
@@ -111,6 +73,8 @@ const PACKET_OVERHEAD_BYTES = 39;
 const STABLE_MS = 30_000;
 /** PACKET TOO LARGE, MQTT 5 §2.4. */
 const TOO_LARGE = 0x95;
+/** Under which number `Suspects` knows every status. */
+const STATUS = -1;
 
 interface InFlight<Row> {
   readonly row: Row;
@@ -124,14 +88,19 @@ interface InFlight<Row> {
  */
 export class Delivery<Row extends Sendable> {
   readonly #limits: DeliveryLimits;
+  readonly #connect: Backoff;
   readonly #jitter: () => number;
   readonly #inFlight = new Map<number, InFlight<Row>>();
   readonly #attempts = new Map<number, number>();
+  readonly #bucket: TokenBucket;
+  readonly #suspects = new Suspects();
+  readonly #holds: Holds = newHolds();
   /** Rows at hand, ascending by position. */
   #waiting: Row[] = [];
   #window = 0;
   #packetBytesMax: number | null = null;
   #newestUrgent = 0;
+  #statusBarredUntilMs = 0;
   #up = false;
   #upSinceMs = 0;
   #connectAttempts = 0;
@@ -140,12 +109,15 @@ export class Delivery<Row extends Sendable> {
 
   constructor(limits: DeliveryLimits, jitter: () => number) {
     this.#limits = limits;
+    this.#connect = { firstMs: Math.max(CONNECT_FIRST_MS, limits.spreadMs), longestMs: CONNECT_LONGEST_MS };
     this.#jitter = jitter;
+    this.#bucket = new TokenBucket(limits.perSecond);
   }
 
   /** How many more rows to fetch: none while a window of them is at hand, so that they are read some at a time. */
   get appetite(): number {
-    return this.#up && this.#waiting.length < this.#window ? this.#window * 2 - this.#waiting.length : 0;
+    const ready = this.#waiting.length - this.#holds.countIn(this.#waiting);
+    return this.#up && ready < this.#window && !this.#holds.isFullWith(this.#waiting) ? this.#window * 2 - ready : 0;
   }
 
   get isUp(): boolean {
@@ -170,13 +142,14 @@ export class Delivery<Row extends Sendable> {
         this.#packetBytesMax = event.packetBytesMax;
         return [];
       case "disconnected":
-        return this.#down(event.pauseMs, nowMs);
+        return this.#down(event.cause, nowMs);
       case "connectDue":
         return this.#up ? [] : [{ type: "connect" }];
       case "rows":
         this.#waiting.push(...event.rows);
         return this.#refill(nowMs);
       case "urgent":
+        if (nowMs < this.#statusBarredUntilMs) return [];
         this.#newestUrgent = event.row.position;
         this.#putBack([event.row]);
         return this.#refill(nowMs);
@@ -189,24 +162,67 @@ export class Delivery<Row extends Sendable> {
     }
   }
 
-  #down(pauseMs: number, nowMs: number): readonly DeliveryEffect<Row>[] {
+  #down(cause: Ending, nowMs: number): readonly DeliveryEffect<Row>[] {
     if (this.#up && nowMs - this.#upSinceMs >= STABLE_MS) this.#connectAttempts = 0;
     this.#up = false;
     const unanswered = [...this.#inFlight.values()].map(({ row }) => row);
     this.#inFlight.clear();
-    this.#putBack(unanswered);
+    const verdict = this.#judged(unanswered, cause, nowMs);
+    this.#putBack(unanswered.filter((row) => !verdict.some((effect) => effect.type === "settled" && effect.row === row)));
     this.#waiting = this.#waiting.filter(({ position }) => position >= 0);
     for (const position of this.#attempts.keys()) if (position < 0) this.#attempts.delete(position);
     this.#pausedUntilMs = 0;
-    const delayMs = Math.max(pauseMs, backoffMs(CONNECT, this.#connectAttempts, this.#jitter()));
+    const delayMs = Math.max(this.#pauseAfter(cause), fullJitterMs(this.#connect, this.#connectAttempts, this.#jitter()));
     this.#connectAttempts++;
-    return [{ type: "connectIn", delayMs }];
+    return [...verdict, { type: "connectIn", delayMs }];
+  }
+
+  /** What the end of a connection says about the rows that were under way. */
+  #judged(unanswered: readonly Row[], cause: Ending, nowMs: number): readonly DeliveryEffect<Row>[] {
+    const code = "reasonCode" in cause && reasonOf(cause.reasonCode)?.blames === true ? cause.reasonCode : null;
+    const finding = this.#suspects.broke(
+      unanswered.map(({ position }) => (position < 0 ? STATUS : position)),
+      code !== null,
+    );
+    const [row] = unanswered;
+    if (finding === "innocent" || row === undefined) return [];
+    const { position } = row;
+    this.#suspects.clear(position < 0 ? STATUS : position);
+    if (position < 0) {
+      this.#statusBarredUntilMs = nowMs + STATUS_BARRED_MS;
+      return [{ type: "failure", position, reasonCode: code }];
+    }
+    if (code !== null) {
+      this.#attempts.delete(position);
+      return [{ type: "settled", row, refusedWith: code }];
+    }
+    this.#holds.hold(row, nowMs);
+    return [{ type: "failure", position, reasonCode: null }];
+  }
+
+  /** How long the broker is left alone at least. */
+  #pauseAfter(cause: Ending): number {
+    if (!("reasonCode" in cause)) return 0;
+    const kind = returnAfter(cause.reasonCode);
+    switch (kind) {
+      case "soon":
+        return 0;
+      case "later":
+        return backoffMs(LATER, 0, this.#jitter());
+      case "rarely":
+        return backoffMs(RARELY, 0, this.#jitter());
+      case "taken-over":
+        return TAKEN_OVER_MS + Math.round(TAKEN_OVER_JITTER_MS * this.#jitter());
+      default:
+        return unreachable(kind);
+    }
   }
 
   #answered(position: number, reasonCode: number, nowMs: number): readonly DeliveryEffect<Row>[] {
     const sent = this.#inFlight.get(position);
     if (sent === undefined) return []; // a second PUBACK for the same packet, or one of an older connection
     this.#inFlight.delete(position);
+    this.#suspects.clear(position < 0 ? STATUS : position);
     const attempts = this.#attempts.get(position) ?? 0;
     const verdict = verdictOf(reasonCode, attempts);
     if (verdict === "settled" || verdict === "refused") {
@@ -216,34 +232,60 @@ export class Delivery<Row extends Sendable> {
     }
     this.#attempts.set(position, attempts + 1);
     this.#putBack([sent.row]);
-    this.#pause(verdict === "not-authorised", nowMs);
+    if (verdict === "not-authorised") {
+      // An ACL may be mended without us; it is about this topic, and the others can go on.
+      this.#holds.hold(sent.row, nowMs);
+      return [{ type: "failure", position, reasonCode }, ...this.#refill(nowMs)];
+    }
+    this.#pause(nowMs);
     return [{ type: "failure", position, reasonCode }];
   }
 
   /** A broker that has enough says so to everything in flight: that is one failure, not one for each. */
-  #pause(isNotAuthorised: boolean, nowMs: number): void {
-    const isPaused = nowMs < this.#pausedUntilMs;
-    if (isPaused && !isNotAuthorised) return;
-    const pauseMs = isNotAuthorised ? NOT_AUTHORISED_MS : backoffMs(RESEND, this.#failures, this.#jitter());
-    if (!isPaused) this.#failures++;
-    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + pauseMs);
+  #pause(nowMs: number): void {
+    if (nowMs < this.#pausedUntilMs) return;
+    this.#pausedUntilMs = nowMs + backoffMs(RESEND, this.#failures, this.#jitter());
+    this.#failures++;
   }
 
   #refill(nowMs: number): readonly DeliveryEffect<Row>[] {
     if (!this.#up || nowMs < this.#pausedUntilMs) return [];
     const effects: DeliveryEffect<Row>[] = [];
-    while (this.#inFlight.size < this.#window) {
-      const row = this.#waiting.shift();
+    while (this.#inFlight.size < this.#window && !this.#isSuspectAlone()) {
+      const index = this.#holds.nextIn(this.#waiting, nowMs);
+      const row = this.#waiting[index];
       if (row === undefined) break;
-      if (this.#packetBytesMax !== null && row.bytes + PACKET_OVERHEAD_BYTES > this.#packetBytesMax) {
-        this.#attempts.delete(row.position);
-        effects.push({ type: "settled", row, refusedWith: TOO_LARGE });
-        continue;
+      const isTooLong = this.#packetBytesMax !== null && row.bytes + PACKET_OVERHEAD_BYTES > this.#packetBytesMax;
+      if (!isTooLong) {
+        if (this.#inFlight.size > 0 && this.#suspects.mustBeAlone(row.position < 0 ? STATUS : row.position)) break;
+        const waitMs = row.position < 0 ? 0 : this.#bucket.waitMs(nowMs);
+        if (waitMs > 0) {
+          effects.push({ type: "tickIn", delayMs: waitMs });
+          break;
+        }
       }
-      this.#inFlight.set(row.position, { row, sentAtMs: nowMs });
-      effects.push({ type: "publish", row });
+      this.#waiting.splice(index, 1);
+      effects.push(isTooLong ? this.#refusedUnsent(row) : this.#sent(row, nowMs));
     }
     return effects;
+  }
+
+  #sent(row: Row, nowMs: number): DeliveryEffect<Row> {
+    if (row.position >= 0) this.#bucket.take();
+    this.#inFlight.set(row.position, { row, sentAtMs: nowMs });
+    return { type: "publish", row };
+  }
+
+  #refusedUnsent(row: Row): DeliveryEffect<Row> {
+    this.#attempts.delete(row.position);
+    return { type: "settled", row, refusedWith: TOO_LARGE };
+  }
+
+  /** Whether the one row in flight is one that must be alone. */
+  #isSuspectAlone(): boolean {
+    if (this.#inFlight.size !== 1) return false;
+    for (const position of this.#inFlight.keys()) return this.#suspects.mustBeAlone(position < 0 ? STATUS : position);
+    return false;
   }
 
   #overdue(nowMs: number): boolean {

@@ -46,7 +46,7 @@ const publisher = new Publisher(
     will: () => lostStatus,
     greeting: () => lostStatus,
   },
-  { inFlightMax: input.inFlightMax, ackTimeoutMs: 30_000 },
+  { inFlightMax: input.inFlightMax, ackTimeoutMs: 30_000, perSecond: null, spreadMs: 0, departMs: 0 },
 );
 const bare = connect(mosquitto.url, { protocolVersion: 5, clientId: "bare" });
 await new Promise<void>((resolve) => bare.once("connect", () => resolve()));

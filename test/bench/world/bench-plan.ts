@@ -77,6 +77,8 @@ export function benchPlan(wanted: BenchPlan): NodePlan {
       inFlightMax: wanted.inFlightMax,
       keepAliveMs: durationMs(30_000),
       ackTimeoutMs: durationMs(1e12), // the clock of the bench runs faster than the broker
+      drainPerSecond: null,
+      spreadMs: durationMs(0),
       allowSimulated: true,
     },
     sensors,

@@ -3,7 +3,14 @@ import { createServer, type RequestListener, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { askControl, ControlError, type ControlServer, type Routes, serveControl } from "../../../src/adapters/control-socket.ts";
+import {
+  type Actions,
+  askControl,
+  ControlError,
+  type ControlServer,
+  type Routes,
+  serveControl,
+} from "../../../src/adapters/control-socket.ts";
 
 const DIRECTORY = mkdtempSync(join(tmpdir(), "stoep-control-"));
 afterAll(() => rmSync(DIRECTORY, { recursive: true }));
@@ -14,8 +21,8 @@ afterEach(async () => {
   for (const server of servers.splice(0)) await server.close();
 });
 
-async function serving(routes: Routes, path = PATH): Promise<ControlServer> {
-  const server = await serveControl(path, routes);
+async function serving(routes: Routes, path = PATH, actions: Actions = {}): Promise<ControlServer> {
+  const server = await serveControl(path, routes, actions);
   servers.push(server);
   return server;
 }
@@ -47,6 +54,24 @@ const code = (promise: Promise<unknown>) =>
   promise.then(() => "answered").catch((error: unknown) => (error instanceof ControlError ? error.code : String(error)));
 
 describe("the control socket", () => {
+  it("does by POST what it is told to, with what was sent, and says why when it cannot", async () => {
+    const orders: unknown[] = [];
+    const act = async (body: unknown) => {
+      orders.push(body);
+      if (orders.length > 1) throw new Error("once is enough");
+      return { done: true };
+    };
+    await serving({ "/status": () => ({}) }, PATH, { "/act": act });
+    const order = { body: { forMs: 5 }, timeoutMs: 1_000 };
+    expect(await askControl(PATH, "/act", order)).toEqual({ done: true });
+    expect(orders).toEqual([{ forMs: 5 }]);
+    await expect(askControl(PATH, "/act", order)).rejects.toThrow("once is enough");
+    expect(await code(askControl(PATH, "/act"))).toBe("NO_ANSWER"); // a GET does nothing
+    expect(await code(askControl(PATH, "/status", order))).toBe("NO_ANSWER");
+    expect(await code(askControl(PATH, "/act", { ...order, body: { long: "x".repeat(5_000) } }))).toBe("NO_ANSWER");
+    expect(orders).toHaveLength(2);
+  });
+
   it("answers with what the node says at that moment", async () => {
     let asked = 0;
     await serving({

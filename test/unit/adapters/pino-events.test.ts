@@ -76,10 +76,14 @@ describe("repeats", () => {
     ["another code", { type: "SensorFault", sensor: AIR, code: "laser" }, { type: "SensorFault", sensor: AIR, code: "fan" }],
     [
       "another cause",
-      { type: "BrokerDisconnected", cause: "network", detail: "ECONNREFUSED" },
-      { type: "BrokerDisconnected", cause: "refused", detail: "not-authorised" },
+      { type: "BrokerDisconnected", cause: "network", detail: "ECONNREFUSED", remedy: "" },
+      { type: "BrokerDisconnected", cause: "refused", detail: "not-authorised", remedy: "" },
     ],
-    ["another reason", { type: "PublishDelayed", reason: "quota-exceeded" }, { type: "PublishDelayed", reason: "not-authorised" }],
+    [
+      "another reason",
+      { type: "PublishDelayed", reason: "quota-exceeded", remedy: "" },
+      { type: "PublishDelayed", reason: "not-authorised", remedy: "" },
+    ],
     [
       "another stream",
       { type: "StreamWithheld", stream: streamId(AIR, "a"), because: "forbidden" },

@@ -240,3 +240,41 @@ describe("the lattice of windows", () => {
     expect(latticeProblem(7 * 60_000)).toBe("must divide a day, got 7m; near it are 6m and 8m");
   });
 });
+
+describe("how fast and when a node sends", () => {
+  const delivery = (broker: string, window = "15m") => {
+    const { plan, problems } = planned(
+      `stoep: 1\nnode: { id: n1 }\nbroker: { ${broker}, prefix: a }\nwindow: ${window}\nsensors: { s: { driver: sds011, ${SERIAL} } }\n`,
+    );
+    const { drainPerSecond, spreadMs } = plan.broker;
+    return { drainPerSecond, spreadMs, warnings: problems.map(({ path, message }) => `${path} ${message}`) };
+  };
+  const ABROAD = "url: mqtts://broker.example";
+
+  it("is spread over a minute and 20 a second where the broker has others to serve", () => {
+    expect(delivery(ABROAD)).toEqual({ drainPerSecond: 20, spreadMs: 60_000, warnings: [] });
+  });
+
+  it("is at once and as fast as it goes to a broker on this machine, unless asked for", () => {
+    expect(delivery("url: mqtt://localhost")).toMatchObject({ drainPerSecond: null, spreadMs: 0 });
+    expect(delivery("url: mqtt://localhost, spread: 10s, drainRate: 3")).toMatchObject({ drainPerSecond: 3, spreadMs: 10_000 });
+  });
+
+  it("is always enough to catch up, or warned about", () => {
+    const options = `${ABROAD}, drainRate: 1`;
+    expect(delivery(options, "15m").warnings).toEqual([]);
+    const streams = Array.from({ length: 60 }, (_, index) => `c${index}: { channel: pm25 }`).join(", ");
+    const sensors = `sensors: { s: { driver: sds011, ${SERIAL}, streams: { ${streams} } } }`;
+    const text = (rate: string) => `stoep: 1\nnode: { id: n1 }\nbroker: { ${ABROAD}${rate}, prefix: a }\nwindow: 10s\n${sensors}\n`;
+    expect(planned(text("")).plan.broker.drainPerSecond).toBe(24);
+    const { problems } = planned(text(", drainRate: 11"));
+    expect(problems.map(({ path, message }) => `${path} ${message}`)).toEqual([
+      "broker.drainRate is too low to catch up: this file makes 6.0 a second; use 12 or more",
+    ]);
+    expect(planned(text(", drainRate: 12")).problems).toEqual([]);
+  });
+
+  it("says what MQTT 3.1.1 cannot promise", () => {
+    expect(delivery(`${ABROAD}, protocol: 4`).warnings).toEqual([expect.stringMatching(/^broker\.protocol is 4 .* lost unseen/)]);
+  });
+});

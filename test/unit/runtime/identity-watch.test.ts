@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { failureCode } from "../../../src/core/residency/certificate-dates.ts";
+import { failureRemedy } from "../../../src/core/residency/failure-remedies.ts";
 import { DAY_MS, type EpochMs, epochMs, HOUR_MS } from "../../../src/core/units/time.ts";
 import type { IdentityFacts } from "../../../src/ports/tls-identity.ts";
 import { IdentityWatch } from "../../../src/runtime/identity-watch.ts";
@@ -72,5 +73,7 @@ describe("a certificate that TLS finds to be of another time", () => {
     expect(failureCode("CERT_HAS_EXPIRED", false)).toBe("CERT_HAS_EXPIRED, clock not trusted");
     expect(failureCode("CERT_NOT_YET_VALID", true)).toBe("CERT_NOT_YET_VALID");
     expect(failureCode("ECONNREFUSED", false)).toBe("ECONNREFUSED");
+    expect(failureRemedy(failureCode("CERT_HAS_EXPIRED", false))).toContain("set the clock");
+    expect(failureRemedy(failureCode("CERT_HAS_EXPIRED", true))).not.toContain("clock");
   });
 });

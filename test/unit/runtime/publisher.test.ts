@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { sealMessage } from "../../../src/core/anonymise/message.ts";
+import { reasonOf } from "../../../src/core/machine/reason-codes.ts";
 import { epochMs } from "../../../src/core/units/time.ts";
 import { Publisher } from "../../../src/runtime/publisher.ts";
 import { TimeDesk } from "../../../src/runtime/time-desk.ts";
@@ -12,6 +13,8 @@ import { fixedCrypto } from "../../support/virtual-node.ts";
 const message = (text: string, topic = "p/n/s/summary") =>
   sealMessage({ topic, payload: new TextEncoder().encode(text), retain: false, expirySeconds: null });
 
+const LINK = "look at the uplink, and whether the broker is up";
+
 /** A publisher over a broker that a test works by hand. */
 class PublisherBench {
   readonly clock = new VirtualClock();
@@ -21,7 +24,7 @@ class PublisherBench {
   readonly publisher: Publisher;
   #rows = 0;
 
-  constructor({ inFlightMax = 3 } = {}) {
+  constructor({ inFlightMax = 3, departMs = 0, perSecond = null as number | null } = {}) {
     const { clock, broker, outbox, events } = this;
     const time = new TimeDesk(clock, events, "operator", () => undefined);
     const world = {
@@ -34,7 +37,7 @@ class PublisherBench {
       will: (conn: number) => message(`lost ${conn}`, "p/n/status"),
       greeting: (conn: number) => message(`online ${conn} ${this.publisher.report.isUp}`, "p/n/status"),
     };
-    this.publisher = new Publisher(world, { inFlightMax, ackTimeoutMs: 30_000 });
+    this.publisher = new Publisher(world, { inFlightMax, ackTimeoutMs: 30_000, perSecond, spreadMs: 0, departMs });
   }
 
   async add(count: number): Promise<void> {
@@ -79,7 +82,7 @@ class PublisherBench {
   }
 }
 
-async function connected(options: { inFlightMax?: number } = {}): Promise<PublisherBench> {
+async function connected(options: { inFlightMax?: number; departMs?: number; perSecond?: number } = {}): Promise<PublisherBench> {
   const bench = new PublisherBench(options);
   await bench.connect();
   return bench;
@@ -91,7 +94,7 @@ describe("a connection", () => {
     await bench.add(2);
     bench.publisher.start();
     expect(new TextDecoder().decode(bench.broker.requests[0]?.will.payload)).toBe("lost 1");
-    expect(bench.publisher.report).toEqual({ isUp: false, conn: 1, address: null, trouble: null });
+    expect(bench.publisher.report).toEqual({ isUp: false, conn: 1, address: null, trouble: null, remedy: null, problem: null });
     bench.broker.accept();
     await bench.settle();
     expect(bench.texts()).toEqual(["online 1 true"]);
@@ -105,7 +108,7 @@ describe("a connection", () => {
     await bench.add(4);
     await bench.acknowledge(1);
     bench.broker.close();
-    await bench.clock.advance(749);
+    await bench.clock.advance(499);
     expect(bench.broker.requests).toHaveLength(1);
     await bench.clock.advance(1);
     expect(bench.broker.requests).toHaveLength(2);
@@ -114,7 +117,9 @@ describe("a connection", () => {
     expect(bench.texts(2)).toEqual(["online 2 true", "row 2"]);
     await bench.acknowledge(-2);
     expect(bench.texts(2)).toEqual(["online 2 true", "row 2", "row 3"]);
-    expect(bench.events.of("BrokerDisconnected")).toEqual([{ type: "BrokerDisconnected", cause: "network", detail: "ECONNRESET" }]);
+    expect(bench.events.of("BrokerDisconnected")).toEqual([
+      { type: "BrokerDisconnected", cause: "network", detail: "ECONNRESET", remedy: LINK },
+    ]);
   });
 
   it("of which something is heard after it ended changes nothing", async () => {
@@ -130,14 +135,18 @@ describe("a connection", () => {
     expect(bench.broker.requests).toHaveLength(2);
   });
 
-  it("that another client took over is left alone for three minutes", async () => {
+  it("that another client took over is left alone for four minutes, and said: it stays said when the node is back", async () => {
     const bench = await connected();
     bench.broker.close({ is: "disconnected", reasonCode: 0x8e });
-    await bench.clock.advance(179_999);
+    await bench.clock.advance(239_999);
     expect(bench.broker.requests).toHaveLength(1);
     expect(bench.publisher.report).toMatchObject({ isUp: false, trouble: "disconnected: session-taken-over" });
     await bench.clock.advance(1);
     expect(bench.broker.requests).toHaveLength(2);
+    bench.broker.accept();
+    expect(bench.publisher.report).toMatchObject({ isUp: true, trouble: null, problem: "CLIENT_ID_TAKEN" });
+    await bench.clock.advance(600_000);
+    expect(bench.publisher.report.problem).toBeNull();
   });
 
   it.each([
@@ -150,6 +159,21 @@ describe("a connection", () => {
     bench.publisher.start();
     bench.broker.close(cause);
     expect(bench.publisher.report.trouble).toBe(trouble);
+  });
+
+  it.each([
+    [0x86, "BROKER_REFUSES"],
+    [0x87, "BROKER_REFUSES"],
+    [0x9c, "BROKER_REFUSES"],
+    [0x89, null],
+  ])("that is refused with %i is the problem %s, with what to do, and is over when it is not refused", async (reasonCode, problem) => {
+    const bench = new PublisherBench();
+    bench.publisher.start();
+    bench.broker.close({ is: "refused", reasonCode });
+    expect(bench.publisher.report).toMatchObject({ problem, remedy: reasonOf(reasonCode)?.remedy });
+    await bench.clock.advance(300_000);
+    bench.broker.accept();
+    expect(bench.publisher.report).toMatchObject({ problem: null, remedy: null });
   });
 
   it("that owes a PUBACK for 30 s is cut", async () => {
@@ -248,7 +272,9 @@ describe("rows", () => {
     expect(bench.outbox.acknowledgements).toMatchObject([
       { upTo: 3, refused: [{ position: 2, seq: 2, reason: "payload-format-invalid" }], egress: { rows: 2 } },
     ]);
-    expect(bench.events.of("PublishRefused")).toEqual([{ type: "PublishRefused", seq: 2, reason: "payload-format-invalid" }]);
+    expect(bench.events.of("PublishRefused")).toEqual([
+      { type: "PublishRefused", seq: 2, reason: "payload-format-invalid", remedy: "let the broker take UTF-8 JSON" },
+    ]);
   });
 
   it("that the broker does not take now are sent again after a pause", async () => {
@@ -293,13 +319,58 @@ describe("rows", () => {
     const will = () => message("lost", "p/n/status");
     const again = new Publisher(
       { clock, crypto: fixedCrypto, broker, outbox, events, time, will, greeting: will },
-      { inFlightMax: 5, ackTimeoutMs: 30_000 },
+      { inFlightMax: 5, ackTimeoutMs: 30_000, perSecond: null, spreadMs: 0, departMs: 0 },
     );
     again.start();
     broker.accept();
     await second.settle();
     expect(broker.tokens()).toEqual([2, 3]);
     expect(broker.published.filter(({ token }) => token > 0).map(({ text }) => text)).toEqual(["row 2", "row 3"]);
+  });
+});
+
+describe("a node's own time to publish", () => {
+  const commit = async (bench: PublisherBench, ...seqs: readonly number[]) => {
+    const rows = seqs.map((seq) => ({ message: message(`row ${seq}`), seq }));
+    await bench.publisher.commit({ rows, marks: new Map(), facts: new Map(), madeAt: epochMs(0) });
+    bench.publisher.wake();
+    await bench.settle();
+  };
+
+  it("is the same after each window, and what was made before it leaves with it", async () => {
+    const bench = await connected({ departMs: 12_000 });
+    bench.broker.friendly = true;
+    await commit(bench, 1, 2);
+    await bench.clock.advance(11_999);
+    expect(bench.broker.tokens()).toEqual([]);
+    await commit(bench, 3);
+    await bench.clock.advance(1);
+    expect(bench.broker.tokens()).toEqual([1, 2]);
+    await bench.clock.advance(11_998);
+    expect(bench.broker.tokens()).toEqual([1, 2]);
+    await bench.clock.advance(10);
+    expect(bench.broker.tokens()).toEqual([1, 2, 3]);
+  });
+
+  it("does not hold back what an earlier run made, nor anything when the node stops", async () => {
+    const bench = await connected({ departMs: 12_000 });
+    bench.broker.friendly = true;
+    await bench.add(2);
+    await bench.clock.advance(10);
+    expect(bench.broker.tokens()).toEqual([1, 2]);
+    await commit(bench, 3);
+    void bench.publisher.stop(() => message("offline", "p/n/status"), 5_000);
+    await bench.clock.advance(1_000);
+    expect(bench.broker.tokens()).toEqual([1, 2, 3]);
+    expect(bench.outbox.settledTo).toBe(3);
+  });
+
+  it("keeps its order when more windows wait than it counts one by one", async () => {
+    const bench = await connected({ departMs: 12_000 });
+    bench.broker.friendly = true;
+    for (let seq = 1; seq <= 40; seq++) await commit(bench, seq);
+    await bench.clock.advance(13_000);
+    expect(bench.broker.tokens()).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
   });
 });
 
@@ -329,6 +400,17 @@ describe("an outbox that fails", () => {
     expect(bench.outbox.acknowledgements).toMatchObject([{ upTo: 2, egress: { rows: 2 } }]);
     expect(bench.broker.tokens()).toEqual([1, 2]);
   });
+});
+
+it("sends no more in a second than it may, and goes on by itself", async () => {
+  const bench = await connected({ inFlightMax: 20, perSecond: 5 });
+  bench.broker.friendly = true;
+  await bench.add(12);
+  expect(bench.broker.tokens()).toHaveLength(5);
+  await bench.clock.advance(995);
+  expect(bench.broker.tokens()).toHaveLength(9);
+  await bench.clock.advance(1_000);
+  expect(bench.broker.tokens()).toEqual(Array.from({ length: 12 }, (_, index) => index + 1));
 });
 
 describe("a status", () => {

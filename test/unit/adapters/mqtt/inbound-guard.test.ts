@@ -40,6 +40,19 @@ describe("the inbound guard", () => {
     );
   });
 
+  it("tells of a PUBACK whose reason is not legal, for which message, however it is cut", () => {
+    const bytes = Buffer.concat([ordinaryBytes, Buffer.from([0x40, 3, 0x12, 0x34, 0x95, 0x40, 4, 0xff, 0xff, 0x01, 0x00]), ordinaryBytes]);
+    for (const size of [1, 2, 3, 7, bytes.length]) {
+      const told: (readonly [number, number])[] = [];
+      const guard = new InboundGuard(MAX, (messageId, reasonCode) => told.push([messageId, reasonCode]));
+      for (let at = 0; at < bytes.length; at += size) expect(guard.check(bytes.subarray(at, at + size))).toBeNull();
+      expect(told).toEqual([
+        [0x1234, 0x95],
+        [0xffff, 0x01],
+      ]);
+    }
+  });
+
   it("allows a packet of exactly the limit and refuses one byte more", () => {
     expect(new InboundGuard(MAX).check(publishOf(MAX))).toBeNull();
     expect(new InboundGuard(MAX).check(publishOf(MAX + 1))).toBe("a packet of 65537 bytes, 65536 are allowed");

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { Delivery, type DeliveryEffect, reasonName, type Sendable, verdictOf } from "../../../../src/core/machine/delivery.ts";
+import { Delivery, type DeliveryEffect, type DeliveryLimits, type Sendable } from "../../../../src/core/machine/delivery.ts";
 
 const row = (position: number, bytes = 300): Sendable => ({ position, bytes });
 const rows = (...positions: readonly number[]) => ({ type: "rows", rows: positions.map((position) => row(position)) }) as const;
 const acknowledged = (position: number, reasonCode = 0) => ({ type: "acknowledged", position, reasonCode }) as const;
+const LIMITS: DeliveryLimits = { inFlightMax: 2, ackTimeoutMs: 30_000, perSecond: null, spreadMs: 0 };
+const LOST = { type: "disconnected", cause: { is: "network" } } as const;
 const CONNECTED = { type: "connected", receiveMaximum: 65_535, packetBytesMax: null } as const;
 
 /** Effects in short: `+3` is a publish of row 3, `=3` settled, `!3` refused for good. */
@@ -22,69 +24,52 @@ interface Granted {
 }
 
 function connected(inFlightMax = 2, jitter = 0.999_999, granted: Granted = {}) {
-  const delivery = new Delivery<Sendable>({ inFlightMax, ackTimeoutMs: 30_000 }, () => jitter);
+  const delivery = new Delivery<Sendable>({ ...LIMITS, inFlightMax }, () => jitter);
   delivery.handle({ ...CONNECTED, ...granted }, 0);
   return delivery;
 }
 
-describe("verdictOf", () => {
-  it.each([
-    [0x00, "settled"], // success
-    [0x10, "settled"], // no matching subscribers
-    [0x80, "retry"], // unspecified error
-    [0x83, "retry"], // implementation specific error
-    [0x87, "not-authorised"],
-    [0x90, "refused"], // topic name invalid
-    [0x91, "retry"], // packet identifier in use
-    [0x95, "refused"], // packet too large
-    [0x97, "retry"], // quota exceeded
-    [0x99, "refused"], // payload format invalid
-    [0x01, "settled"], // a code below 0x80 is a success, known or not
-    [0x7f, "settled"],
-    [0xff, "retry"],
-  ])("of reason code %i is %s", (reasonCode, verdict) => {
-    expect(verdictOf(reasonCode, 0)).toBe(verdict);
-  });
-
-  it.each([0x80, 0x83])("gives up on %i after ten failures: it may be about this very message", (reasonCode) => {
-    expect(verdictOf(reasonCode, 8)).toBe("retry");
-    expect(verdictOf(reasonCode, 9)).toBe("refused");
-  });
-
-  it.each([0x87, 0x97])("never gives up on %i", (reasonCode) => {
-    expect(verdictOf(reasonCode, 1_000)).not.toBe("refused");
-  });
-});
-
-it("names reason codes so that an operator can look them up", () => {
-  expect([reasonName(0x87), reasonName(0x95), reasonName(0xf1), reasonName(0x05)]).toEqual([
-    "not-authorised",
-    "packet-too-large",
-    "0xf1",
-    "0x05",
-  ]);
-});
-
 describe("Delivery", () => {
   it("asks for a connection, and waits 1 s to 5 min between attempts", () => {
-    const delivery = new Delivery<Sendable>({ inFlightMax: 2, ackTimeoutMs: 30_000 }, () => 0.999_999);
+    const delivery = new Delivery<Sendable>(LIMITS, () => 0.999_999);
     expect(brief(delivery.handle({ type: "connectDue" }, 0))).toEqual(["connect"]);
-    const waits = Array.from({ length: 11 }, () => brief(delivery.handle({ type: "disconnected", pauseMs: 0 }, 0)).join());
+    const waits = Array.from({ length: 11 }, () => brief(delivery.handle(LOST, 0)).join());
     expect(waits.slice(0, 3)).toEqual(["connectIn 1000", "connectIn 2000", "connectIn 4000"]);
     expect(waits.at(-1)).toBe("connectIn 300000");
   });
 
   it("starts its backoff anew after a connection that held for 30 s", () => {
     const delivery = connected();
-    for (let attempt = 0; attempt < 5; attempt++) delivery.handle({ type: "disconnected", pauseMs: 0 }, 0);
+    for (let attempt = 0; attempt < 5; attempt++) delivery.handle(LOST, 0);
     delivery.handle(CONNECTED, 100_000);
-    expect(brief(delivery.handle({ type: "disconnected", pauseMs: 0 }, 129_999))).toEqual(["connectIn 32000"]);
+    expect(brief(delivery.handle(LOST, 129_999))).toEqual(["connectIn 32000"]);
     delivery.handle(CONNECTED, 200_000);
-    expect(brief(delivery.handle({ type: "disconnected", pauseMs: 0 }, 230_000))).toEqual(["connectIn 1000"]);
+    expect(brief(delivery.handle(LOST, 230_000))).toEqual(["connectIn 1000"]);
   });
 
-  it("leaves a broker alone for as long as it is told", () => {
-    expect(brief(connected().handle({ type: "disconnected", pauseMs: 180_000 }, 0))).toEqual(["connectIn 180000"]);
+  it.each([
+    ["a shutdown", { is: "disconnected", reasonCode: 0x8b }, 0, 100], // never sooner, whatever the dice say
+    ["a shutdown", { is: "disconnected", reasonCode: 0x8b }, 0.999_999, 1_000],
+    ["a busy broker", { is: "refused", reasonCode: 0x89 }, 0, 30_000],
+    ["a refusal", { is: "refused", reasonCode: 0x86 }, 0, 150_000],
+    ["a refusal", { is: "refused", reasonCode: 0x86 }, 0.999_999, 300_000],
+    ["a session that was taken over", { is: "disconnected", reasonCode: 0x8e }, 0, 180_000],
+    ["a session that was taken over", { is: "disconnected", reasonCode: 0x8e }, 0.999_999, 300_000],
+    ["a redirect", { is: "refused", reasonCode: 0x9d }, 0, 150_000],
+    ["a code that nobody knows", { is: "disconnected", reasonCode: 0xf1 }, 0, 30_000],
+  ] as const)("leaves a broker alone after %s: %j, jitter %d", (_what, cause, jitter, delayMs) => {
+    const delivery = connected(2, jitter);
+    expect(brief(delivery.handle({ type: "disconnected", cause }, 0))).toEqual([`connectIn ${delayMs}`]);
+  });
+
+  it("spreads the first attempt after an outage over as long as it is told, and starts from zero", () => {
+    const spread = (jitter: number) => {
+      const delivery = new Delivery<Sendable>({ ...LIMITS, spreadMs: 60_000 }, () => jitter);
+      delivery.handle(CONNECTED, 0);
+      return [brief(delivery.handle(LOST, 40_000)), brief(delivery.handle(LOST, 40_000))].flat();
+    };
+    expect(spread(0.5)).toEqual(["connectIn 30000", "connectIn 60000"]);
+    expect(spread(0.01)).toEqual(["connectIn 600", "connectIn 1200"]);
   });
 
   it("sends one for one: never more in flight than the operator or the broker allows", () => {
@@ -99,23 +84,19 @@ describe("Delivery", () => {
     const delivery = connected(3);
     delivery.handle(rows(1, 2, 3, 4, 5), 0);
     delivery.handle(acknowledged(2), 0);
-    delivery.handle({ type: "disconnected", pauseMs: 0 }, 0);
+    delivery.handle(LOST, 0);
     expect(brief(delivery.handle(acknowledged(1), 0))).toEqual([]);
     const again = [...delivery.handle(CONNECTED, 1), ...delivery.handle({ type: "tick" }, 1)];
     expect(brief(again)).toEqual(["+1", "+3", "+4"]);
   });
 
-  it("pauses for everybody after a failure, for as long as its kind asks", () => {
+  it("pauses for everybody after a failure", () => {
     const delivery = connected(2);
     delivery.handle(rows(1, 2, 3), 0);
     expect(brief(delivery.handle(acknowledged(1, 0x97), 0))).toEqual(["?1"]);
     expect(brief(delivery.handle(acknowledged(2), 0))).toEqual(["=2"]);
     expect(brief(delivery.handle({ type: "tick" }, 999))).toEqual([]);
     expect(brief(delivery.handle({ type: "tick" }, 1_000))).toEqual(["+1", "+3"]);
-    delivery.handle(acknowledged(1, 0x87), 1_000);
-    expect(brief(delivery.handle({ type: "tick" }, 60_999))).toEqual(["cut"]); // row 3 waits for its PUBACK since 1,000
-    delivery.handle(acknowledged(3), 60_999);
-    expect(brief(delivery.handle({ type: "tick" }, 61_000))).toEqual(["+1"]);
   });
 
   it("takes failures of one flight for one failure: the pause does not grow with the window", () => {
@@ -155,7 +136,7 @@ describe("a status", () => {
   it("is the first thing on a new connection, before rows that were in flight", () => {
     const delivery = connected(1);
     delivery.handle(rows(1, 2), 0);
-    delivery.handle({ type: "disconnected", pauseMs: 0 }, 0);
+    delivery.handle(LOST, 0);
     const effects = [...delivery.handle(CONNECTED, 1), ...delivery.handle(urgent(-1), 1)];
     expect(brief(effects)).toEqual(["+-1"]);
     expect(brief(delivery.handle(acknowledged(-1), 1))).toEqual(["=-1", "+1"]);
@@ -166,7 +147,7 @@ describe("a status", () => {
     delivery.handle(rows(1, 2), 0);
     delivery.handle(urgent(-1), 0);
     expect(brief(delivery.handle(acknowledged(1), 0))).toEqual(["=1", "+-1"]);
-    delivery.handle({ type: "disconnected", pauseMs: 0 }, 0);
+    delivery.handle(LOST, 0);
     expect(brief([...delivery.handle(CONNECTED, 1), ...delivery.handle({ type: "tick" }, 1)])).toEqual(["+2"]);
   });
 
@@ -187,5 +168,129 @@ describe("a status", () => {
     delivery.handle(acknowledged(-2), 0);
     expect(brief(delivery.handle({ type: "tick" }, 60_000))).toEqual([]);
     expect(delivery.isIdle).toBe(true);
+  });
+});
+
+describe("a sensor that may not publish", () => {
+  const laned = (lane: string, ...positions: readonly number[]) => positions.map((position) => ({ position, bytes: 300, lane }));
+  const tick = (delivery: Delivery<Sendable>, atMs: number) => brief(delivery.handle({ type: "tick" }, atMs));
+
+  it("waits a minute, what comes after it too, and the others go on", () => {
+    const delivery = connected(1);
+    delivery.handle({ type: "rows", rows: [...laned("a", 1), ...laned("b", 2), ...laned("a", 3), ...laned("b", 4)] }, 0);
+    expect(brief(delivery.handle(acknowledged(1, 0x87), 0))).toEqual(["?1", "+2"]);
+    expect(brief(delivery.handle(acknowledged(2), 0))).toEqual(["=2", "+4"]);
+    expect(brief(delivery.handle(acknowledged(4), 0))).toEqual(["=4"]);
+    expect(tick(delivery, 59_999)).toEqual([]);
+    expect(tick(delivery, 60_000)).toEqual(["+1"]);
+    expect(brief(delivery.handle(acknowledged(1), 60_000))).toEqual(["=1", "+3"]);
+  });
+
+  it("does not keep more from being read, nor lets too many be read", () => {
+    const delivery = connected(2);
+    delivery.handle({ type: "rows", rows: laned("a", 1, 2) }, 0);
+    delivery.handle(acknowledged(1, 0x87), 0);
+    delivery.handle(acknowledged(2, 0x87), 0);
+    expect(delivery.appetite).toBe(4);
+    delivery.handle({ type: "rows", rows: laned("a", ...Array.from({ length: 998 }, (_, index) => index + 3)) }, 0);
+    expect(delivery.appetite).toBe(0);
+  });
+
+  it("is not left behind without end: what was settled since is remembered one by one", () => {
+    const delivery = connected(1);
+    delivery.handle({ type: "rows", rows: laned("a", 1) }, 0);
+    delivery.handle(acknowledged(1, 0x87), 0);
+    expect(brief(delivery.handle({ type: "rows", rows: laned("b", 10_001) }, 0))).toEqual(["+10001"]);
+    delivery.handle(acknowledged(10_001), 0);
+    expect(brief(delivery.handle({ type: "rows", rows: laned("b", 10_002) }, 0))).toEqual([]);
+  });
+});
+
+describe("a message that the broker cannot stand", () => {
+  const MALFORMED = { type: "disconnected", cause: { is: "disconnected", reasonCode: 0x99 } } as const;
+  const again = (delivery: Delivery<Sendable>) => brief([...delivery.handle(CONNECTED, 0), ...delivery.handle({ type: "tick" }, 0)]);
+
+  it("is found by sending what was under way one by one, and refused with the reason that the broker gives", () => {
+    const delivery = connected(3, 0);
+    delivery.handle(rows(1, 2, 3, 4), 0);
+    expect(brief(delivery.handle(MALFORMED, 0))).toEqual(["connectIn 150000"]);
+    expect(again(delivery)).toEqual(["+1"]);
+    expect(brief(delivery.handle(acknowledged(1), 0))).toEqual(["=1", "+2"]);
+    expect(brief(delivery.handle(MALFORMED, 0))).toEqual(["connectIn 150000"]); // once may be chance
+    expect(again(delivery)).toEqual(["+2"]);
+    expect(brief(delivery.handle(MALFORMED, 0))).toEqual(["!2", "connectIn 150000"]);
+    expect(again(delivery)).toEqual(["+3"]);
+    // What was never under suspicion is not slowed down.
+    expect(brief(delivery.handle(acknowledged(3), 0))).toEqual(["=3", "+4"]);
+  });
+
+  it("is never refused for a connection that breaks without a reason: its sensor waits, others go on", () => {
+    const delivery = connected(2, 0);
+    delivery.handle({ type: "rows", rows: [1, 2].map((position) => ({ position, bytes: 300, lane: `${position}` })) }, 0);
+    for (let breaks = 1; breaks <= 2; breaks++) {
+      expect(brief(delivery.handle(LOST, 0))).toHaveLength(1);
+      expect(again(delivery)).toEqual(["+1", "+2"]);
+    }
+    delivery.handle(LOST, 0);
+    expect(again(delivery)).toEqual(["+1"]);
+    delivery.handle(LOST, 0);
+    expect(again(delivery)).toEqual(["+1"]);
+    expect(brief(delivery.handle(LOST, 0))).toEqual(["?1", expect.stringContaining("connectIn")]);
+    expect(again(delivery)).toEqual(["+2"]);
+    expect(brief(delivery.handle(acknowledged(2), 0))).toEqual(["=2"]);
+    expect(brief(delivery.handle({ type: "tick" }, 60_000))).toEqual(["+1"]);
+  });
+
+  it("may be a status: then none is said for ten minutes, and rows leave", () => {
+    const delivery = connected(2, 0);
+    const greeted = (position: number, atMs: number) =>
+      brief([...delivery.handle(CONNECTED, atMs), ...delivery.handle({ type: "urgent", row: row(position) }, atMs)]);
+    delivery.handle(rows(1), 0);
+    delivery.handle(acknowledged(1), 0);
+    delivery.handle(MALFORMED, 0);
+    expect(greeted(-1, 0)).toEqual(["+-1"]);
+    delivery.handle(MALFORMED, 0);
+    expect(greeted(-2, 0)).toEqual(["+-2"]);
+    expect(brief(delivery.handle(MALFORMED, 0))).toEqual(["?-2", "connectIn 150000"]);
+    expect(greeted(-3, 0)).toEqual([]);
+    expect(brief(delivery.handle(rows(2), 0))).toEqual(["+2"]);
+    expect(brief(delivery.handle({ type: "urgent", row: row(-4) }, 600_000))).toEqual(["+-4"]);
+  });
+});
+
+describe("a limit of messages a second", () => {
+  it("lets a second's worth go at once, and then one at a time, and says when", () => {
+    const delivery = new Delivery<Sendable>({ ...LIMITS, inFlightMax: 10, perSecond: 4 }, () => 0);
+    delivery.handle(CONNECTED, 0);
+    const first = delivery.handle(rows(1, 2, 3, 4, 5, 6), 0);
+    expect(brief(first)).toEqual(["+1", "+2", "+3", "+4", "tickIn"]);
+    expect(first.at(-1)).toEqual({ type: "tickIn", delayMs: 250 });
+    expect(brief(delivery.handle({ type: "tick" }, 249))).toEqual(["tickIn"]);
+    expect(brief(delivery.handle({ type: "tick" }, 250))).toEqual(["+5", "tickIn"]);
+    expect(brief(delivery.handle({ type: "urgent", row: row(-1) }, 250))).toContain("+-1");
+  });
+
+  it("is kept over any second of a long drain", () => {
+    const delivery = new Delivery<Sendable>({ ...LIMITS, inFlightMax: 5, perSecond: 7 }, () => 0);
+    delivery.handle(CONNECTED, 0);
+    const sentAt: number[] = [];
+    let next = 1;
+    let due = delivery.handle(rows(...Array.from({ length: 20 }, () => next++)), 0);
+    for (let nowMs = 0; nowMs < 20_000; nowMs++) {
+      for (let effect = due[0]; effect !== undefined; effect = due[0]) {
+        due = due.slice(1);
+        if (effect.type !== "publish") continue;
+        sentAt.push(nowMs);
+        due = [...due, ...delivery.handle(acknowledged(effect.row.position), nowMs)];
+        if (delivery.appetite > 0) due = [...due, ...delivery.handle(rows(next++), nowMs)];
+      }
+      due = delivery.handle({ type: "tick" }, nowMs + 1);
+    }
+    expect(sentAt.length).toBeGreaterThan(7 * 19);
+    for (const [index, atMs] of sentAt.entries()) {
+      const inTheNextSecond = sentAt.slice(index).filter((other) => other < atMs + 1_000).length;
+      expect(inTheNextSecond).toBeLessThanOrEqual(2 * 7); // a second's worth that was saved up, and one that came
+    }
+    expect(sentAt.filter((atMs) => atMs >= 1_000 && atMs < 11_000).length).toBeLessThanOrEqual(71);
   });
 });

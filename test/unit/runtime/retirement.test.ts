@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { nodeId } from "../../../src/core/units/ids.ts";
+import { epochMs } from "../../../src/core/units/time.ts";
+import { NativeFormat } from "../../../src/formats/native.ts";
+import { clearRetained, retainedTopics } from "../../../src/runtime/retirement.ts";
+import { FakeBrokerPort, type PublishAnswer } from "../../../src/testing/fake-broker-port.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
+import { FakeOutbox } from "../../support/fake-outbox.ts";
+
+const format = new NativeFormat("p", nodeId("n1"));
+const TOPICS = ["p/n1/status", "p/n1/meta", "p/n1/air/meta"];
+
+async function clear(prepare: (broker: FakeBrokerPort) => void = () => {}) {
+  const clock = new VirtualClock();
+  const broker = new FakeBrokerPort({ clock });
+  const outbox = new FakeOutbox();
+  outbox.factOf.set("metas", JSON.stringify(["p/n1/meta", "p/n1/air/meta"]));
+  for (const topic of TOPICS.slice(1)) outbox.factOf.set(`meta:${topic}`, "5be1c0aa");
+  prepare(broker);
+  const clearing = clearRetained({ clock, broker, outbox, time: { best: () => epochMs(0) } }, format, TOPICS);
+  await clock.advance(120_000);
+  return { report: await clearing, broker, outbox };
+}
+
+const outcomes = (report: Awaited<ReturnType<typeof clear>>["report"]) => report.topics.map(({ outcome }) => outcome);
+
+describe("clearing what a broker retains", () => {
+  it("publishes a retained message of no bytes to each topic, and leaves no will", async () => {
+    const { report, broker } = await clear();
+    expect(report).toEqual({ topics: TOPICS.map((topic) => ({ topic, outcome: "cleared" })), pending: 0, trouble: null });
+    expect(broker.received.map(({ topic, payload, retain, isWill }) => [topic, payload.length, retain, isWill])).toEqual(
+      TOPICS.map((topic) => [topic, 0, true, false]),
+    );
+    expect(broker.open).toBe(0);
+  });
+
+  it("has a will that clears too, should the connection break", async () => {
+    const { report, broker } = await clear((port) => {
+      port.onPublish = (index) => (index === 1 ? { is: "cut", kept: false } : { is: "acknowledge" });
+    });
+    expect(report.trouble).toBe("network: ECONNRESET");
+    expect(outcomes(report)).toEqual(["cleared", "unanswered", "unanswered"]);
+    const will = broker.received.find(({ isWill }) => isWill);
+    expect([will?.topic, will?.payload.length, will?.retain]).toEqual(["p/n1/status", 0, true]);
+  });
+
+  it("forgets what was cleared, and remembers what was not", async () => {
+    const { report, outbox } = await clear((port) => {
+      port.onPublish = (index) => (index === 1 ? { is: "acknowledge", reasonCode: 0x87 } : { is: "acknowledge" });
+    });
+    expect(report.trouble).toBe("not-authorised");
+    expect(outcomes(report)).toEqual(["cleared", "refused", "cleared"]);
+    expect(outbox.factOf.get("meta:p/n1/air/meta"), "queued again by the next start").toBe("");
+    expect(outbox.factOf.get("meta:p/n1/meta")).toBe("5be1c0aa");
+    expect(await retainedTopics(outbox, format, [])).toEqual(["p/n1/status", "p/n1/meta"]);
+  });
+
+  it.each([
+    ["a broker that does not answer", { is: "withhold" }, "no answer"],
+    ["a broker that has no room", { is: "acknowledge", reasonCode: 0x97 }, "quota-exceeded"],
+  ] as readonly (readonly [string, PublishAnswer, string])[])("comes to an end with %s", async (_what, answer, trouble) => {
+    const { report, outbox } = await clear((port) => {
+      port.onPublish = () => answer;
+    });
+    expect(report.trouble).toBe(trouble);
+    expect(outcomes(report)).not.toContain("cleared");
+    expect(outbox.batches).toEqual([]);
+  });
+
+  it("comes to an end with a broker that refuses, or says nothing at all", async () => {
+    const refused = await clear((port) => {
+      port.onConnect = () => ({ is: "fail", cause: { is: "refused", reasonCode: 0x86 } });
+    });
+    expect(refused.report.trouble).toBe("refused: bad-user-name-or-password");
+    const silent = await clear((port) => {
+      port.onConnect = () => ({ is: "ignore" });
+    });
+    expect(silent.report.trouble).toBe("timeout");
+  });
+
+  it("knows topics of sensors that are gone, and trusts no record that is damaged", async () => {
+    const outbox = new FakeOutbox();
+    outbox.factOf.set("metas", JSON.stringify(["p/n1/gone/meta", "p/n1/meta"]));
+    expect(await retainedTopics(outbox, format, ["p/n1/meta"])).toEqual(["p/n1/status", "p/n1/meta", "p/n1/gone/meta"]);
+    for (const text of ["", "[", "{}", "[1]"]) {
+      outbox.factOf.set("metas", text);
+      expect(await retainedTopics(outbox, format, ["p/n1/meta"])).toEqual(["p/n1/status", "p/n1/meta"]);
+    }
+  });
+});
+
+it("only what is retained can be cleared", () => {
+  expect(() => format.cleared("p/n1/air/pm25/summary")).toThrow("only status and meta are retained");
+});
