@@ -25,14 +25,22 @@ interface Fold {
   folded: number;
 }
 
+/** Events that go to a log, of which somebody may want to see more or less. */
+export interface LoggedEvents extends Events {
+  setLevel(level: EventLevel): void;
+}
+
 /** Writes events as JSON lines, one per event, to `destination` (stdout by default: journald keeps it). */
-export function createPinoEvents(clock: Clock, level: EventLevel, destination?: DestinationStream): Events {
+export function createPinoEvents(clock: Clock, level: EventLevel, destination?: DestinationStream): LoggedEvents {
   const logger = pino(
     { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
     destination ?? pino.destination({ fd: 1, sync: true }),
   );
   const folds = new Map<string, Fold>();
   return {
+    setLevel: (changed) => {
+      logger.level = changed;
+    },
     emit(event: NodeEvent): void {
       const { type, ...fields } = event;
       const folded = foldedSince(folds, event, clock.monotonicMs());

@@ -1,12 +1,13 @@
 import { resolve } from "node:path";
-import type { MqttBrokerOptions } from "../adapters/mqtt/mqtt-broker.ts";
+import { createMqttBroker, type MqttBrokerOptions } from "../adapters/mqtt/mqtt-broker.ts";
 import { type TextProvider, TlsFiles } from "../adapters/mqtt/tls-files.ts";
 import { createCountryBooks } from "../adapters/residency/country-books.ts";
-import { createEvidenceLog } from "../adapters/residency/evidence-log.ts";
 import { nameResolver } from "../adapters/residency/name-resolver.ts";
 import { fetchPublic, fetchSecret } from "../adapters/secrets.ts";
 import type { BrokerPlan, NodePlan, StringRef } from "../config/plan.ts";
+import type { EvidenceLog } from "../ports/residency.ts";
 import type { ResidencyWorld } from "../runtime/broker-guard.ts";
+import type { WayToBroker } from "../runtime/broker-safety.ts";
 
 /** How the broker is reached. Secrets and certificates are read at each connect; relative paths start at `base`. */
 export function brokerOptions({ node, broker }: NodePlan, base: string): MqttBrokerOptions {
@@ -41,19 +42,15 @@ export async function assertReadable({ username, password, tls }: MqttBrokerOpti
   await new TlsFiles(tls ?? {}).material();
 }
 
-/** Who is asked where the broker stands, and where that is written down. */
-export function residencyWorld({
-  broker,
-  storage,
-}: {
-  readonly broker: BrokerPlan;
-  readonly storage: { readonly directory: string };
-}): ResidencyWorld {
-  return {
-    resolver: nameResolver,
-    books: createCountryBooks(broker.residency.databases),
-    evidence: createEvidenceLog(storage.directory),
-  };
+/** Who is asked where the broker stands. `evidence`: where that is written down. */
+export function residencyWorld({ residency }: BrokerPlan, evidence: EvidenceLog): ResidencyWorld {
+  return { resolver: nameResolver, books: createCountryBooks(residency.databases), evidence };
+}
+
+/** The broker with all that is known about it. A node holds one `evidence`, whatever is reloaded: its records are a chain. */
+export function wayToBroker({ broker }: NodePlan, options: MqttBrokerOptions, evidence: EvidenceLog): Required<WayToBroker> {
+  const mqtt = createMqttBroker(options);
+  return { broker: mqtt, identity: mqtt.identity, residency: residencyWorld(broker, evidence) };
 }
 
 /** Relative paths start at `base`. */

@@ -1,8 +1,9 @@
 import { dirname, resolve } from "node:path";
 import { askControl, ControlError } from "../adapters/control-socket.ts";
+import { createCountryBooks } from "../adapters/residency/country-books.ts";
 import type { NodePlan } from "../config/plan.ts";
 import type { LocalStatus } from "../runtime/status.ts";
-import { brokerOptions, residencyWorld, withDatabases } from "./broker-options.ts";
+import { brokerOptions, withDatabases } from "./broker-options.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, type Output } from "./command.ts";
 import { afterRestart, type BrokerTrial, beforeRestart, examineBroker, tryBroker } from "./doctor/broker.ts";
 import { broken, exitOf, type Finding, findingsText, ok, skipped } from "./doctor/finding.ts";
@@ -32,7 +33,7 @@ export const doctor: Command = {
     const { plan, problems } = await planFile(file);
     if (plan === null) return reportFile(file, problems.length, output);
     const base = dirname(resolve(file));
-    const place = await examinePlace(plan, residencyWorld({ ...plan, broker: withDatabases(plan.broker, base) }));
+    const place = await examinePlace(plan, createCountryBooks(withDatabases(plan.broker, base).residency.databases));
     const trial: BrokerTrial = { plan, options: { ...brokerOptions(plan, base), ...place.addresses } };
     const show = (findings: readonly Finding[]): number => {
       output.out(typed.flag("json") ? JSON.stringify(findings, null, 2) : findingsText(findings));

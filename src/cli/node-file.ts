@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type DriverPath, listDrivers, loadDriver } from "../adapters/driver-loader.ts";
+import type { BaseText } from "../config/extends.ts";
 import { driversNeeded, type ParsedFile, parseNodeFile } from "../config/parse.ts";
 import type { NodePlan } from "../config/plan.ts";
 import { planNode } from "../config/plan-node.ts";
@@ -19,27 +20,57 @@ const REV_DIGITS = 8;
 export interface ReadFile {
   readonly parsed: ParsedFile | null;
   readonly problems: readonly ConfigProblem[];
-  /** First 8 hex digits of the SHA-256 of the file. */
+  /** As it stands on the disk; null when it could not be read. */
+  readonly text: string | null;
+  /** First 8 hex digits of the SHA-256 of the file, and of the one that it builds on. */
   readonly rev: string;
 }
 
 /** Reads and parses; a file that cannot be read is a problem at its first line. */
 export function readNodeFile(file: string): ReadFile {
   try {
-    const text = readFileSync(file, "utf8");
-    const parsed = parseNodeFile(text, file);
-    return { parsed, problems: parsed.problems, rev: createHash("sha256").update(text).digest("hex").slice(0, REV_DIGITS) };
+    return parseText(readFileSync(file, "utf8"), file);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const message = code === "ENOENT" ? "there is no such file; config/node.example.yaml is one to start from" : `cannot be read (${code})`;
-    return { parsed: null, problems: [{ file, line: 1, column: 1, path: "", message, severity: "error" }], rev: "" };
+    return { parsed: null, problems: [{ file, line: 1, column: 1, path: "", message, severity: "error" }], text: null, rev: "" };
   }
 }
 
+/** The same for a text that stands for `file`: what it builds on is looked for beside it. */
+export function parseText(text: string, file: string): ReadFile {
+  const hash = createHash("sha256").update(text);
+  const parsed = parseNodeFile(text, file, (name) => {
+    const base = readBase(isAbsolute(name) ? name : join(dirname(file), name));
+    if ("text" in base) hash.update("\0").update(base.text);
+    return base;
+  });
+  return { parsed, problems: parsed.problems, text, rev: hash.digest("hex").slice(0, REV_DIGITS) };
+}
+
+function readBase(file: string): BaseText {
+  try {
+    return { file, text: readFileSync(file, "utf8") };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    return { problem: code === "ENOENT" ? `names ${file}, and there is no such file` : `names ${file}, which cannot be read (${code})` };
+  }
+}
+
+/** A plan with what it was made of. */
+export interface PlannedFile extends ReadFile {
+  readonly plan: NodePlan | null;
+}
+
 /** The plan of a config file, with the drivers it names. Opens no port and needs no secret. */
-export async function planFile(file: string): Promise<{ plan: NodePlan | null; problems: readonly ConfigProblem[]; rev: string }> {
-  const { parsed, problems, rev } = readNodeFile(file);
-  if (parsed === null || parsed.config === null) return { plan: null, problems, rev };
+export function planFile(file: string): Promise<PlannedFile> {
+  return planRead(readNodeFile(file), file);
+}
+
+/** The plan of a file that was read. */
+export async function planRead(read: ReadFile, file: string): Promise<PlannedFile> {
+  const { parsed } = read;
+  if (parsed === null || parsed.config === null) return { ...read, plan: null };
   const drivers = new Map<string, Driver>();
   const missing = new Map<string, string>();
   const paths = searchPaths(parsed.config, dirname(resolve(file)));
@@ -48,7 +79,7 @@ export async function planFile(file: string): Promise<{ plan: NodePlan | null; p
   // A name that leads nowhere is compared with every driver there is: perhaps it is only misspelt.
   if (needed.some((name) => !drivers.has(name))) await loadInto(drivers, new Map(), await listDrivers(OWN_DRIVERS), paths);
   const planned = planNode(parsed, drivers, missing);
-  return { plan: planned.plan, problems: planned.problems, rev };
+  return { ...read, ...planned };
 }
 
 async function loadInto(
@@ -68,14 +99,25 @@ function searchPaths(config: NodeConfig, base: string): readonly DriverPath[] {
   return [...config.driverPaths.map(({ path, sha256 }) => ({ path: resolve(base, path), sha256 })), { path: OWN_DRIVERS }];
 }
 
-/** Socket of a node, beside its live store; null when that is only memory. */
-export function controlPath(live: string | null): string | null {
-  return live === null || live === "memory" ? null : join(live, "stoep.sock");
+/**
+ * What a file that cannot be read as YAML seems to say at a key. Good for finding the node that it once described, and for nothing else:
+ * whoever is found is asked who he is.
+ */
+export function guessed(text: string | null, key: string): string | null {
+  const found = new RegExp(`(?:^|[\\s{,])${key}:[ \t]*["']?([^\\s"',}#]+)`, "m").exec(text ?? "");
+  return found?.[1] ?? null;
+}
+
+/** Socket of the node that a file describes; the usual place when it cannot be told. */
+export function socketOf(file: string): string {
+  const { parsed, text } = readNodeFile(file);
+  const live = parsed?.config?.storage.live ?? guessed(text, "live") ?? "/run/stoep";
+  return controlPath(live === "memory" ? live : resolve(dirname(file), live)) ?? USUAL_SOCKET;
 }
 
 const USUAL_SOCKET = "/run/stoep/stoep.sock";
 
-/** The socket of the node that a config file describes; the usual place when the file cannot be read. */
-export function socketOf(file: string): string {
-  return controlPath(readNodeFile(file).parsed?.config?.storage.live ?? "/run/stoep") ?? USUAL_SOCKET;
+/** Socket of a node, beside its live store; null when that is only memory. */
+export function controlPath(live: string | null): string | null {
+  return live === null || live === "memory" ? null : join(live, "stoep.sock");
 }

@@ -1,28 +1,37 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import type { ControlServer } from "../adapters/control-socket.ts";
+import type { Actions, ControlServer, Routes } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
 import { createHost } from "../adapters/host.ts";
-import { createMqttBroker } from "../adapters/mqtt/mqtt-broker.ts";
+import { createEvidenceLog } from "../adapters/residency/evidence-log.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
-import { lockDirectory } from "../adapters/sqlite/directory-lock.ts";
+import { type DirectoryLock, lockDirectory } from "../adapters/sqlite/directory-lock.ts";
+import { salvage } from "../adapters/sqlite/salvage.ts";
 import { openStores } from "../adapters/sqlite/stores.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
 import type { NodePlan, PortPlan } from "../config/plan.ts";
+import type { EventLevel } from "../core/events/events.ts";
 import { firstConnectMs } from "../core/machine/spread.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
 import type { Host } from "../ports/host.ts";
+import type { Outbox } from "../ports/outbox.ts";
+import type { EvidenceLog } from "../ports/residency.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
-import { assertReadable, brokerOptions, residencyWorld, withDatabases } from "./broker-options.ts";
-import { controlPath } from "./node-file.ts";
+import { sameData } from "../runtime/plan-change.ts";
+import type { ReloadRequest } from "../runtime/reload.ts";
+import { whenThereIsRoom } from "./await-room.ts";
+import { assertReadable, brokerOptions, wayToBroker, withDatabases } from "./broker-options.ts";
+import { maintain } from "./maintenance.ts";
+import { controlPath, type PlannedFile } from "./node-file.ts";
+import { type ReloadAnswer, Reloader } from "./reloader.ts";
 import type { RetireWorld } from "./retire-actions.ts";
 import { softwareVersion } from "./version.ts";
 
@@ -34,14 +43,22 @@ export interface ServiceOptions {
   /** The config file: relative paths start at its folder. */
   readonly file: string;
   readonly rev: string;
-  events(clock: Clock): Events;
+  /** The file as it was read, where it is to be read again on `reload`, and kept when it holds. */
+  readonly planned?: PlannedFile;
+  /** A file that is on the disk and cannot be used: `rev` is of another one. */
+  readonly rejectedRev?: string;
+  events(clock: Clock): Events & { setLevel?(level: EventLevel): void };
   fatal(why: string): void;
+  /** Aborted when the node is to stop before it has started. */
+  readonly stopping?: AbortSignal;
   readonly onMade?: (made: MadeSummary) => void;
 }
 
 /** A node with everything real around it. */
 export interface Service {
   readonly node: Node;
+  /** Reads the file again; null where there is none to read. */
+  readonly reload: (() => Promise<ReloadAnswer>) | null;
   stop(why: string): Promise<StopReport>;
 }
 
@@ -60,43 +77,90 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const standing = new Set<string>();
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await makeFolder(plan.storage.directory, "storage.directory");
-  const lock = lockDirectory(plan.storage.directory);
-  const broker = createMqttBroker(settings);
+  let lock: DirectoryLock | null = null;
+  const opened = await whenThereIsRoom(
+    async () => {
+      lock ??= lockDirectory(plan.storage.directory);
+      return stores(plan, clock, host, events, standing);
+    },
+    {
+      ...{ clock, events, manager, directory: plan.storage.directory, stopping: options.stopping ?? new AbortController().signal },
+      serve: (status) => serveOn(plan, { "/status": status }),
+    },
+  );
   const connectAfterMs = firstConnect(plan, clock);
+  const ports = new FieldPorts(clock, base);
+  const evidence = createEvidenceLog(plan.storage.directory);
   const world = {
-    ...(await stores(plan, clock, host, events, standing)),
+    ...opened,
     clock,
     events,
     scheduler: cronScheduler,
     serial: createSerialBus({ clock }),
-    gpio: await gpioBus(plan, clock),
-    replay: await replayBus(plan, clock, base),
-    broker,
-    identity: broker.identity,
-    residency: residencyWorld(plan),
+    ...(await ports.for(plan)),
+    ...wayToBroker(plan, settings, evidence),
     residentBytes: () => host.residentBytes(),
   };
-  const bootId = clock.bootId.slice(0, 8);
+  const identityOf = identifier(clock.bootId.slice(0, 8));
   const node = await Node.start(plan, world, {
-    identity: { version: softwareVersion(), configRev: options.rev, bootId, outboxHours: estimate(plan).outboxHours },
+    identity: { ...identityOf(plan, options.rev), rejectedRev: options.rejectedRev ?? null },
     standing,
     connectAfterMs,
     heartbeat: () => manager.watchdog(),
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
-  const control = await openControl(plan, node, { ...world, broker: node.broker });
+  const prepare = preparer({ base, host, events, ports, evidence, identityOf });
+  const { file, planned } = options;
+  const reloader =
+    planned === undefined
+      ? null
+      : new Reloader({ file, fullFile: resolve(file), node, clock, events, manager, prepare }, { planned, plan });
+  void world.outbox.keepBallast();
+  void salvaged(plan.storage.directory, world);
+  const control = await openControl(plan, node, world, reloader);
+  if (options.rejectedRev === undefined) reloader?.keepWhenItHolds();
   manager.ready();
   return {
     node,
+    reload: reloader === null ? null : () => reloader.reload(),
     async stop(why) {
       manager.stopping();
+      reloader?.stop();
       const report = await node.stop(why);
       await control?.close();
-      lock.release();
+      lock?.release();
       manager.close();
       return report;
     },
+  };
+}
+
+/** Who the node is under a plan: of this program and boot. */
+const identifier = (bootId: string) => (plan: NodePlan, configRev: string) => ({
+  ...{ version: softwareVersion(), configRev, bootId, outboxHours: estimate(plan).outboxHours },
+});
+
+/** What a plan is prepared with when it is to replace another. */
+interface Preparation {
+  readonly base: string;
+  readonly host: Host;
+  readonly events: Events;
+  readonly ports: FieldPorts;
+  readonly evidence: EvidenceLog;
+  identityOf(plan: NodePlan, rev: string): ReloadRequest["identity"];
+}
+
+/** Turns a planned file into what a running node can take over. A broker that is reached in the same way is kept. */
+function preparer({ base, host, events, ports, evidence, identityOf }: Preparation) {
+  return async (wanted: PlannedFile & { readonly plan: NodePlan }, before: NodePlan): Promise<ReloadRequest> => {
+    const found = new Set<string>();
+    const next = await keepable(withPaths(wanted.plan, base), host, events, found);
+    const request = { plan: next, identity: identityOf(next, wanted.rev), ports: await ports.for(next), standing: found };
+    if (sameData(before.broker, next.broker)) return request;
+    const to = brokerOptions(next, base);
+    await assertReadable(to);
+    return { ...request, broker: wayToBroker(next, to, evidence) };
   };
 }
 
@@ -109,18 +173,31 @@ function firstConnect({ node, broker, storage }: NodePlan, clock: Clock): number
 
 const stands = ({ sensors }: NodePlan, on: PortPlan["is"]): boolean => sensors.some(({ port }) => port.is === on);
 
-/** Loaded for nodes with lines to watch only, like the next: it is much code, and the first reading waits for it. */
-async function gpioBus(plan: NodePlan, clock: Clock): Promise<GpioBus> {
-  if (!stands(plan, "gpio")) return NO_GPIO;
-  const { createGpioBus } = await import("../adapters/gpio/gpio-bus.ts");
-  return createGpioBus({ clock, path: process.env.PATH ?? "/usr/bin:/bin" });
-}
+/** Loaded for nodes with such sensors only: it is much code, and the first reading waits for it. Once loaded it stays. */
+class FieldPorts {
+  readonly #clock: Clock;
+  readonly #base: string;
+  #gpio: GpioBus = NO_GPIO;
+  #replay: ReplayBus = NO_REPLAY;
 
-async function replayBus(plan: NodePlan, clock: Clock, base: string): Promise<ReplayBus> {
-  if (!stands(plan, "replay")) return NO_REPLAY;
-  const { createReplayBus, readCaptureFile } = await import("../adapters/replay-bus.ts");
-  const { parseGolden } = await import("../driver-api/golden.ts");
-  return createReplayBus({ clock, readText: (path) => readCaptureFile(resolve(base, path)), parseCapture: parseGolden });
+  constructor(clock: Clock, base: string) {
+    this.#clock = clock;
+    this.#base = base;
+  }
+
+  async for(plan: NodePlan): Promise<{ readonly gpio: GpioBus; readonly replay: ReplayBus }> {
+    if (stands(plan, "gpio") && this.#gpio === NO_GPIO) {
+      const { createGpioBus } = await import("../adapters/gpio/gpio-bus.ts");
+      this.#gpio = createGpioBus({ clock: this.#clock, path: process.env.PATH ?? "/usr/bin:/bin" });
+    }
+    if (stands(plan, "replay") && this.#replay === NO_REPLAY) {
+      const { createReplayBus, readCaptureFile } = await import("../adapters/replay-bus.ts");
+      const { parseGolden } = await import("../driver-api/golden.ts");
+      const readText = (path: string) => readCaptureFile(resolve(this.#base, path));
+      this.#replay = createReplayBus({ clock: this.#clock, readText, parseCapture: parseGolden });
+    }
+    return { gpio: this.#gpio, replay: this.#replay };
+  }
 }
 
 const unplanned = (): never => {
@@ -143,25 +220,46 @@ async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, 
     events.emit({ type: "InstanceRenewed", because: outbox.renewed });
     standing.add("INSTANCE_RENEWED");
   }
+  if (outbox.repaired > 0) {
+    events.emit({ type: "OutboxRepaired", rows: outbox.repaired });
+    standing.add("OUTBOX_REPAIRED");
+  }
   if (live.discarded !== null) events.emit({ type: "LiveStoreDiscarded", because: live.discarded });
   return { crypto, outbox, live };
 }
 
-async function openControl(plan: NodePlan, node: Node, world: RetireWorld): Promise<ControlServer | null> {
+/** Beside the work of the node, which does not wait for it. */
+async function salvaged(directory: string, { outbox, clock, events }: { outbox: Outbox; clock: Clock; events: Events }): Promise<void> {
+  try {
+    const found = await salvage(directory, outbox, () => clock.breathe());
+    if (found !== null) events.emit({ type: "OutboxSalvaged", ...found });
+  } catch (error) {
+    // The next start goes on with it.
+    events.emit({ type: "OutboxFailed", code: "salvage", detail: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}): Promise<ControlServer | null> {
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
+  const { serveControl } = await import("../adapters/control-socket.ts");
+  return serveControl(socket, routes, actions);
+}
+
+/** Some may take as long as a reload is on trial. */
+async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloader: Reloader | null): Promise<ControlServer | null> {
+  const reload = reloader === null ? {} : { "/reload": () => reloader.reload() };
   try {
-    const { serveControl } = await import("../adapters/control-socket.ts");
-    return await serveControl(
-      socket,
-      {
-        "/status": () => node.status(),
-        "/time": () => node.time.report(),
-      },
+    return await serveOn(
+      plan,
+      { "/status": () => node.status(), "/time": () => node.time.report() },
       {
         "/time/accept": async () => node.time.accept(),
-        // Loaded when it is asked for.
-        "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, world, body),
+        "/maintenance": (asked) => maintain(node, asked),
+        ...reload,
+        // Loaded when they are asked for.
+        "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, { ...world, broker: node.broker }, body),
+        "/outbox/replay": async (body) => (await import("./outbox-actions.ts")).answerReplay(node, body),
       },
     );
   } catch (error) {

@@ -2,6 +2,7 @@ import { askControl, ControlError } from "../adapters/control-socket.ts";
 import { reasonWords } from "../core/residency/evidence.ts";
 import type { BrokerSecurity } from "../runtime/broker-guard.ts";
 import type { LocalSensor, LocalStatus } from "../runtime/status.ts";
+import type { WaitingStatus } from "./await-room.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, table } from "./command.ts";
 import { socketOf } from "./node-file.ts";
 
@@ -22,7 +23,11 @@ export const status: Command = {
   async run(typed, output) {
     const path = typed.text("socket") ?? socketOf(typed.words[0] ?? DEFAULT_FILE);
     try {
-      const answer = (await askControl(path, "/status")) as LocalStatus;
+      const answer = (await askControl(path, "/status")) as LocalStatus | WaitingStatus;
+      if ("waiting" in answer) {
+        output.out(typed.flag("json") ? JSON.stringify(answer, null, 2) : waitingText(answer));
+        return typed.flag("check") ? HEALTH_EXIT.failing : EXIT.ok;
+      }
       output.out(typed.flag("json") ? JSON.stringify(answer, null, 2) : text(answer));
       return typed.flag("check") ? HEALTH_EXIT[answer.status.health] : EXIT.ok;
     } catch (error) {
@@ -32,6 +37,11 @@ export const status: Command = {
     }
   },
 };
+
+function waitingText({ waiting: { code, path, freeBytes, remedy } }: WaitingStatus): string {
+  const free = freeBytes === null ? "" : `, ${kilobytes(freeBytes)} free`;
+  return `The node waits and measures nothing: ${code} (${path}${free}). What to do: ${remedy}`;
+}
 
 function text({ status: node, connection, security, outbox, live, memory, uptimeSeconds, sensors }: LocalStatus): string {
   const broker = connection.isUp

@@ -19,6 +19,8 @@ export interface YamlFile {
   readonly faults: readonly DocumentFault[];
   /** Where the value at `path` stands, or its key; for what is not there, the nearest thing around it. */
   locate(path: Path, at?: "value" | "key"): Position;
+  /** How many steps of `path` there are in this file. */
+  depthOf(path: Path): number;
 }
 
 const START: Position = { line: 1, column: 1 };
@@ -33,6 +35,7 @@ export function readYaml(text: string, sourceTextAt: readonly Path[]): YamlFile 
     value: undefined,
     faults: [{ ...START, path: [], message }],
     locate: () => START,
+    depthOf: () => 0,
   });
   if (text.length > FILE_CHARS_MAX) return refused(`is longer than ${FILE_CHARS_MAX} characters: this is not a node file`);
   if (nestingOf(text) > NESTING_MAX) return refused(`is nested deeper than ${NESTING_MAX} levels: this is not a node file`);
@@ -49,17 +52,18 @@ export function readYaml(text: string, sourceTextAt: readonly Path[]): YamlFile 
     return { ...positionOf(offset), path, message: syntaxMessage(error, document, path, positionOf) };
   });
   const locate = (path: Path, at: "value" | "key" = "value") => positionOf(offsetOf(document, path, at));
+  const where = { locate, depthOf: (path: Path) => depthIn(document, path) };
   // A doubled key leaves the structure whole, so the rest is worth looking into; after anything else it would be guesswork.
-  if (document.errors.some(({ code }) => code !== "DUPLICATE_KEY")) return { value: undefined, faults: firstOfEachLine(faults), locate };
+  if (document.errors.some(({ code }) => code !== "DUPLICATE_KEY")) return { value: undefined, faults: firstOfEachLine(faults), ...where };
   const refusals = refusedParts(document).map(({ offset, path, message }) => ({ ...positionOf(offset), path, message }));
-  if (refusals.length > 0) return { value: undefined, faults: [...faults, ...refusals], locate };
+  if (refusals.length > 0) return { value: undefined, faults: [...faults, ...refusals], ...where };
 
   for (const path of sourceTextAt) {
     for (const node of nodesAt(document.contents, path)) {
       if (isScalar(node) && typeof node.value === "number" && node.source !== undefined) node.value = node.source;
     }
   }
-  return { value: document.toJS(), faults, locate };
+  return { value: document.toJS(), faults, ...where };
 }
 
 /** Every node at a path; `*` is every key of a map. */
@@ -126,6 +130,11 @@ function pathAt(document: Parsed, offset: number): Path {
       node = node.items[index];
     } else return path;
   }
+}
+
+function depthIn(document: Parsed, path: Path): number {
+  for (let depth = path.length; depth > 0; depth--) if (document.hasIn(path.slice(0, depth))) return depth;
+  return 0;
 }
 
 /** Where the value (or key) at `path` starts. Of a doubled key the last counts, as it does for its value. */

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { readYaml, type YamlFile } from "./document.ts";
+import { type BaseText, readSource, type Source } from "./extends.ts";
 import { inputSchemaOf, type JsonSchema, keysAllowedAt } from "./json-schema.ts";
 import { type ConfigProblem, inFileOrder, type Path, pathText, startsWith } from "./problem.ts";
 import { DECIMAL_PATHS, type NodeConfig, nodeFileSchema } from "./schema.ts";
@@ -23,33 +23,34 @@ export interface ParsedFile {
    */
   readonly config: NodeConfig | null;
   readonly problems: readonly ConfigProblem[];
-  readonly locate: YamlFile["locate"];
+  /** What was written, before defaults and without what `extends` takes out; undefined where it has no structure. */
+  readonly value: unknown;
+  /** Where something stands, in the file or in the one that it builds on. */
+  readonly locate: Source["locate"];
   /** The values that were cut out because they are wrong. A further problem with one of them, or in it, would be its echo. */
   readonly cut: readonly Path[];
 }
 
 type Issue = z.core.$ZodIssue;
 
-/** Reads a node file: YAML, keys, types and values. Everything that is wrong with its form is reported at once. */
-export function parseNodeFile(text: string, file: string): ParsedFile {
-  const { value, faults, locate } = readYaml(text, DECIMAL_PATHS);
-  const syntax = faults.map(({ path, ...fault }): ConfigProblem => ({ file, ...fault, path: pathText(path), severity: "error" }));
-  if (value === undefined) return { file, config: null, problems: syntax, locate, cut: [] };
+/**
+ * Reads a node file: YAML, keys, types and values. Everything that is wrong with its form is reported at once. `readBase` reads the file
+ * that it builds on (`extends`).
+ */
+export function parseNodeFile(text: string, file: string, readBase?: (name: string) => BaseText): ParsedFile {
+  const { value, faults, locate } = readSource(text, file, DECIMAL_PATHS, readBase);
+  const syntax = faults.map(({ path, ...fault }): ConfigProblem => ({ ...fault, path: pathText(path), severity: "error" }));
+  const nothing = { file, config: null, value, locate, cut: [] };
+  if (value === undefined) return { ...nothing, problems: syntax };
   if (value === null) {
     const message = "is empty: a node file starts with `stoep: 1`; see config/node.example.yaml";
-    return {
-      file,
-      config: null,
-      problems: [...syntax, { file, line: 1, column: 1, path: "", message, severity: "error" }],
-      locate,
-      cut: [],
-    };
+    return { ...nothing, problems: [...syntax, { file, line: 1, column: 1, path: "", message, severity: "error" }] };
   }
   const parsed = nodeFileSchema.safeParse(value, { error: wordIssue });
-  if (parsed.success) return { file, config: parsed.data, problems: syntax, locate, cut: [] };
-  const form = problemsOf(parsed.error.issues, [], { file, locate }, () => inputSchemaOf(nodeFileSchema));
+  if (parsed.success) return { file, config: parsed.data, value, problems: syntax, locate, cut: [] };
+  const form = problemsOf(parsed.error.issues, [], { locate }, () => inputSchemaOf(nodeFileSchema));
   const problems = inFileOrder([...syntax, ...form]).slice(0, PROBLEMS_MAX);
-  return { file, problems, locate, ...salvage(value, parsed.error.issues) };
+  return { file, value, problems, locate, ...salvage(value, parsed.error.issues) };
 }
 
 /** The names of the drivers that the file asks for, each once. */
@@ -61,12 +62,12 @@ export function driversNeeded(config: NodeConfig): readonly string[] {
 export function problemsOf(
   issues: readonly Issue[],
   base: Path,
-  { file, locate }: Pick<ParsedFile, "file" | "locate">,
+  { locate }: Pick<ParsedFile, "locate">,
   schema: () => JsonSchema,
 ): readonly ConfigProblem[] {
   const problem = (path: Path, message: string, at: "value" | "key"): ConfigProblem => {
     const whole = [...base, ...path];
-    return { file, ...locate(whole, at), path: pathText(whole), message, severity: "error" };
+    return { ...locate(whole, at), path: pathText(whole), message, severity: "error" };
   };
   return issues.flatMap((issue): ConfigProblem[] => {
     const path = stepsOf(issue.path);

@@ -35,7 +35,6 @@ export class PlanReport {
 
   #add(path: Path, message: string, at: "value" | "key", severity: "error" | "warning"): void {
     if (this.isCut(path)) return;
-    const { file, locate } = this.parsed;
-    this.problems.push({ file, ...locate(path, at), path: pathText(path), message, severity });
+    this.problems.push({ ...this.parsed.locate(path, at), path: pathText(path), message, severity });
   }
 }

@@ -7,6 +7,11 @@ export interface Position {
   readonly column: number;
 }
 
+/** A place, and the file that it is in. */
+export interface Place extends Position {
+  readonly file: string;
+}
+
 /** One thing that is wrong with a configuration, where it is and what would be right. */
 export interface ConfigProblem extends Position {
   readonly file: string;
@@ -35,10 +40,13 @@ export function formatProblem({ file, line, column, path, message, severity }: C
   return `${file}:${line}:${column}${subject} ${severity === "warning" ? "warning: " : ""}${message}`;
 }
 
-/** In the order of the file, errors before warnings at one place. */
+/** In the order of the file, errors before warnings at one place; the file that was named first. */
 export function inFileOrder(problems: readonly ConfigProblem[]): readonly ConfigProblem[] {
   const rank = (problem: ConfigProblem) => (problem.severity === "error" ? 0 : 1);
-  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column || rank(a) - rank(b));
+  const files = [...new Set(problems.map(({ file }) => file))];
+  return problems.toSorted(
+    (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column || rank(a) - rank(b),
+  );
 }
 
 /** Whether `path` leads to `start`, or through it. */

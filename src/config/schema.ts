@@ -165,7 +165,12 @@ export const nodeFileSchema = z.strictObject({
       description: "Several sensors whose streams leave together only: parking bays, households.",
       examples: [{ "lot-a": { members: ["bay-*.state"], policy: "minimum-count" } }],
     }),
-  extends: notYet("a file that this one builds on"),
+  extends: path()
+    .optional()
+    .meta({
+      description: "A file that this one builds on, one level: maps merge, lists replace, null takes a key of it out.",
+      examples: ["base.yaml"],
+    }),
 });
 
 /** The file after defaults: what its form says, before drivers are asked. */

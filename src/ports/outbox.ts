@@ -3,6 +3,9 @@ import type { Message } from "../core/anonymise/message.ts";
 import type { StreamId } from "../core/units/ids.ts";
 import type { EpochMs } from "../core/units/time.ts";
 
+/** Fact that holds the terms of streams of people. */
+export const TERMS_FACT = "privacy:terms";
+
 /** Facts that belong to the marks, and stay with them when a store gets a new name: what streams passed over, the latest trusted time. */
 export const COURSES_FACT = "courses";
 export const TRUSTED_FACT = "time:trusted";
@@ -21,6 +24,11 @@ export interface NewRow {
   /** Gap-free number of a summary; null for a meta, which has none. */
   readonly seq: number | null;
 }
+
+/** Begins the key of the fact that says which rev of a meta was last queued; the rest is its topic. */
+export const META_FACT = "meta:";
+/** Fact that lists the topics of all metas that were ever queued. */
+export const TOPICS_FACT = "metas";
 
 /** Everything that closing a group of windows writes, in ONE transaction. */
 export interface CloseBatch {
@@ -81,12 +89,19 @@ export interface OutboxStanding {
   readonly pendingRows: number;
   readonly pendingBytes: number;
   readonly lost: readonly LostRange[];
+  /** Rows given up in this run, metas among them: these are to be queued again. */
+  readonly givenUp: number;
+  /** The disk is short of room: what is kept for replay goes first, then what waits, the oldest first. */
+  readonly isShort: boolean;
 }
 
 /** What housekeeping may keep. */
 export interface OutboxLimits {
-  /** Pending rows beyond this are dropped, oldest first, and reported as lost. */
-  readonly pendingBytesMax: number;
+  /**
+   * Topic and payload bytes of all rows. Beyond this acknowledged ones go, the oldest first; then those that wait, which are reported as
+   * lost. A meta is not lost with them: its fact goes, so that it is queued again.
+   */
+  readonly bytesMax: number;
   /** Acknowledged rows older than this go: they were kept for replay. Null: the clock is not trusted, nothing ages. */
   readonly acknowledgedBefore: EpochMs | null;
   /** Pending rows older than this go, and are reported as lost. Null: nothing ages. */
@@ -117,6 +132,8 @@ export interface Outbox {
   readonly run: number;
   /** Where a damaged predecessor was put, or null. */
   readonly quarantined: string | null;
+  /** Marks of this store were once damaged: a stream that has no mark may have had one, and was closed up to nobody knows when. */
+  readonly isDoubtful: boolean;
   /** What is closed so far. A copy: the caller may keep it. */
   marks(): Promise<Map<StreamId, Mark>>;
   /** What has been charged. It grows by a row where windows of a stream were charged unlike or not at all, not by a row a window. */
@@ -127,7 +144,12 @@ export interface Outbox {
   /** Rows after `position` that are to be sent, ascending; a row whose CRC is wrong is settled as lost, `damaged`, and left out. */
   read(afterPosition: number, rowsMax: number): Promise<readonly OutboxRow[]>;
   acknowledge(acknowledgement: Acknowledgement): Promise<void>;
-  /** A fact that a commit wrote, or null. */
+  /**
+   * Makes what was settled wait again, from summary `fromSeq` on, or from the oldest that is still there. Gives the position behind which
+   * everything waits, and the number of the first summary there; null when there is none that is settled.
+   */
+  rewind(fromSeq: number): Promise<{ readonly position: number; readonly seq: number } | null>;
+  /** A fact that a commit wrote; null: there is none. Empty: it cannot be read any more, or it cannot be told whether there was one. */
   recall(key: string): Promise<string | null>;
   /** Enforces the limits a slice at a time; `more` asks to be called again after a breath. */
   trim(limits: OutboxLimits): Promise<{ readonly rows: number; readonly more: boolean }>;

@@ -9,6 +9,8 @@ export interface ServiceManager {
   undelivered(): number;
   /** The start is complete. */
   ready(): void;
+  /** The config is being read anew; `ready` says that it is done. */
+  reloading(): void;
   /** One line for people who ask the service manager. Never a reading, a count of people or a secret. */
   status(text: string): void;
   /** The work makes progress. */

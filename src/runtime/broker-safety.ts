@@ -26,6 +26,11 @@ export interface BrokerWitnesses {
   readonly identity?: TlsIdentity;
 }
 
+/** A broker, and who knows about it. */
+export interface WayToBroker extends BrokerWitnesses {
+  readonly broker: Broker;
+}
+
 export type SafetyWorld = Omit<GuardWorld, "residency"> & BrokerWitnesses;
 
 const NOTHING: BrokerSecurity = { residency: null, tls: null };

@@ -116,18 +116,23 @@ export class CloseSchedule {
   /**
    * Where a stream begins: at its mark, or without one at the window that its oldest held readings are in, or at the present one.
    * A mark of another window length may lie within a window: that one was published in part, so it is passed over. Windows of people
-   * that began before the node store was made (`born`) may have been released by another store: the first one is the next.
+   * that began before the node store was made (`born`) may have been released by another store: the first one is the next. When marks were
+   * damaged (`isDoubtful`) a stream without one may have closed any window up to now: its first is the next too, whatever it measures.
    */
-  place(now: EpochMs, born: EpochMs | null): void {
+  place(now: EpochMs, born: EpochMs | null, isDoubtful: boolean): void {
     if (this.#streams.every((stream) => stream.isPlaced)) return;
     const oldest = this.#oldestHeld();
+    // Not only the clock: it may have been set back since.
+    const latest = Math.max(now, ...this.#streams.map(({ mark }) => mark.closedTo));
     for (const stream of this.#streams) {
       const { windowMs, sensitivity } = stream.plan;
       const first = oldest.get(`${sensitivity}/${windowMs}`) ?? windowStart(now, windowMs);
       const whole = (Math.ceil((born ?? now) / windowMs) * windowMs) as EpochMs;
       const held = hasTerms(stream.plan) && whole > first ? whole : first;
-      if (stream.mark.closedTo === 0) stream.mark = { ...stream.mark, closedTo: held };
-      else this.#skipTo(stream, (Math.ceil(stream.mark.closedTo / windowMs) * windowMs) as EpochMs);
+      if (stream.mark.closedTo === 0) {
+        stream.mark = { ...stream.mark, closedTo: held };
+        if (isDoubtful) this.#skipTo(stream, (Math.ceil(latest / windowMs) * windowMs) as EpochMs);
+      } else this.#skipTo(stream, (Math.ceil(stream.mark.closedTo / windowMs) * windowMs) as EpochMs);
       stream.isPlaced = true;
     }
     for (const lane of this.#lanes) lane.closedTo = Math.max(lane.closedTo, this.#closedIn(lane)) as EpochMs;

@@ -1,13 +1,12 @@
 import { groupCoverage } from "../core/anonymise/group.ts";
 import { BytePool, type RandomBytes } from "../core/anonymise/noise/byte-pool.ts";
 import type { ClosedWindow, Flag, Summary } from "../core/anonymise/summary.ts";
-import { MARK } from "../core/reading/record.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { EpsilonMicro } from "../core/units/epsilon.ts";
 import type { NodeId, SensorId, StreamId } from "../core/units/ids.ts";
 import { type DurationMs, type EpochMs, isoUtc } from "../core/units/time.ts";
 import { coverageOf } from "../core/window/coverage.ts";
-import { windowAt } from "../core/window/lattice.ts";
+import { type Window, windowAt } from "../core/window/lattice.ts";
 import { type WindowReadings, WindowTable } from "../core/window/readings.ts";
 import { type ExactStatistic, exactStatistic, type StatisticShape } from "../core/window/statistics.ts";
 import type { NativeFormat } from "../formats/native.ts";
@@ -15,9 +14,10 @@ import type { Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
-import { type CloseBatch, COURSES_FACT, type NewRow, type Outbox } from "../ports/outbox.ts";
+import { type CloseBatch, COURSES_FACT, type Mark, type NewRow, type Outbox } from "../ports/outbox.ts";
 import { CloseSchedule, type Closing, type DueWindow } from "./close-schedule.ts";
-import { partsOf, shapeOf } from "./closing-parts.ts";
+import { flagsOf, partsOf, shapeOf } from "./closing-parts.ts";
+import { closingsOf, replannedClosings, skipOpen } from "./closings.ts";
 import { CourseBook } from "./course-book.ts";
 import { DerivedDesk } from "./derived-desk.ts";
 import type { Ingest } from "./ingest.ts";
@@ -60,6 +60,8 @@ export interface CloserWorld {
   readonly epsilonPerEventMicro: EpsilonMicro;
   /** Whether a sensor's port is a simulator or a replay: its summaries say so. */
   isSimulated(sensor: SensorId): boolean;
+  /** Whether somebody worked on a sensor of the stream within the window. */
+  isInMaintenance?(stream: StreamPlan, window: Window): boolean;
   onMade(made: MadeSummary): void;
   /** `outbox.commit`, with whatever else can be written down at the same time. */
   commit(batch: CloseBatch): Promise<void>;
@@ -81,9 +83,10 @@ export class Closer {
   /** The books of what is told about people. */
   readonly privacy: PrivacyDesk;
   readonly #world: CloserWorld;
-  readonly #schedule: CloseSchedule;
+  #closings: readonly Closing[];
+  #schedule: CloseSchedule;
   readonly #releases: Releases;
-  readonly #derived: DerivedDesk;
+  #derived: DerivedDesk;
   readonly #courses: CourseBook;
   readonly #startedMs: number;
   #nextSeq: number;
@@ -93,21 +96,31 @@ export class Closer {
     this.#world = world;
     this.#courses = new CourseBook(world.crypto, courses);
     this.#nextSeq = world.outbox.standing().lastSeq + 1;
-    const closings = streams
-      .filter((plan) => plan.policy.is !== "withheld" && plan.from === null)
-      .map((plan) => ({
-        plan,
-        index: world.live.streamIndex(plan.id),
-        lane: world.ingest.lane(plan.sensitivity, plan.windowMs, plan.latenessMs),
-        mark: marks.get(plan.id) ?? { closedTo: 0 as EpochMs, lastStart: null },
-        course: this.#courses.of(plan.id),
-        isPlaced: false,
-      }));
+    this.#closings = closingsOf(streams, { marks, courses: this.#courses }, world);
     this.#derived = new DerivedDesk(world.outbox, world.crypto, streams);
     this.#startedMs = world.clock.monotonicMs();
     this.privacy = new PrivacyDesk(world, streams, world.epsilonPerEventMicro);
     this.#releases = new Releases({ ...world, privacy: this.privacy, pool: new BytePool(world.crypto) });
-    this.#schedule = new CloseSchedule(closings, world.live, world.events);
+    this.#schedule = new CloseSchedule(this.#closings, world.live, world.events);
+  }
+
+  /** Between two runs: these streams are closed from now on. Those that mean the same go on where they stand (`closings.ts`). */
+  replan(streams: readonly StreamPlan[], marks: ReadonlyMap<StreamId, Mark>): void {
+    const { live, events, outbox, crypto, ingest, epsilonPerEventMicro } = this.#world;
+    this.#closings = replannedClosings(this.#closings, streams, { marks, courses: this.#courses }, this.#world);
+    this.#schedule = new CloseSchedule(this.#closings, live, events);
+    this.#derived = new DerivedDesk(outbox, crypto, streams);
+    this.privacy.replan(streams, epsilonPerEventMicro);
+    ingest.retireLanes(new Set(this.#closings.map(({ lane }) => lane)));
+  }
+
+  /** Another plan was tried, and taken back: windows that were open for these streams hold readings of both, and are not published. */
+  restore(redefined: readonly StreamId[]): void {
+    const { events, live, ingest } = this.#world;
+    for (const closing of this.#closings) if (redefined.includes(closing.plan.id)) skipOpen(closing, events);
+    // Looks again for readings that nobody will close.
+    this.#schedule = new CloseSchedule(this.#closings, live, events);
+    ingest.retireLanes(new Set(this.#closings.map(({ lane }) => lane)));
   }
 
   /** Closes everything that is due; false when that failed and is to be tried again. A call during a run waits for that run. */
@@ -152,7 +165,7 @@ export class Closer {
     try {
       await this.privacy.settle(now, this.#bornMs(now));
       if (!this.#derived.isLoaded) await this.#derived.load();
-      this.#schedule.place(now, this.privacy.born);
+      this.#schedule.place(now, this.privacy.born, this.#world.outbox.isDoubtful);
       this.#schedule.tidy();
       const waiting: Waiting[] = [];
       try {
@@ -239,7 +252,7 @@ export class Closer {
       window: windowAt(start, plan.windowMs),
       coverage: coverageOf(readings, plan.windowMs),
       statistic: this.#statisticOf(plan, shapeOf(plan, lane.monotonicOf(start) ?? 0), readings),
-      flags: this.#flagsOf(plan, readings, start),
+      flags: flagsOf(plan, readings, start, this.#world),
       time: this.#world.time.state() ?? "holdover",
     };
     return { closing, closed };
@@ -252,7 +265,7 @@ export class Closer {
     const flags = new Set<Flag>();
     const windows = members.map((id) => {
       const readings = table.of(this.#world.live.streamIndex(id));
-      for (const flag of this.#flagsOf(plan, readings, start)) flags.add(flag);
+      for (const flag of flagsOf(plan, readings, start, this.#world)) flags.add(flag);
       const statistic = this.#statisticOf(plan, shape, readings);
       return { coverage: coverageOf(readings, plan.windowMs), statistic: statistic === "failed" ? null : statistic };
     });
@@ -275,22 +288,6 @@ export class Closer {
       this.#world.events.emit({ type: "StatisticFailed", stream: id, detail: error instanceof Error ? error.name : "unknown" });
       return "failed";
     }
-  }
-
-  #flagsOf(plan: StreamPlan, readings: WindowReadings, start: EpochMs): readonly Flag[] {
-    let marks = 0;
-    for (let index = 0; index < readings.count; index++) marks |= readings.marks[index] as number;
-    const validUntil = plan.channel.calibration?.validUntil;
-    const flags: Flag[] = [];
-    // Every second has a record, whoever passes; the other marks are on readings, and would tell that there was one.
-    if (marks & MARK.stepped) flags.push("stepped");
-    const showsReadings = plan.sensitivity === "environmental";
-    if (showsReadings && marks & MARK.warming) flags.push("warming");
-    if (validUntil !== undefined && isoUtc(start) > `${validUntil}T23:59:59Z`) flags.push("calibration-overdue");
-    if (this.#world.time.state() === "holdover") flags.push("holdover");
-    if (showsReadings && marks & MARK.deviceInterval) flags.push("device-interval");
-    if (this.#world.isSimulated(plan.sensor)) flags.push("simulated");
-    return flags;
   }
 
   /** Commits `waiting` and leaves it empty; then the readings go. When that fails, the streams stand where they stood. */

@@ -1,6 +1,12 @@
+import type { Flag } from "../core/anonymise/summary.ts";
+import { MARK } from "../core/reading/record.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
+import { type EpochMs, isoUtc } from "../core/units/time.ts";
+import { windowAt } from "../core/window/lattice.ts";
+import type { WindowReadings } from "../core/window/readings.ts";
 import type { StatisticShape } from "../core/window/statistics.ts";
 import type { Closing } from "./close-schedule.ts";
+import type { CloserWorld } from "./closer.ts";
 
 /** Pairs that are made between two breaths. */
 const SLICE_PAIRS = 50;
@@ -27,4 +33,27 @@ export function partsOf(streams: readonly Closing[]): readonly (readonly Closing
     part.push(closing);
   }
   return parts;
+}
+
+/** What a subscriber should know about a window besides its number. */
+export function flagsOf(
+  plan: StreamPlan,
+  readings: WindowReadings,
+  start: EpochMs,
+  { time, isInMaintenance, isSimulated }: Pick<CloserWorld, "time" | "isInMaintenance" | "isSimulated">,
+): readonly Flag[] {
+  let marks = 0;
+  for (let index = 0; index < readings.count; index++) marks |= readings.marks[index] as number;
+  const validUntil = plan.channel.calibration?.validUntil;
+  const flags: Flag[] = [];
+  // Every second has a record, whoever passes; the other marks are on readings, and would tell that there was one.
+  if (marks & MARK.stepped) flags.push("stepped");
+  const showsReadings = plan.sensitivity === "environmental";
+  if (showsReadings && marks & MARK.warming) flags.push("warming");
+  if (isInMaintenance?.(plan, windowAt(start, plan.windowMs))) flags.push("maintenance");
+  if (validUntil !== undefined && isoUtc(start) > `${validUntil}T23:59:59Z`) flags.push("calibration-overdue");
+  if (time.state() === "holdover") flags.push("holdover");
+  if (showsReadings && marks & MARK.deviceInterval) flags.push("device-interval");
+  if (isSimulated(plan.sensor)) flags.push("simulated");
+  return flags;
 }

@@ -35,6 +35,9 @@ const CHECKSUM_DIGITS = 8;
 
 const factKey = (id: StreamId): string => `derived:${id}`;
 
+/** Facts by which longer windows of these streams begin anew: what was added up so far had another meaning. */
+export const begunAnew = (streams: readonly StreamId[]): ReadonlyMap<string, string> => new Map(streams.map((id) => [factKey(id), ""]));
+
 /** Where a window of a stream that is made of another one lies. */
 export function longWindowAt({ from, windowMs }: StreamPlan, at: EpochMs): Window {
   return from?.timeZone == null ? windowAt(windowStart(at, windowMs), windowMs) : dayAt(at, from.timeZone);

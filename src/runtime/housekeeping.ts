@@ -57,7 +57,7 @@ async function trimOutbox(storage: StoragePlan, { clock, events, outbox }: TrimW
   const now = time.ageing();
   const before = (ageMs: number): EpochMs | null => (now === null ? null : ((now - ageMs) as EpochMs));
   const limits = {
-    pendingBytesMax: storage.outbox.maxBytes,
+    bytesMax: storage.outbox.maxBytes,
     acknowledgedBefore: before(REPLAY_MS),
     pendingBefore: before(storage.outbox.maxAgeMs),
     egressBefore: before(storage.egress.keepMs),

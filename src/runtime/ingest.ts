@@ -7,7 +7,7 @@ import { type DurationMs, type EpochMs, HOUR_MS, MINUTE_MS, type MonotonicMs } f
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import { type LiveChunk, type LiveStore, LiveStoreError, type StoredChunk } from "../ports/live-store.ts";
-import { channelOf, Intake, type Slot } from "./intake.ts";
+import { type Channel, channelOf, Intake, type Slot } from "./intake.ts";
 import { type Anchoring, Lane } from "./lane.ts";
 import type { Labelling } from "./relabel.ts";
 
@@ -46,7 +46,7 @@ const isWatched = ({ policy, from, group }: StreamPlan): boolean =>
 export class Ingest {
   readonly #world: IngestWorld;
   readonly #lanes = new Map<string, Lane>();
-  readonly #intakes: Intake[] = [];
+  readonly #intakes = new Set<Intake>();
   readonly #countersOfStream: SensorCounters[] = [];
   readonly #laneOfStream: Lane[] = [];
   #pending = 0;
@@ -61,6 +61,9 @@ export class Ingest {
   #latenessMsMax = 0;
   #lookedForOldMs = Number.NEGATIVE_INFINITY;
   #isExpiring = false;
+  /** The offset between the clocks that was last taken over; null while time is not trusted. */
+  #offsetMs: number | null = null;
+  #tickedMs = 0 as MonotonicMs;
 
   constructor(world: IngestWorld) {
     this.#world = world;
@@ -82,15 +85,30 @@ export class Ingest {
 
   /** `channels`: everything the driver can emit; `streams`: what the operator made of it. */
   addSensor(channels: readonly ChannelPlan[], streams: readonly StreamPlan[], counters: SensorCounters): Intake {
-    const lineup = channels.map((plan) => {
-      const slots = streams
-        .filter((stream) => stream.channel.name === plan.name && isWatched(stream))
-        .map((stream) => this.#slot(stream, counters));
-      return channelOf(plan, slots);
-    });
-    const intake = new Intake(lineup, counters, this.#world.crypto);
-    this.#intakes.push(intake);
+    const intake = new Intake(this.#lineup(channels, streams, counters), counters, this.#world.crypto);
+    this.#intakes.add(intake);
     return intake;
+  }
+
+  /** Something else is made of a sensor's channels from now on. Streams that stay in their lane keep their coverage. */
+  rearrangeSensor(intake: Intake, channels: readonly ChannelPlan[], streams: readonly StreamPlan[], nowMs: MonotonicMs): void {
+    intake.rearrange(this.#lineup(channels, streams, intake.counters), nowMs);
+  }
+
+  /** A sensor whose port is closed for good. What is stored of it stays. */
+  removeSensor(intake: Intake): void {
+    this.#intakes.delete(intake);
+  }
+
+  /** Lanes that no stream is in any more: what they hold goes to the live store, and their secrets are destroyed. */
+  retireLanes(closed: ReadonlySet<Lane>): void {
+    const inUse = new Set([...closed, ...[...this.#intakes].flatMap((intake) => intake.lanes)]);
+    for (const [key, lane] of this.#lanes) {
+      if (inUse.has(lane)) continue;
+      lane.flush();
+      lane.forget(Number.POSITIVE_INFINITY as EpochMs);
+      this.#lanes.delete(key);
+    }
   }
 
   /** The writer for streams of this sensitivity, window length and lateness. */
@@ -106,12 +124,15 @@ export class Ingest {
       () => this.#recordAdded(),
     );
     this.#lanes.set(key, lane);
+    // Those that were there before were told when it happened.
+    if (this.#offsetMs !== null) lane.anchor(this.#offsetMs, this.#tickedMs, "first");
     if (sensitivity !== "environmental") this.#latenessMsMax = Math.max(this.#latenessMsMax, latenessMs);
     return lane;
   }
 
   /** Vouches for links, moves windows on and gives everything that waits to the live store. */
   tick(nowMs: MonotonicMs): void {
+    this.#tickedMs = nowMs;
     let isDue = nowMs - this.#coveredAtMs >= COVER_EVERY_MS;
     for (const lane of this.#lanes.values()) {
       lane.advance(nowMs);
@@ -134,6 +155,8 @@ export class Ingest {
 
   /** Time became trusted, or was stepped: lanes label what comes from now on with this offset. */
   anchor(offsetMs: number, nowMs: MonotonicMs, how: Anchoring): void {
+    this.#offsetMs = how === "lose" ? null : offsetMs;
+    this.#tickedMs = nowMs;
     for (const lane of this.#lanes.values()) lane.anchor(offsetMs, nowMs, how);
     this.#waitingChunks = 0;
   }
@@ -232,6 +255,16 @@ export class Ingest {
     if (window === null) return;
     // Nobody must look for what is not there any more.
     for (const lane of this.#lanes.values()) if (lane.sensitivity === sensitivity && lane.windowMs === windowMs) lane.forget(window);
+  }
+
+  #lineup(channels: readonly ChannelPlan[], streams: readonly StreamPlan[], counters: SensorCounters): readonly Channel[] {
+    return channels.map((plan) => {
+      const made = streams.filter((stream) => stream.channel.name === plan.name && isWatched(stream));
+      return channelOf(
+        plan,
+        made.map((stream) => this.#slot(stream, counters)),
+      );
+    });
   }
 
   #slot(plan: StreamPlan, counters: SensorCounters): Slot {

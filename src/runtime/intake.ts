@@ -49,16 +49,46 @@ export class Intake {
   /** Life was shown by something other than readings of people. */
   lastLifeMs = 0;
   readonly #channels = new Map<string, Channel>();
-  readonly #speed: Channel | null;
+  #speed: Channel | null = null;
   readonly #crypto: Crypto;
   #openedMs: number | null = null;
   #withinMs: number | null = null;
+  /** Somebody works on the sensor: what it says is not about the street. */
+  #isPaused = false;
 
   constructor(channels: readonly Channel[], counters: SensorCounters, crypto: Crypto) {
     this.#crypto = crypto;
     this.counters = counters;
+    this.#take(channels);
+  }
+
+  /**
+   * Takes another line-up while the port stays as it is. What was known of a stream's coverage is kept where it stays in its lane;
+   * another stream is covered from now on.
+   */
+  rearrange(channels: readonly Channel[], nowMs: MonotonicMs): void {
+    this.coverByLink(nowMs);
+    for (const channel of channels) {
+      const before = this.#channels.get(channel.plan.name);
+      channel.lastTotal = before?.lastTotal ?? null;
+      for (const slot of channel.slots) {
+        const known = before?.slots.find(({ index, lane }) => index === slot.index && lane === slot.lane);
+        const { coveredToMs, heardMs, isHeard, held } = known ?? fresh(nowMs);
+        Object.assign(slot, { coveredToMs, heardMs, isHeard, held });
+      }
+    }
+    this.#channels.clear();
+    this.#take(channels);
+  }
+
+  #take(channels: readonly Channel[]): void {
     for (const channel of channels) this.#channels.set(channel.plan.name, channel);
     this.#speed = channels.find((channel) => channel.plan.kind === "speed") ?? null;
+  }
+
+  /** The lanes of its streams. */
+  get lanes(): readonly Lane[] {
+    return [...this.#channels.values()].flatMap(({ slots }) => slots.map(({ lane }) => lane));
   }
 
   get withinMs(): number | null {
@@ -69,12 +99,7 @@ export class Intake {
     this.#openedMs = atMs;
     this.lastLifeMs = atMs;
     for (const channel of this.#channels.values()) {
-      for (const slot of channel.slots) {
-        slot.coveredToMs = atMs;
-        slot.heardMs = atMs;
-        slot.isHeard = false;
-        slot.held = -1;
-      }
+      for (const slot of channel.slots) Object.assign(slot, fresh(atMs));
     }
   }
 
@@ -82,6 +107,18 @@ export class Intake {
   closed(atMs: MonotonicMs): void {
     this.coverByLink(atMs);
     this.#openedMs = null;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** While it is paused nothing is stored or covered; afterwards everything is as after an opening. */
+  pause(isPaused: boolean, nowMs: MonotonicMs): void {
+    if (isPaused === this.#isPaused) return;
+    if (isPaused) this.coverByLink(nowMs);
+    this.#isPaused = isPaused;
+    for (const channel of this.#channels.values()) for (const slot of channel.slots) Object.assign(slot, fresh(nowMs));
   }
 
   expect(withinMs: number | null): void {
@@ -137,6 +174,7 @@ export class Intake {
       if (channel === undefined) return this.#drop(null, "unknown-channel");
       if (channel.plan.kind !== "identity") return this.#drop(channel, "wrong-kind");
       if (channel.slots.length === 0) return this.#drop(channel, "not-published");
+      if (this.#isPaused) return this.#drop(channel, "maintenance");
       for (const slot of channel.slots) this.#storeIdentity(slot, bytes, atMs);
     } finally {
       bytes.fill(0);
@@ -170,7 +208,7 @@ export class Intake {
 
   /** Vouches for the time since the last call, for every stream whose own readings do not. */
   coverByLink(nowMs: MonotonicMs): void {
-    if (this.#openedMs === null) return;
+    if (this.#openedMs === null || this.#isPaused) return;
     if (this.#withinMs !== null && nowMs - this.lastLifeMs > this.#withinMs) return;
     for (const channel of this.#channels.values()) {
       const isSampled = this.#isSampled(channel);
@@ -194,6 +232,7 @@ export class Intake {
   #store(channel: Channel, value: number, cell: number, detail: ReadingDetail | undefined, atMs: MonotonicMs): void {
     const { slots } = channel;
     if (slots.length === 0) return this.#drop(channel, "not-published");
+    if (this.#isPaused) return this.#drop(channel, "maintenance");
     const quality = detail?.quality;
     const deviceMs = detail?.coversMs;
     let marks: number = MARK.sample;
@@ -239,6 +278,11 @@ export class Intake {
     this.counters.drop(reason, count);
   }
 }
+
+/** What is known of a stream's coverage when nothing was heard yet. */
+const fresh = (atMs: number): Pick<Slot, "coveredToMs" | "heardMs" | "isHeard" | "held"> => ({
+  ...{ coveredToMs: atMs, heardMs: atMs, isHeard: false, held: -1 },
+});
 
 const SECRET_BYTES = 32;
 

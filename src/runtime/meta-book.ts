@@ -9,7 +9,7 @@ import type { EpochMs } from "../core/units/time.ts";
 import type { MetaDocument } from "../formats/documents.ts";
 import type { NativeFormat } from "../formats/native.ts";
 import type { Crypto } from "../ports/crypto.ts";
-import type { NewRow, Outbox } from "../ports/outbox.ts";
+import { META_FACT, type NewRow, type Outbox, TOPICS_FACT } from "../ports/outbox.ts";
 
 /** A meta with its name and where it goes. */
 export interface MetaEntry {
@@ -20,9 +20,7 @@ export interface MetaEntry {
 
 const REV_DIGITS = 8;
 
-/** Fact that names every topic that this store ever queued a meta for, as JSON: a sensor that is gone from the file left one behind. */
-const TOPICS_FACT = "metas";
-const revFact = (topic: string): string => `meta:${topic}`;
+const revFact = (topic: string): string => `${META_FACT}${topic}`;
 
 /** Topics of metas that the broker may retain. Empty when that is not known. */
 export async function metaTopics(outbox: Pick<Outbox, "recall">): Promise<readonly string[]> {

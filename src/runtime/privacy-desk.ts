@@ -6,10 +6,8 @@ import type { EpsilonMicro } from "../core/units/epsilon.ts";
 import { DAY_MS, type EpochMs, isoUtc } from "../core/units/time.ts";
 import type { Window } from "../core/window/lattice.ts";
 import type { Events } from "../ports/events.ts";
-import type { Outbox } from "../ports/outbox.ts";
+import { type Outbox, TERMS_FACT } from "../ports/outbox.ts";
 
-/** Under which key the node store remembers the terms. */
-const TERMS_FACT = "privacy:terms";
 /** Spans that ended longer ago are of no use: no window that may still be closed reaches back so far. */
 const REMEMBERED_MS = 2 * DAY_MS;
 
@@ -27,8 +25,8 @@ export interface Verdict {
 /** Keeps the books of what is told about people: under which terms, since when, and how much of whose budget. */
 export class PrivacyDesk {
   readonly #world: PrivacyWorld;
-  readonly #streams: readonly StreamPlan[];
-  readonly #capMicro: EpsilonMicro;
+  #streams: readonly StreamPlan[];
+  #capMicro: EpsilonMicro;
   #ledger: Ledger | null = null;
   #book: TermsBook | null = null;
   /** Identifiers were hashed under secrets of this run, since its clock was trusted: earlier windows cannot be counted. */
@@ -38,6 +36,13 @@ export class PrivacyDesk {
     this.#world = world;
     this.#streams = streams.filter(hasTerms);
     this.#capMicro = capMicro;
+  }
+
+  /** Another plan: its terms are settled at the next `settle`, and nothing about people is released before. */
+  replan(streams: readonly StreamPlan[], capMicro: EpsilonMicro): void {
+    this.#streams = streams.filter(hasTerms);
+    this.#capMicro = capMicro;
+    this.#book = null;
   }
 
   /** When this store began to exist; null before `settle`, or when there is nothing about people. */
@@ -78,7 +83,7 @@ export class PrivacyDesk {
     }
     if (book.pausedUntil > now) this.#world.events.emit({ type: "LedgerDamaged", until: isoUtc(book.pausedUntil) });
     this.#book = book;
-    this.#identitiesFrom = now;
+    this.#identitiesFrom = Math.min(this.#identitiesFrom, now);
     for (const [stream, since] of this.waiting(now)) this.#world.events.emit({ type: "TermsWait", stream, since: isoUtc(since) });
   }
 

@@ -35,6 +35,12 @@ export interface PublisherWorld {
   greeting(conn: number): Message;
 }
 
+/** Rows that are sent again, before the rest of the queue: up to `end`. */
+interface Replay {
+  readonly readTo: number;
+  readonly end: number;
+}
+
 /** How a publisher sends. */
 export interface PublisherLimits extends DeliveryLimits {
   /** How long after it was made a summary leaves at the earliest: this node's own time, so that a city does not publish as one. */
@@ -63,13 +69,16 @@ export class Publisher {
   #reading = false;
   #urgent = 0;
   readonly #settlements: Settlements;
+  #replay: Replay | null = null;
   #acknowledging: Promise<void> | null = null;
   /** Whether a call to the outbox failed since the last tick. */
   #isOutboxFailed = false;
   #stopping = false;
 
-  constructor(world: PublisherWorld, limits: PublisherLimits) {
+  /** `conn`: how many connections this run made before. */
+  constructor(world: PublisherWorld, limits: PublisherLimits, conn = 0) {
     this.#world = world;
+    this.#conn = conn;
     this.#delivery = new Delivery<Row>(limits, () => world.crypto.jitter());
     this.#desk = new ConnectionDesk(world);
     this.#departures = new Departures(world.clock, limits.departMs, () => this.#fetch());
@@ -116,6 +125,33 @@ export class Publisher {
     await committed.then(made);
   }
 
+  /**
+   * Sends again what was acknowledged, from summary `fromSeq` on, and says from which number on there still is something; null when
+   * all of it waits anyway. Rejects with `OutboxError`, or while a replay is under way.
+   */
+  async replay(fromSeq: number): Promise<number | null> {
+    while (this.#acknowledging !== null) await this.#acknowledging;
+    if (this.#replay !== null || this.#stopping) throw new Error(this.#stopping ? "the node stops" : "a replay is under way already");
+    const end = this.#settlements.upTo;
+    const rewinding = this.#world.outbox.rewind(fromSeq);
+    // In its place, so that nothing is written down meanwhile.
+    this.#acknowledging = rewinding
+      .then(
+        (rewound) => {
+          if (rewound === null) return;
+          this.#settlements.rewind(rewound.position);
+          this.#replay = { readTo: rewound.position, end };
+        },
+        () => undefined, // the caller is told
+      )
+      .finally(() => {
+        this.#acknowledging = null;
+      });
+    await this.#acknowledging;
+    this.#fetch();
+    return (await rewinding)?.seq ?? null;
+  }
+
   /** Called once a second: overdue PUBACKs, acknowledgements to be written. False: the outbox failed and must be opened again. */
   async tick(): Promise<boolean> {
     this.#handle({ type: "tick" });
@@ -150,7 +186,7 @@ export class Publisher {
   }
 
   #isDrained(): boolean {
-    return this.#delivery.isIdle && this.#readTo >= this.#world.outbox.standing().lastPosition;
+    return this.#replay === null && this.#delivery.isIdle && this.#readTo >= this.#world.outbox.standing().lastPosition;
   }
 
   #handle(event: DeliveryEvent<Row>): void {
@@ -252,17 +288,22 @@ export class Publisher {
   #fetch(): void {
     if (this.#reading || this.#stopping) return;
     const appetite = Math.min(READ_ROWS_MAX, this.#delivery.appetite);
-    const last = Math.min(this.#world.outbox.standing().lastPosition, this.#departures.lastReady());
-    if (appetite === 0 || this.#readTo >= last) return;
+    const replay = this.#replay;
+    const last = replay?.end ?? Math.min(this.#world.outbox.standing().lastPosition, this.#departures.lastReady());
+    const before = replay?.readTo ?? this.#readTo;
+    if (appetite === 0 || before >= last) return;
     this.#reading = true;
-    void this.#read(Math.min(appetite, last - this.#readTo), last);
+    void this.#read(before, last, Math.min(appetite, last - before));
   }
 
-  async #read(rowsMax: number, last: number): Promise<void> {
+  async #read(before: number, last: number, rowsMax: number): Promise<void> {
+    const replay = this.#replay;
     try {
-      const before = this.#readTo;
       const rows = (await this.#world.outbox.read(before, rowsMax)).filter(({ position }) => position <= last);
-      this.#skipAbsent(before, rows, last);
+      const readTo = rows.at(-1)?.position ?? last;
+      this.#skipAbsent(before, rows, readTo);
+      if (replay === null) this.#readTo = readTo;
+      else this.#replay = readTo < last ? { ...replay, readTo } : null;
       this.#handle({ type: "rows", rows: rows.map(sendable) });
     } catch (error) {
       this.#outboxFailed("read", error);
@@ -272,11 +313,11 @@ export class Publisher {
   }
 
   /** Positions that the outbox leaves out (damaged, trimmed) are settled already: they must not hold up the high-water mark. */
-  #skipAbsent(before: number, rows: readonly OutboxRow[], last: number): void {
-    this.#readTo = rows.at(-1)?.position ?? last;
-    const present = new Set(rows.map(({ position }) => position));
-    for (let position = before + 1; position <= this.#readTo; position++) {
-      if (!present.has(position)) this.#settlements.absent(position);
+  #skipAbsent(before: number, rows: readonly OutboxRow[], readTo: number): void {
+    let next = before + 1;
+    for (const position of [...rows.map((row) => row.position), readTo + 1]) {
+      if (position > next) this.#settlements.absent(next, position - 1);
+      next = position + 1;
     }
   }
 }

@@ -126,12 +126,7 @@ export async function drainOutbox(world: DrainingWorld, plan: NodePlan, format: 
   const timers = new Timers(clock);
   const deadlineMs = clock.monotonicMs() + forMs;
   publisher.start();
-  timers.everyAfter(
-    "tick",
-    TICK_MS,
-    async () => void (await publisher.tick()),
-    () => undefined,
-  );
+  timers.everyAfter("tick", TICK_MS, async () => void (await publisher.tick()));
   while (outbox.standing().pendingRows > 0 && clock.monotonicMs() < deadlineMs) {
     await new Promise<void>((resolve) => clock.after(POLL_MS, resolve));
   }

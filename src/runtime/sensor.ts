@@ -1,6 +1,7 @@
 import type { SensorPlan } from "../config/plan.ts";
 import { SensorCounters } from "../core/events/counters.ts";
 import { type Link, type LinkEvent, stepLink } from "../core/machine/link.ts";
+import type { SensorId } from "../core/units/ids.ts";
 import type { SerialSettings } from "../core/units/port.ts";
 import { type MonotonicMs, monotonicMs } from "../core/units/time.ts";
 import type { BusEvent, DiscardReason, Passage, ReadingDetail, RequestBody, Session, SessionSink } from "../driver-api/driver.ts";
@@ -21,6 +22,8 @@ export interface SensorWorld {
   readonly gpio: GpioBus;
   readonly replay: ReplayBus;
   readonly ingest: Ingest;
+  /** Whether somebody works on the sensor now. */
+  isInMaintenance?(sensor: SensorId): boolean;
   /** The operator said `onStartFailure: fail`, and it did. */
   onFatal(code: string): void;
 }
@@ -36,8 +39,8 @@ const STAMP_AGE_MS_MAX = 10_000;
  * happens here stays here, whatever a driver does.
  */
 export class Sensor implements SessionSink {
-  readonly plan: SensorPlan;
-  readonly counters = new SensorCounters();
+  readonly counters: SensorCounters;
+  #plan: SensorPlan;
   readonly #world: SensorWorld;
   #session: Session | null = null;
   readonly #intake: Intake;
@@ -56,16 +59,23 @@ export class Sensor implements SessionSink {
   /** Monotonic time at which what is being handled happened. */
   #nowMs = 0 as MonotonicMs;
 
-  constructor(world: SensorWorld, plan: SensorPlan) {
-    this.plan = plan;
+  /** `counters`: those of the sensor that had this name before, so that the books of its readings go on. */
+  constructor(world: SensorWorld, plan: SensorPlan, counters = new SensorCounters()) {
+    this.#plan = plan;
+    this.counters = counters;
     this.#world = world;
     this.#intake = world.ingest.addSensor(plan.channels, plan.streams, this.counters);
     if (plan.port.is === "serial") this.#settings = plan.port.settings;
   }
 
+  get plan(): SensorPlan {
+    return this.#plan;
+  }
+
   get state(): SensorState {
     if (!this.plan.enabled) return "disabled";
     const { trouble } = this;
+    if (this.#intake.isPaused) return "maintenance";
     return trouble === null ? "ok" : trouble === "silent" ? "silent" : "fault";
   }
 
@@ -78,6 +88,7 @@ export class Sensor implements SessionSink {
 
   start(): void {
     if (!this.plan.enabled) return;
+    this.tick(this.#world.clock.monotonicMs());
     try {
       this.#session = this.plan.driver.start(this.plan.options);
     } catch (error) {
@@ -88,6 +99,7 @@ export class Sensor implements SessionSink {
 
   /** Called every flush: finds silence. */
   tick(nowMs: MonotonicMs): void {
+    this.#intake.pause(this.#world.isInMaintenance?.(this.plan.id) ?? false, nowMs);
     if (this.#link.is !== "open") return;
     this.#countIgnoredEdges();
     const { withinMs, lastLifeMs } = this.#intake;
@@ -103,6 +115,18 @@ export class Sensor implements SessionSink {
   stop(): void {
     this.#cancelRetry?.();
     this.#step({ type: "stop" });
+  }
+
+  /** Takes over a plan with the same driver, options and port: the port stays open, the session goes on. */
+  rearrange(plan: SensorPlan): void {
+    this.#plan = plan;
+    this.#world.ingest.rearrangeSensor(this.#intake, plan.channels, plan.streams, this.#world.clock.monotonicMs());
+  }
+
+  /** Stops for good: another plan has no such sensor, or one that starts anew. */
+  dismiss(): void {
+    this.stop();
+    this.#world.ingest.removeSensor(this.#intake);
   }
 
   /** A driver that cannot even begin: the others do not notice. */

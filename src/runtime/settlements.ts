@@ -1,15 +1,21 @@
 import type { EpochMs } from "../core/units/time.ts";
 import type { Acknowledgement } from "../ports/outbox.ts";
 
-/** A row that is done with: the broker has it, it refused it, or the outbox could not give it. */
+/** A row that is done with: the broker has it, or refused it. */
 type Settled =
   | { readonly is: "sent"; readonly bytes: number }
-  | { readonly is: "refused"; readonly seq: number | null; readonly reason: string }
-  | { readonly is: "absent" };
+  | { readonly is: "refused"; readonly seq: number | null; readonly reason: string };
+
+/** Positions that the outbox does not give: what was trimmed while the broker was away can be a million, and must not cost memory. */
+interface Gap {
+  readonly from: number;
+  readonly to: number;
+}
 
 /** What is settled and not written down yet: one high-water mark is written, up to the first row that is not settled. */
 export class Settlements {
   readonly #settled = new Map<number, Settled>();
+  #gaps: readonly Gap[] = [];
   #upTo: number;
 
   /** `upTo`: every row up to here was settled by earlier runs. */
@@ -34,8 +40,14 @@ export class Settlements {
     this.#settled.set(position, { is: "refused", seq, reason });
   }
 
-  absent(position: number): void {
-    this.#settled.set(position, { is: "absent" });
+  /** The outbox has nothing to send from `from` to `to`. */
+  absent(from: number, to: number): void {
+    this.#gaps = [...this.#gaps, { from, to }];
+  }
+
+  /** Everything behind `upTo` is to be settled again. */
+  rewind(upTo: number): void {
+    this.#upTo = upTo;
   }
 
   /** What can be written now: the rows without a gap, when and where they went. */
@@ -44,7 +56,14 @@ export class Settlements {
     let upTo = this.#upTo;
     let rows = 0;
     let bytes = 0;
-    for (let settled = this.#settled.get(upTo + 1); settled !== undefined; settled = this.#settled.get(upTo + 1)) {
+    for (;;) {
+      const gap = this.#gaps.find(({ from, to }) => from <= upTo + 1 && upTo < to);
+      if (gap !== undefined) {
+        upTo = gap.to;
+        continue;
+      }
+      const settled = this.#settled.get(upTo + 1);
+      if (settled === undefined) break;
       upTo++;
       if (settled.is === "refused") refused.push({ position: upTo, seq: settled.seq, reason: settled.reason });
       if (settled.is === "sent") {
@@ -58,7 +77,8 @@ export class Settlements {
 
   /** Up to here it is on the card. */
   written(upTo: number): void {
-    for (let position = this.#upTo + 1; position <= upTo; position++) this.#settled.delete(position);
+    for (const position of this.#settled.keys()) if (position <= upTo) this.#settled.delete(position);
+    this.#gaps = this.#gaps.filter(({ to }) => to > upTo);
     this.#upTo = upTo;
   }
 }

@@ -17,6 +17,8 @@ export interface NodeIdentity {
   readonly version: string;
   /** First 8 hex digits of the SHA-256 of the config file. */
   readonly configRev: string;
+  /** The same of a file that was refused, or tried and taken back; null or absent when the file is the one that runs. */
+  readonly rejectedRev?: string | null;
   readonly bootId: string;
   /** How many hours of summaries the outbox takes before the oldest go; null when nothing is published. */
   readonly outboxHours: number | null;
@@ -87,7 +89,7 @@ export class StatusDesk {
       problems,
       version: identity.version,
       rev: nodeRev,
-      config: { active: identity.configRev, rejected: null },
+      config: { active: identity.configRev, rejected: identity.rejectedRev ?? null },
       time: { state: time.state() ?? "untrusted", errorMs: time.errorMs() },
       outbox: {
         pending: standing.pendingRows,
@@ -108,8 +110,8 @@ export class StatusDesk {
 
   /** What changes tell a subscriber something: a new status is published when this text changes. */
   fingerprint(): string {
-    const { health, problems, sensors, time, expires } = this.online("online", 0);
-    return JSON.stringify([health, problems.map(({ code, sensor }) => [code, sensor]), sensors, time.state, expires]);
+    const { health, problems, sensors, time, rev, config, expires } = this.online("online", 0);
+    return JSON.stringify([health, problems.map(({ code, sensor }) => [code, sensor]), sensors, time.state, rev, config, expires]);
   }
 
   local(live: { readonly bytes: number }, residentBytes: number, uptimeSeconds: number): LocalStatus {
@@ -130,6 +132,7 @@ export class StatusDesk {
 
   #problems(): readonly Problem[] {
     const found: { code: string; sensor: string | null }[] = [...this.#world.standing].map((code) => ({ code, sensor: null }));
+    if (this.#world.identity.rejectedRev != null) found.push({ code: "CONFIG_REJECTED", sensor: null });
     if (this.#world.time.state() === null) found.push({ code: "TIME_UNTRUSTED", sensor: null });
     const { isUp, problem } = this.#world.connection();
     if (!isUp) found.push({ code: "BROKER_AWAY", sensor: null });
@@ -137,7 +140,8 @@ export class StatusDesk {
     for (const sensor of this.#world.sensors) {
       const { trouble, plan, counters } = sensor;
       if (!counters.balanced) found.push({ code: "COUNTERS_UNBALANCED", sensor: plan.id });
-      if (trouble !== null) found.push({ code: `SENSOR_${trouble.toUpperCase().replaceAll("-", "_")}`, sensor: plan.id });
+      if (trouble !== null && sensor.state !== "maintenance")
+        found.push({ code: `SENSOR_${trouble.toUpperCase().replaceAll("-", "_")}`, sensor: plan.id });
     }
     const keys = new Set(found.map(({ code, sensor }) => `${code} ${sensor}`));
     for (const key of this.#since.keys()) if (!keys.has(key)) this.#since.delete(key);

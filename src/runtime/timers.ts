@@ -23,9 +23,9 @@ export class Timers {
     this.later(name, everyMs, again);
   }
 
-  /** At once, and then so long after the task is done; gives each of its runs to `started`. */
-  everyAfter(name: string, pauseMs: number, task: () => Promise<void>, started: (run: Promise<void>) => void): void {
-    const again = (): void => started(task().finally(() => this.later(name, pauseMs, again)));
+  /** At once, and then so long after the task is done. A task that fails is a bug: nobody catches it. */
+  everyAfter(name: string, pauseMs: number, task: () => Promise<void>): void {
+    const again = (): void => void task().finally(() => this.later(name, pauseMs, again));
     this.later(name, 0, again);
   }
 

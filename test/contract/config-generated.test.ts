@@ -56,7 +56,7 @@ describe("the documentation of the node file", () => {
     const schema = z.fromJSONSchema(JSON.parse(jsonSchemaText()));
     const example = parse(textOf("node.example.yaml"));
     expect(schema.safeParse(example).error?.issues).toBeUndefined();
-    for (const wrong of [{ windw: "5m" }, { window: "5min" }, { stoep: 2 }, { extends: "base.yaml" }]) {
+    for (const wrong of [{ windw: "5m" }, { window: "5min" }, { stoep: 2 }, { extends: ["base.yaml"] }]) {
       expect(schema.safeParse({ ...example, ...wrong }).success).toBe(false);
     }
   });

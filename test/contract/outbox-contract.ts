@@ -39,7 +39,7 @@ export const acked = (upTo: number, at = 0, refused: Acknowledgement["refused"] 
 
 /** Limits that let everything stay. */
 export const UNLIMITED: OutboxLimits = {
-  pendingBytesMax: 1e9,
+  bytesMax: 1e9,
   acknowledgedBefore: null,
   pendingBefore: null,
   egressBefore: null,
@@ -74,6 +74,8 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
         pendingRows: 0,
         pendingBytes: 0,
         lost: [],
+        givenUp: 0,
+        isShort: false,
       });
       expect(await outbox.read(0, 10)).toEqual([]);
       await outbox.close();
@@ -210,13 +212,69 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
       await outbox.close();
     });
 
+    it("makes what was settled wait again from a number on, metas behind the one before it included, byte for byte", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf([...summaries(1, 3), meta("m"), ...summaries(4, 4)]));
+      const before = await outbox.read(0, 10);
+      await outbox.acknowledge(acked(6));
+      expect(await outbox.rewind(4)).toEqual({ position: 3, seq: 4 });
+      expect(await outbox.read(0, 10)).toEqual(before.slice(3));
+      expect(outbox.standing()).toMatchObject({ acknowledgedPosition: 3, firstUnackedSeq: 4, pendingRows: 5, pendingBytes: 200 });
+      await outbox.acknowledge(acked(8, 1));
+      expect(outbox.standing()).toMatchObject({ pendingRows: 0, pendingBytes: 0, firstUnackedSeq: null, lastSeq: 7, lost: [] });
+      await outbox.reopen();
+      expect(await outbox.rewind(7)).toEqual({ position: 7, seq: 7 });
+      await outbox.reopen();
+      expect(seqs(await outbox.read(0, 10))).toEqual([7]);
+      await outbox.close();
+    });
+
+    it("rewinds to the oldest that is still there, and not at all where everything waits or nothing is left", async () => {
+      const outbox = await make();
+      expect(await outbox.rewind(1)).toBeNull();
+      await outbox.commit(batchOf(summaries(1, 6)));
+      expect(await outbox.rewind(1)).toBeNull();
+      await outbox.acknowledge(acked(2, 10 * HOUR));
+      await outbox.acknowledge(acked(5, 20 * HOUR));
+      await trimAll(outbox, { acknowledgedBefore: epochMs(11 * HOUR) });
+      expect(await outbox.rewind(6)).toBeNull();
+      expect(await outbox.rewind(7)).toBeNull();
+      expect(outbox.standing()).toMatchObject({ firstUnackedSeq: 6, pendingBytes: 40 });
+      expect(await outbox.rewind(1)).toEqual({ position: 2, seq: 3 });
+      expect(outbox.standing()).toMatchObject({ firstUnackedSeq: 3, pendingBytes: 160, pendingRows: 4 });
+      // What waits again is not deleted as old.
+      await trimAll(outbox, { acknowledgedBefore: epochMs(30 * HOUR) });
+      expect(seqs(await outbox.read(0, 10))).toEqual([3, 4, 5, 6]);
+      await outbox.close();
+    });
+
     it("drops the oldest pending rows beyond the limit of bytes, and reports them as one range", async () => {
       const outbox = await make();
       await outbox.commit(batchOf([...summaries(1, 2), meta("m"), ...summaries(3, 7)]));
       await outbox.acknowledge(acked(1));
-      expect(await trimAll(outbox, { pendingBytesMax: 119 })).toBe(7);
+      expect(await trimAll(outbox, { bytesMax: 119 })).toBe(8);
       expect(seqs(await outbox.read(0, 10))).toEqual([8, 9]);
-      expect(outbox.standing()).toMatchObject({ pendingBytes: 80, lost: [{ fromSeq: 2, toSeq: 7, reason: "outbox-full" }] });
+      expect(outbox.standing()).toMatchObject({ pendingBytes: 80, givenUp: 7, lost: [{ fromSeq: 2, toSeq: 7, reason: "outbox-full" }] });
+      await outbox.close();
+    });
+
+    it("drops what was acknowledged before anything that waits", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf(summaries(1, 10)));
+      await outbox.acknowledge(acked(6));
+      expect(await trimAll(outbox, { bytesMax: 240 })).toBe(4);
+      expect(outbox.standing()).toMatchObject({ pendingRows: 4, pendingBytes: 160, givenUp: 0, lost: [] });
+      expect(await trimAll(outbox, { bytesMax: 240 })).toBe(0);
+      await outbox.close();
+    });
+
+    it("forgets that a meta was queued when it is dropped with the rest, so that it is queued again, and no other", async () => {
+      const outbox = await make();
+      const topic = "p/n1/air-1/pm25/summary";
+      const facts = new Map([`meta:${topic}`, "meta:other"].map((key) => [key, "5be1c0aa"]));
+      await outbox.commit({ ...batchOf([meta("a"), ...summaries(1, 2)]), facts });
+      await trimAll(outbox, { bytesMax: 40 });
+      expect([await outbox.recall(`meta:${topic}`), await outbox.recall("meta:other")]).toEqual([null, "5be1c0aa"]);
       await outbox.close();
     });
 
@@ -248,8 +306,8 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
     it("works off a long backlog in slices", async () => {
       const outbox = await make();
       await outbox.commit(batchOf(summaries(1, 1_200)));
-      expect(await outbox.trim({ ...UNLIMITED, pendingBytesMax: 0 })).toEqual({ rows: 500, more: true });
-      expect(await trimAll(outbox, { pendingBytesMax: 0 })).toBe(700);
+      expect(await outbox.trim({ ...UNLIMITED, bytesMax: 0 })).toEqual({ rows: 500, more: true });
+      expect(await trimAll(outbox, { bytesMax: 0 })).toBe(700);
       expect(outbox.standing()).toMatchObject({ pendingRows: 0, lost: [{ fromSeq: 1, toSeq: 1_200, reason: "outbox-full" }] });
       await outbox.close();
     });
@@ -339,7 +397,7 @@ async function agrees(outbox: Outbox, operations: readonly Operation[]): Promise
       }
       case "trim": {
         const pendingBefore = action.ageSteps === null ? null : epochMs(step - action.ageSteps);
-        await trimAll(outbox, { pendingBytesMax: action.pendingRows * 40, pendingBefore, acknowledgedBefore: pendingBefore });
+        await trimAll(outbox, { bytesMax: action.pendingRows * 40, pendingBefore, acknowledgedBefore: pendingBefore });
         const aged = pendingBefore === null ? 0 : pending.filter(({ madeAt }) => madeAt < pendingBefore).length;
         drop(pending.slice(0, aged), "expired");
         drop(pending.slice(0, Math.max(0, pending.length - action.pendingRows)), "outbox-full");

@@ -39,10 +39,20 @@ it("tells systemd of its start, its work and its stop, one datagram each, in ord
   manager.extendTimeout(90_000);
   manager.status("checking the databases");
   manager.ready();
+  manager.reloading();
+  manager.ready();
   manager.watchdog();
   manager.stopping();
   await vi.waitFor(() =>
-    expect(heard).toEqual(["EXTEND_TIMEOUT_USEC=90000000", "STATUS=checking the databases", "READY=1", "WATCHDOG=1", "STOPPING=1"]),
+    expect(heard).toEqual([
+      "EXTEND_TIMEOUT_USEC=90000000",
+      "STATUS=checking the databases",
+      "READY=1",
+      "RELOADING=1",
+      "READY=1",
+      "WATCHDOG=1",
+      "STOPPING=1",
+    ]),
   );
   expect(manager.undelivered()).toBe(0);
 });

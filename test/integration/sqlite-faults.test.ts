@@ -24,7 +24,7 @@ const STEPS: readonly { done(outbox: Outbox): boolean; act(outbox: Outbox): Prom
   { done: (outbox) => outbox.standing().lastSeq >= 3, act: (outbox) => outbox.commit({ ...batchOf(summaries(1, 3)), marks: closedTo(3) }) },
   { done: (outbox) => outbox.standing().acknowledgedPosition >= 2, act: (outbox) => outbox.acknowledge(acked(2)) },
   { done: (outbox) => outbox.standing().lastSeq >= 5, act: (outbox) => outbox.commit({ ...batchOf(summaries(4, 2)), marks: closedTo(5) }) },
-  { done: (outbox) => outbox.standing().pendingRows <= 2, act: (outbox) => outbox.trim({ ...UNLIMITED, pendingBytesMax: 80 }) },
+  { done: (outbox) => outbox.standing().pendingRows <= 2, act: (outbox) => outbox.trim({ ...UNLIMITED, bytesMax: 80 }) },
 ];
 
 describe("an I/O error of the card", () => {
@@ -75,6 +75,21 @@ describe("an I/O error of the card", () => {
     const third = await openOutbox({ directory, randomBytes });
     expect(third.standing().lastSeq).toBe(0);
     await third.close();
+  });
+
+  it("that is about writing never costs a store its place, however long it stays", async () => {
+    const directory = freshDirectory();
+    const first = await openOutbox({ directory, randomBytes });
+    await first.commit(batchOf(summaries(1, 2)));
+    await first.close();
+    const plan = new FaultPlan();
+    for (const code of ["SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE"]) {
+      plan.arm(2, { code, sticky: true });
+      await expect(openOutbox({ directory, randomBytes, connect: faultyConnect(plan) })).rejects.toMatchObject({ code: "OUTBOX_IO" });
+    }
+    const second = await openOutbox({ directory, randomBytes });
+    expect([second.quarantined, second.instance, second.standing().lastSeq]).toEqual([null, first.instance, 2]);
+    await second.close();
   });
 
   it("of a full disk at start is told as such, and the store stays where it is", async () => {

@@ -1,10 +1,13 @@
 import { createHash, randomBytes } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import Database from "better-sqlite3";
 import { afterAll, describe, expect, it } from "vitest";
 import { type Connect, type Connection, databaseFiles } from "../../src/adapters/sqlite/database.ts";
+import { NOTHING_AROUND } from "../../src/adapters/sqlite/instance.ts";
+import { migrate } from "../../src/adapters/sqlite/migrate.ts";
 import { openOutbox } from "../../src/adapters/sqlite/outbox.ts";
 import { quarantine } from "../../src/adapters/sqlite/outbox-file.ts";
 import { OUTBOX_MIGRATIONS } from "../../src/adapters/sqlite/outbox-schema.ts";
@@ -13,6 +16,7 @@ import { epsilonMicro } from "../../src/core/units/epsilon.ts";
 import { durationMs, epochMs } from "../../src/core/units/time.ts";
 import type { Outbox } from "../../src/ports/outbox.ts";
 import { acked, batchOf, STREAM, summaries, trimAll } from "../contract/outbox-contract.ts";
+import { FaultPlan, faultyConnect } from "./support/faulty-connection.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stoep-outbox-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -195,6 +199,102 @@ describe("the privacy ledger", () => {
   });
 });
 
+describe("a damaged mark or fact", () => {
+  const bucket = new Map([["meta:p/n1/meta", "5be1c0aa"]]);
+  const MARKS = new Map([[STREAM, { closedTo: epochMs(1), lastStart: null }]]);
+
+  /** A store with a mark and a fact, closed, of which something is altered. */
+  async function altered(sql: string): Promise<Outbox & { readonly repaired: number }> {
+    const directory = await filled(3);
+    const outbox = await open(directory);
+    await outbox.commit({ ...batchOf([]), facts: bucket });
+    await outbox.close();
+    alter(directory, (db) => db.exec(sql));
+    return open(directory);
+  }
+
+  it.each([
+    ["closed_to_ms", "closed_to_ms + 1"],
+    ["last_start_ms", "0"],
+    ["stream", "'bad-2.pm25'"],
+    ["crc", "12345"],
+    ["crc", "NULL"],
+  ])("is noticed by its CRC when %s of a mark is wrong (%s): there is none then, and that is told for ever", async (column, value) => {
+    const outbox = await altered(`UPDATE mark SET ${column} = ${value}`);
+    expect([outbox.repaired, outbox.isDoubtful, await outbox.marks()]).toEqual([1, true, new Map()]);
+    expect([await outbox.recall("meta:p/n1/meta"), await outbox.recall("courses")]).toEqual(["5be1c0aa", null]);
+    await outbox.close();
+  });
+
+  it.each([
+    ["closed_to_ms", "closed_to_ms + 1099511627776"],
+    ["stream", "'air-1.pm27'"],
+    ["crc", "crc + 1073741824 - 2 * (crc & 1073741824)"],
+  ])("is mended when one bit of %s of a mark was flipped", async (column, value) => {
+    const outbox = await altered(`UPDATE mark SET ${column} = ${value}`);
+    expect([outbox.repaired, outbox.isDoubtful, await outbox.marks()]).toEqual([1, false, MARKS]);
+    await outbox.close();
+  });
+
+  it("of which the value is wrong cannot be read; other facts are what they were", async () => {
+    const outbox = await altered("UPDATE fact SET value = 'something'");
+    expect([outbox.repaired, outbox.isDoubtful]).toEqual([1, false]);
+    expect([await outbox.recall("meta:p/n1/meta"), await outbox.recall("privacy:terms")]).toEqual(["", null]);
+    await outbox.commit({ ...batchOf([]), facts: bucket });
+    expect(await outbox.recall("meta:p/n1/meta")).toBe("5be1c0aa");
+    await outbox.close();
+  });
+
+  it("of which one bit of the key was flipped is mended", async () => {
+    const outbox = await altered("UPDATE fact SET key = 'metc:p/n1/meta'");
+    expect([outbox.repaired, await outbox.recall("meta:p/n1/meta"), await outbox.recall("courses")]).toEqual([1, "5be1c0aa", null]);
+    await outbox.close();
+  });
+
+  it("that nobody knows makes every fact that is not there one that cannot be read, but no mark doubtful", async () => {
+    const outbox = await altered("UPDATE fact SET key = 'whatever', value = 'garbage'");
+    expect([outbox.repaired, outbox.isDoubtful, await outbox.marks()]).toEqual([1, false, MARKS]);
+    expect([await outbox.recall("meta:p/n1/meta"), await outbox.recall("courses")]).toEqual(["", ""]);
+    await outbox.close();
+  });
+
+  it("is found once, and remembered by the next run and under a new name", async () => {
+    const directory = await filled(3);
+    alter(directory, (db) => db.exec("UPDATE mark SET crc = 0"));
+    for (const [index, surroundings] of [NOTHING_AROUND, NOTHING_AROUND, { ...NOTHING_AROUND, machine: "another" }].entries()) {
+      const outbox = await openOutbox({ directory, randomBytes, surroundings });
+      expect([outbox.repaired, outbox.isDoubtful]).toEqual([index === 0 ? 1 : 0, true]);
+      await outbox.close();
+    }
+    alter(directory, (db) => db.exec("UPDATE store SET machine = 'elsewhere'"));
+    const renewed = await openOutbox({ directory, randomBytes, surroundings: { ...NOTHING_AROUND, machine: "another" } });
+    expect([renewed.renewed, renewed.isDoubtful]).toEqual(["other-machine", true]);
+    await renewed.close();
+  });
+
+  it("is none in a store of a release that had no CRC: each gets one", async () => {
+    const directory = freshDirectory();
+    mkdirSync(directory);
+    alter(directory, (db) => {
+      migrate(db, OUTBOX_MIGRATIONS.slice(0, 3));
+      db.exec(`INSERT INTO store (one, instance, run, clean) VALUES (1, '0badcafe', 3, 1);
+        INSERT INTO standing (one, position, seq, bytes, crc) VALUES (1, 0, 0, 0, ${crc32("0 0 0")});
+        INSERT INTO mark VALUES ('${STREAM}', 900000, NULL), ('air-1.pm10', 1800000, 900000);
+        INSERT INTO fact VALUES ('privacy:terms', '{"é":1}');`);
+    });
+    const outbox = await open(directory);
+    expect([outbox.run, outbox.repaired, outbox.isDoubtful]).toEqual([4, 0, false]);
+    expect(await outbox.marks()).toEqual(
+      new Map<string, unknown>([
+        [STREAM, { closedTo: 900_000, lastStart: null }],
+        ["air-1.pm10", { closedTo: 1_800_000, lastStart: 900_000 }],
+      ]),
+    );
+    expect([await outbox.recall("privacy:terms"), await outbox.recall("other")]).toEqual(['{"é":1}', null]);
+    await outbox.close();
+  });
+});
+
 describe("the egress log", () => {
   it("says what left, where to, with the numbers that subscribers see, and cannot be rewritten", async () => {
     const directory = await filled(5);
@@ -246,20 +346,74 @@ describe("the egress log", () => {
 });
 
 describe("a store without room", () => {
-  it("rejects with OUTBOX_FULL, has written nothing, and goes on when there is room", async () => {
+  /** A store with rows 1 to `count`, of which the first 100 are acknowledged, on a disk that has no room as long as `isFull`. */
+  async function onFullDisk(count: number) {
+    const disk = { isFull: false, directory: freshDirectory() };
+    const outbox = await openOutbox({ directory: disk.directory, randomBytes, free: () => (disk.isFull ? 1_000 : 1e9) });
+    await outbox.commit(batchOf(summaries(1, count)));
+    await outbox.acknowledge(acked(100));
+    disk.isFull = true;
+    return { disk, outbox };
+  }
+
+  it("does not grow: what was acknowledged goes first, then what has waited longest, and no more than it takes", async () => {
+    const { outbox, disk } = await onFullDisk(400);
+    const sizes = new Set<number>();
+    let firstLoss = 0;
+    for (let seq = 401; seq <= 1_000; seq++) {
+      await outbox.commit(batchOf(summaries(seq, 1)));
+      expect(outbox.standing().isShort).toBe(true);
+      if (seq > 450) sizes.add(statSync(dbOf(disk.directory)).size + statSync(`${dbOf(disk.directory)}-wal`).size);
+      if (firstLoss === 0 && outbox.standing().lost.length > 0) firstLoss = seq;
+    }
+    // A hundred summaries that nobody needed any more made room for about as many.
+    expect(firstLoss).toBeGreaterThan(470);
+    expect(sizes.size).toBeLessThanOrEqual(2);
+    const { lost, firstUnackedSeq, pendingRows } = outbox.standing();
+    expect(lost).toEqual([{ fromSeq: 101, toSeq: (firstUnackedSeq ?? 0) - 1, reason: "disk-full" }]);
+    expect(pendingRows).toBeGreaterThan(250);
+    expect(await pendingSeqs(outbox)).toEqual(Array.from({ length: pendingRows }, (_, at) => 1_000 - pendingRows + 1 + at));
+    await outbox.close();
+  });
+
+  it("rejects with OUTBOX_FULL what does not fit at all, has written nothing of it, and goes on when there is room", async () => {
+    const { outbox, disk } = await onFullDisk(200);
+    const { lastSeq, lastPosition } = outbox.standing();
+    await expect(outbox.commit(batchOf(summaries(201, 3_000)))).rejects.toMatchObject({ code: "OUTBOX_FULL" });
+    expect(outbox.standing()).toMatchObject({ lastSeq, lastPosition, isShort: true });
+    disk.isFull = false;
+    await outbox.commit(batchOf(summaries(201, 3_000)));
+    expect(outbox.standing()).toMatchObject({ lastSeq: 3_200, isShort: false });
+    await outbox.close();
+  });
+
+  it("has a ballast to give away, and takes it back when there is room for it and as much beside it", async () => {
+    let free = 1e9;
+    const directory = freshDirectory();
+    const outbox = await openOutbox({ directory, randomBytes, free: () => free });
+    const ballast = join(directory, "node.ballast");
+    await outbox.keepBallast();
+    expect(statSync(ballast).size).toBe(8 * 1024 * 1024);
+    rmSync(ballast);
+    free = 16 * 1024 * 1024 - 1;
+    await outbox.keepBallast();
+    expect(readdirSync(directory)).not.toContain("node.ballast");
+    await outbox.close();
+    expect(readdirSync(directory)).toEqual(["node.db"]);
+  });
+
+  it("starts with the room of the ballast when the disk is full at start", async () => {
     const directory = await filled(3);
-    let db: Connection | undefined;
-    const outbox = await open(directory, (path) => {
-      db = new Database(path);
-      return db;
-    });
-    const before = outbox.standing();
-    db?.pragma("max_page_count = 1");
-    await expect(outbox.commit(batchOf(summaries(4, 500)))).rejects.toMatchObject({ code: "OUTBOX_FULL" });
-    expect(outbox.standing()).toEqual(before);
-    db?.pragma("max_page_count = 100000");
-    await outbox.commit(batchOf(summaries(4, 500)));
-    expect(outbox.standing().lastSeq).toBe(503);
+    const plan = new FaultPlan();
+    const isThere = () => existsSync(join(directory, "node.ballast"));
+    const connect: Connect = (path) => {
+      if (isThere()) plan.arm(1, { code: "SQLITE_FULL", sticky: true });
+      else plan.disarm();
+      return faultyConnect(plan)(path);
+    };
+    writeFileSync(join(directory, "node.ballast"), "room");
+    const outbox = await open(directory, connect);
+    expect([isThere(), outbox.quarantined, await pendingSeqs(outbox)]).toEqual([false, null, [3]]);
     await outbox.close();
   });
 });

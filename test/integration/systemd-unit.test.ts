@@ -81,4 +81,8 @@ describe("the unit file keeps what promises rest on", () => {
       "/usr/bin/node --max-semi-space-size=1 --clear-free-memory /usr/lib/stoep/dist/src/cli/main.js run /etc/stoep/node.yaml",
     ]);
   });
+
+  it("waits for the verdict of a reload of the file that it runs", () => {
+    expect(values("ExecReload")).toEqual(["/usr/bin/node /usr/lib/stoep/dist/src/cli/main.js reload /etc/stoep/node.yaml"]);
+  });
 });

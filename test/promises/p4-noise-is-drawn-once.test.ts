@@ -1,4 +1,6 @@
 import { rmSync } from "node:fs";
+import { crc32 } from "node:zlib";
+import Database from "better-sqlite3";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { databaseFiles } from "../../src/adapters/sqlite/database.ts";
 import { MINUTE_MS, SECOND_MS } from "../../src/core/units/time.ts";
@@ -46,6 +48,17 @@ const SCENARIOS: Readonly<Record<string, Between>> = {
   "node.db is put back from before the first release": (remains, { before }) => copyDatabase(nodeDb(before), nodeDb(remains)),
   "node.db is put back from before this release": (remains, { between }) => copyDatabase(nodeDb(between), nodeDb(remains)),
 };
+
+/** The mark of the stream is of a window before, as one flipped bit can make it; `crc`: what stands beside it. */
+const damagedMark =
+  (crc: string): Between =>
+  (remains) => {
+    const db = new Database(nodeDb(remains));
+    db.function("crc32_of", (text: unknown) => crc32(String(text)));
+    const closedTo = `closed_to_ms - ${WINDOW_MS}`;
+    db.exec(`UPDATE mark SET closed_to_ms = ${closedTo}, last_start_ms = NULL, crc = ${crc.replace("CLOSED_TO", `(${closedTo})`)}`);
+    db.close();
+  };
 
 /** Lives until it dies at `step`, lives on for two windows; gives what was told. */
 async function dieAndLiveOn(step: Step, between: Between, spoiled: Spoiled = {}): Promise<Witnessed> {
@@ -156,6 +169,13 @@ describe("P4: noise is drawn once", () => {
     expect((JSON.parse(texts[0] as string) as Heard).reason ?? "number").toBe(told);
   });
 
+  it.each(STEPS)("P4: the node dies %s, its mark in node.db is damaged: it begins with the next whole window", async (step) => {
+    const witnessed = await dieAndLiveOn(step, damagedMark("crc"));
+    expect(faults(witnessed)).toEqual([]);
+    expect(numbers(witnessed.heard)).toEqual(expect.arrayContaining([idOf(0), idOf(3)]));
+    expect(numbers(witnessed.heard)).not.toContain(idOf(2));
+  });
+
   it("P4: what was published and not acknowledged is published again, byte for byte", async () => {
     const { heard } = await dieAndLiveOn("after the publish", () => undefined);
     const texts = heard.filter(({ id }) => id === idOf(1)).map(({ text }) => text);
@@ -191,6 +211,11 @@ describe("the test above", () => {
     expect(faults(await dieAndLiveOn("before the commit", () => undefined, { claims: true }))).toContain(
       "noise drawn twice for the same readings",
     );
+  });
+
+  it("finds a damaged mark that is believed", async () => {
+    const believed = damagedMark("crc32_of(stream || ' ' || CLOSED_TO || ' null')");
+    expect(faults(await dieAndLiveOn("after the acknowledgement is written", believed))).toContain("two texts under one id and instance");
   });
 
   it("finds a live.db that is taken whatever node.db is beside it", async () => {

@@ -12,6 +12,7 @@ export const TOOLS = [
   { program: "socat", debianPackage: "socat", required: true, why: "pairs of pseudo-terminals in place of serial ports" },
   { program: "openssl", debianPackage: "openssl", required: true, why: "certificates for the TLS tests" },
   { program: "gpiomon", debianPackage: "gpiod", required: false, why: "the GPIO backend against the real program" },
+  { program: "strace", debianPackage: "strace", required: false, why: "power cuts and errors of the card, in the fault tests" },
   { program: "faketime", debianPackage: "faketime", required: false, why: "steps of the clock of a real process" },
   { program: "systemd-analyze", debianPackage: "systemd", required: false, why: "the score of the unit file" },
 ];

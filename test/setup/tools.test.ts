@@ -24,7 +24,7 @@ describe("the tools that tests need", () => {
       writeFileSync(join(folder, "mosquitto"), "");
       chmodSync(join(folder, "mosquitto"), 0o755);
       const missing = missingTools(TOOLS, ["/nowhere", folder]).map(({ program }) => program);
-      expect(missing).toEqual(["socat", "openssl", "gpiomon", "faketime", "systemd-analyze"]);
+      expect(missing).toEqual(["socat", "openssl", "gpiomon", "strace", "faketime", "systemd-analyze"]);
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -32,7 +32,7 @@ describe("the tools that tests need", () => {
 
   it("are installed by root on Debian, except systemd itself", () => {
     expect(decide(TOOLS, { root: true, apt: true })).toEqual({
-      install: ["mosquitto", "socat", "openssl", "gpiod", "faketime"],
+      install: ["mosquitto", "socat", "openssl", "gpiod", "strace", "faketime"],
       message: null,
       fails: false,
     });
@@ -45,7 +45,7 @@ describe("the tools that tests need", () => {
     const decision = decide(TOOLS, machine);
     expect(decision).toMatchObject({ install: [], fails: true });
     expect(decision.message).toContain("mosquitto: the broker of the integration tests");
-    expect(decision.message).toContain("sudo apt-get install mosquitto socat openssl gpiod faketime");
+    expect(decision.message).toContain("sudo apt-get install mosquitto socat openssl gpiod strace faketime");
   });
 
   it("stop nothing when only optional ones are missing", () => {

@@ -23,6 +23,9 @@ export class FakeOutbox implements Outbox {
   readonly run = 1;
   quarantined: string | null = null;
   /** Taken from the front, one for each commit; null: that one goes well. */
+  isDoubtful = false;
+  isShort = false;
+  givenUp = 0;
   readonly commitTroubles: (OutboxTrouble | null)[] = [];
   readonly batches: CloseBatch[] = [];
   readonly acknowledgements: Acknowledgement[] = [];
@@ -61,6 +64,8 @@ export class FakeOutbox implements Outbox {
       pendingRows: pending.length,
       pendingBytes: pending.reduce((sum, { message }) => sum + message.payload.length, 0),
       lost: [],
+      givenUp: this.givenUp,
+      isShort: this.isShort,
     };
   }
 
@@ -82,6 +87,14 @@ export class FakeOutbox implements Outbox {
     this.#mustBeWell();
     if (this.failsToAcknowledge) this.#fail();
     this.#settle(acknowledgement);
+  }
+
+  async rewind(fromSeq: number): Promise<{ readonly position: number; readonly seq: number } | null> {
+    this.#mustBeWell();
+    const first = this.rows.find(({ position, seq }) => position <= this.settledTo && (seq ?? 0) >= fromSeq);
+    if (first === undefined) return null;
+    this.settledTo = first.position - 1;
+    return { position: this.settledTo, seq: first.seq ?? 0 };
   }
 
   async recall(key: string): Promise<string | null> {

@@ -19,11 +19,22 @@ const CACHE_KIB_MAX = 2_000;
 /** With less than this free a failed write is taken for a full disk: SQLite extends its -shm file by 32 KiB at a time. */
 const FREE_BYTES_MIN = 64 * 1024;
 
-export type StoreErrorCode = "STORE_ENGINE_OLD" | "STORE_SCHEMA_NEWER" | "STORE_SETTING" | "STORE_DAMAGED" | "STORE_IN_USE";
+export type StoreErrorCode =
+  | "STORE_ENGINE_OLD"
+  | "STORE_SCHEMA_NEWER"
+  | "STORE_SCHEMA_OLDER"
+  | "STORE_ABSENT"
+  | "STORE_FOREIGN"
+  | "STORE_SETTING"
+  | "STORE_DAMAGED"
+  | "STORE_IN_USE";
 
 const REMEDIES: Readonly<Record<StoreErrorCode, string>> = {
   STORE_ENGINE_OLD: `install better-sqlite3 with SQLite ${ENGINE_MIN} or later: older engines can lose committed data`,
   STORE_SCHEMA_NEWER: "a later release of Stoep wrote this file: install that release again, or move the file away",
+  STORE_SCHEMA_OLDER: "start the node once: it brings the file to the newest schema",
+  STORE_ABSENT: "check storage.directory of FILE; a node that never ran has none yet",
+  STORE_FOREIGN: "type it as the user of the service: sudo -u stoep stoep outbox",
   STORE_SETTING: "put the store on a local file system (ext4, f2fs, tmpfs): network file systems cannot keep a WAL",
   STORE_DAMAGED: "restart the service: at start a damaged store is moved aside and a fresh one is made",
   STORE_IN_USE: "stop it first (systemctl stop stoep), or give this node its own storage.directory",
@@ -112,6 +123,12 @@ export function assertEngine(version: string): void {
  */
 export type StoreFault = "full" | "io" | "refused" | "damaged";
 
+/** What SQLite says of a file whose bytes cannot be had (sqlite.org/rescode.html). */
+const UNREADABLE = /^SQLITE_IOERR_(READ|SHORT_READ|DATA|CORRUPTFS)$/;
+
+/** Whether an error says that the card does not give back what is on it; the others are about writing, locking, or looking. */
+export const isUnreadable = (error: unknown): boolean => error instanceof Database.SqliteError && UNREADABLE.test(error.code);
+
 const REFUSED = /^SQLITE_(BUSY|LOCKED|CANTOPEN|READONLY|PERM|AUTH|NOMEM|PROTOCOL|INTERRUPT)/;
 
 /** Classifies an error; null when it is no fault of the file. `path`: the file, to tell a full disk from a broken one. */
@@ -135,15 +152,18 @@ function isWritable(path: string): boolean {
   }
 }
 
-function diskIsFull(path: string): boolean {
-  if (path === IN_MEMORY) return false;
+/** What is free for us on the disk of a file, bytes; null when the disk does not answer. */
+export function freeBytes(path: string): number | null {
   try {
     const { bavail, bsize } = statfsSync(dirname(path));
-    return bavail * bsize < FREE_BYTES_MIN;
+    return bavail * bsize;
   } catch {
-    return false; // A file system that does not answer is broken, not full.
+    return null;
   }
 }
+
+/** A file system that does not answer is broken, not full. */
+const diskIsFull = (path: string): boolean => path !== IN_MEMORY && (freeBytes(path) ?? FREE_BYTES_MIN) < FREE_BYTES_MIN;
 
 /** Throws `STORE_DAMAGED` when the structure of the file is not sound. Takes time in proportion to its size. */
 export function assertSound(db: Connection): void {

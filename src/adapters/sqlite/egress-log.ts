@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
+import { TERMS_FACT } from "../../ports/outbox.ts";
 import { type Connection, closedOnError, StoreError, storeFault } from "./database.ts";
 import { changeHash } from "./ledger-row.ts";
 import { schemaVersion } from "./migrate.ts";
@@ -57,8 +58,6 @@ export class EgressLogError extends Error {
 const PAGE_ROWS = 1_000;
 /** The schema that brought the table `change` (outbox-schema.ts, PRIVACY). */
 const CHANGES_SINCE_SCHEMA = 2;
-/** Under which key the node store remembers the terms that the last change of terms wrote down (runtime/privacy-desk.ts). */
-const TERMS_FACT = "privacy:terms";
 const BUSY_TIMEOUT_MS = 5_000;
 
 /** The record of what left, as an outsider reads it: beside a node that runs or does not, and without changing the store. */

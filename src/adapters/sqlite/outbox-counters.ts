@@ -11,6 +11,8 @@ export interface Counters {
   readonly endBytes: number;
   readonly settled: HighWater;
   readonly lost: readonly LostRange[];
+  /** Rows that were given up since the store was opened. */
+  readonly givenUp: number;
 }
 
 /** Rows a step of the searches below reads; they nearly always end with the first. */
@@ -39,7 +41,7 @@ export function loadCounters(sql: OutboxStatements): Counters {
   }
   // A row beyond the last intact summary that cannot be read may have been one: its number is never given again.
   lastSeq += doubtful;
-  return { lastPosition, lastSeq, endBytes: endBytes ?? settled.bytes, settled, lost: sql.lost.all() };
+  return { lastPosition, lastSeq, endBytes: endBytes ?? settled.bytes, settled, lost: sql.lost.all(), givenUp: 0 };
 }
 
 /** The high-water mark; a damaged one costs a second sending of what is still there, never a summary. */
@@ -56,13 +58,13 @@ function loadSettled(sql: OutboxStatements): HighWater {
 
 /** Number of the first intact summary after `position`, or null. */
 export function summaryAfter(sql: OutboxStatements, position: number): number | null {
-  let rows = sql.rowsAfter.all(position, SEARCH_ROWS);
+  let rows = sql.summariesAfter.all(position, SEARCH_ROWS);
   while (rows.length > 0) {
     for (const row of rows) {
       const seq = restoredRow(row)?.seq ?? null;
       if (seq !== null) return seq;
     }
-    rows = sql.rowsAfter.all(rows.at(-1)?.position ?? position, SEARCH_ROWS);
+    rows = sql.summariesAfter.all(rows.at(-1)?.position ?? position, SEARCH_ROWS);
   }
   return null;
 }
@@ -98,6 +100,25 @@ export function settledAt(sql: OutboxStatements, counters: Counters, position: n
   };
 }
 
+/** The high-water mark right before the first summary from `fromSeq` on that is still there; null when that one waits anyway. */
+export function rewoundTo(sql: OutboxStatements, { settled }: Counters, fromSeq: number): { mark: HighWater; seq: number } | null {
+  const oldest = sql.rowsAfter.get(0, 1);
+  if (oldest === undefined || oldest.position > settled.position) return null;
+  // Numbers ascend with positions, so that the place can be searched by halves.
+  let low = oldest.position - 1;
+  let high = settled.position;
+  while (low < high) {
+    const middle = low + Math.floor((high - low) / 2);
+    if ((summaryAfter(sql, middle) ?? Number.POSITIVE_INFINITY) >= fromSeq) high = middle;
+    else low = middle + 1;
+  }
+  const seq = summaryAfter(sql, low);
+  if (low >= settled.position || seq === null) return null;
+  const message = restoredRow(oldest);
+  const bytes = sql.endBytesAt.get(low) ?? oldest.endBytes - (message === null ? 0 : messageBytes(message));
+  return { mark: { position: low, seq: seq - 1, bytes: Math.min(bytes, settled.bytes) }, seq };
+}
+
 /** Writes what has changed and is not found in the rows. Inside a transaction. */
 export function saveCounters(sql: OutboxStatements, before: Counters, after: Counters): void {
   if (after.settled !== before.settled) sql.setStanding.run({ ...after.settled, crc: highWaterCrc(after.settled) });
@@ -107,7 +128,7 @@ export function saveCounters(sql: OutboxStatements, before: Counters, after: Cou
 }
 
 /** The counters in the words of the port. */
-export function standingOf({ lastPosition, lastSeq, endBytes, settled, lost }: Counters): OutboxStanding {
+export function standingOf({ lastPosition, lastSeq, endBytes, settled, lost, givenUp }: Counters, isShort: boolean): OutboxStanding {
   return {
     lastSeq,
     lastPosition,
@@ -117,5 +138,7 @@ export function standingOf({ lastPosition, lastSeq, endBytes, settled, lost }: C
     pendingRows: lastPosition - settled.position,
     pendingBytes: endBytes - settled.bytes,
     lost,
+    givenUp,
+    isShort,
   };
 }

@@ -1,5 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { OutboxError } from "../../ports/outbox.ts";
+import { defineCrc } from "./checked-rows.ts";
 import {
   assertSound,
   type Connect,
@@ -9,6 +11,7 @@ import {
   IN_MEMORY,
   openDatabase,
   StoreError,
+  storeFault,
 } from "./database.ts";
 import { migrate, schemaVersion } from "./migrate.ts";
 import { highWaterCrc } from "./outbox-row.ts";
@@ -32,7 +35,8 @@ export interface StoreIdentity {
  */
 const PAGE_BYTES = 2_048;
 const CHECKPOINT_PAGES = 2_000;
-const WAL_BYTES_MAX = 4 * 1024 * 1024;
+/** The WAL is cut down to this; the ballast is twice as much, so that what is in it can be copied into the file. */
+export const WAL_BYTES_MAX = 4 * 1024 * 1024;
 const INSTANCE = /^[0-9a-f]{8}$/;
 
 /** Opens node.db, made anew with `freshInstance` where there is none, and brings it to the newest schema. */
@@ -51,6 +55,7 @@ export function openOutboxFile({ path, connect }: OutboxFile, freshInstance: () 
     connect,
   );
   return closedOnError(db, () => {
+    defineCrc(db);
     if (schemaVersion(db) === 0) create(db, freshInstance());
     else inspect(db);
     return db;
@@ -106,4 +111,10 @@ export function quarantine(path: string): string {
   }
   for (const name of earlier) rmSync(join(directory, name), { force: true });
   return target;
+}
+
+/** An error of the store in the words of the port; one that is a bug of ours stays what it is. */
+export function portError(error: unknown, path: string): unknown {
+  const fault = storeFault(error, path);
+  return fault === null ? error : new OutboxError(fault === "full" ? "OUTBOX_FULL" : "OUTBOX_IO", { cause: error });
 }

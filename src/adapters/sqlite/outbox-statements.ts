@@ -1,9 +1,12 @@
 import type { LostRange } from "../../ports/outbox.ts";
+import type { FactRow, MarkRow } from "./checked-rows.ts";
 import type { Connection } from "./database.ts";
 import type { LedgerRow } from "./ledger-row.ts";
 import type { HighWater, StoredColumns, StoredRow } from "./outbox-row.ts";
 
-const ROW = `position, seq, made_ms AS "madeMs", topic, payload, retain, expiry_s AS "expirySeconds", end_bytes AS "endBytes", crc`;
+/** The columns of a `StoredRow`. */
+export const STORED_ROW = `position, seq, made_ms AS "madeMs", topic, payload, retain, expiry_s AS "expirySeconds",
+  end_bytes AS "endBytes", crc`;
 
 export interface EgressRow {
   readonly atMs: number;
@@ -20,18 +23,28 @@ export interface EgressRow {
 export type RowSpan = Pick<StoredRow, "position" | "madeMs" | "endBytes">;
 
 /** Everything that the outbox ever asks SQLite, prepared. Each statement touches a bounded number of rows. */
-export function prepareOutbox(db: Connection) {
+export const prepareOutbox = (db: Connection) => ({ ...prepareQueue(db), ...prepareBooks(db), ...prepareEgress(db) });
+
+function prepareQueue(db: Connection) {
   return {
     addRow: db.prepare<[...StoredColumns]>(
       `INSERT INTO outbox (position, seq, made_ms, topic, payload, retain, expiry_s, end_bytes, crc)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    rowsAfter: db.prepare<[number, number], StoredRow>(`SELECT ${ROW} FROM outbox WHERE position > ? ORDER BY position LIMIT ?`),
-    rowsDownFrom: db.prepare<[number, number], StoredRow>(`SELECT ${ROW} FROM outbox WHERE position <= ? ORDER BY position DESC LIMIT ?`),
+    rowsAfter: db.prepare<[number, number], StoredRow>(`SELECT ${STORED_ROW} FROM outbox WHERE position > ? ORDER BY position LIMIT ?`),
+    summariesAfter: db.prepare<[number, number], StoredRow>(
+      `SELECT ${STORED_ROW} FROM outbox WHERE position > ? AND seq IS NOT NULL ORDER BY position LIMIT ?`,
+    ),
+    rowsDownFrom: db.prepare<[number, number], StoredRow>(
+      `SELECT ${STORED_ROW} FROM outbox WHERE position <= ? ORDER BY position DESC LIMIT ?`,
+    ),
     spansAfter: db.prepare<[number, number], RowSpan>(
       `SELECT position, made_ms AS "madeMs", end_bytes AS "endBytes" FROM outbox WHERE position > ? ORDER BY position LIMIT ?`,
     ),
     endBytesAt: db.prepare<[number], number>("SELECT end_bytes FROM outbox WHERE position <= ? ORDER BY position DESC LIMIT 1").pluck(),
+    metaTopics: db
+      .prepare<[number, number], string>("SELECT DISTINCT topic FROM outbox WHERE position > ? AND position <= ? AND seq IS NULL")
+      .pluck(),
     deleteBetween: db.prepare<[number, number]>("DELETE FROM outbox WHERE position > ? AND position <= ?"),
     deleteRows: db.prepare<[number, number]>(
       "DELETE FROM outbox WHERE position IN (SELECT position FROM outbox WHERE position <= ? ORDER BY position LIMIT ?)",
@@ -41,15 +54,22 @@ export function prepareOutbox(db: Connection) {
     setStanding: db.prepare<[HighWater & { crc: number }]>(
       "INSERT OR REPLACE INTO standing (one, position, seq, bytes, crc) VALUES (1, :position, :seq, :bytes, :crc)",
     ),
+  };
+}
 
-    marks: db.prepare<[], { stream: string; closedTo: number; lastStart: number | null }>(
-      `SELECT stream, closed_to_ms AS "closedTo", last_start_ms AS "lastStart" FROM mark`,
+/** Marks, facts, the ledger and its changes, and what was lost. */
+function prepareBooks(db: Connection) {
+  return {
+    marks: db.prepare<[], MarkRow>(`SELECT stream, closed_to_ms AS "closedTo", last_start_ms AS "lastStart", crc FROM mark`),
+    setMark: db.prepare<[string, number, number | null, number | null]>(
+      "INSERT OR REPLACE INTO mark (stream, closed_to_ms, last_start_ms, crc) VALUES (?, ?, ?, ?)",
     ),
-    setMark: db.prepare<[string, number, number | null]>(
-      "INSERT OR REPLACE INTO mark (stream, closed_to_ms, last_start_ms) VALUES (?, ?, ?)",
-    ),
-    fact: db.prepare<[string], string>("SELECT value FROM fact WHERE key = ?").pluck(),
-    setFact: db.prepare<[string, string]>("INSERT OR REPLACE INTO fact (key, value) VALUES (?, ?)"),
+    clearMarks: db.prepare("DELETE FROM mark"),
+    fact: db.prepare<[string], FactRow>("SELECT key, value, crc FROM fact WHERE key = ?"),
+    facts: db.prepare<[], FactRow>("SELECT key, value, crc FROM fact"),
+    setFact: db.prepare<[string, string, number | null]>("INSERT OR REPLACE INTO fact (key, value, crc) VALUES (?, ?, ?)"),
+    deleteFact: db.prepare<[string]>("DELETE FROM fact WHERE key = ?"),
+    clearFacts: db.prepare("DELETE FROM fact"),
 
     ledger: db.prepare<[], LedgerRow>(
       `SELECT stream, account, window_ms AS "windowMs", epsilon_micro AS "epsilonMicro", from_ms AS "fromMs", to_ms AS "toMs", crc
@@ -66,7 +86,11 @@ export function prepareOutbox(db: Connection) {
     lost: db.prepare<[], LostRange>(`SELECT from_seq AS "fromSeq", to_seq AS "toSeq", reason FROM lost ORDER BY from_seq`),
     clearLost: db.prepare("DELETE FROM lost"),
     addLost: db.prepare<[LostRange]>("INSERT INTO lost (from_seq, to_seq, reason) VALUES (:fromSeq, :toSeq, :reason)"),
+  };
+}
 
+function prepareEgress(db: Connection) {
+  return {
     addEgress: db.prepare<[EgressRow]>(
       `INSERT INTO egress (at_ms, address, from_position, to_position, from_seq, to_seq, rows, bytes)
        VALUES (:atMs, :address, :fromPosition, :toPosition, :fromSeq, :toSeq, :rows, :bytes)`,

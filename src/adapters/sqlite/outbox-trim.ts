@@ -1,10 +1,12 @@
-import type { OutboxLimits } from "../../ports/outbox.ts";
+import { META_FACT, type OutboxLimits } from "../../ports/outbox.ts";
 import { addLost } from "./lost-ranges.ts";
 import { type Counters, settledAt } from "./outbox-counters.ts";
 import type { OutboxStatements, RowSpan } from "./outbox-statements.ts";
 
 /** The most rows of a kind that one slice deletes: the event loop waits meanwhile. */
 export const TRIM_ROWS_MAX = 500;
+/** Rows that make room on a disk that is full, at a time: 35 KB of summaries. */
+const SHED_ROWS = 50;
 /** What a row of the egress log takes on the card: nine columns, six of them integers of up to 6 bytes, and `host:port`. */
 export const EGRESS_ROW_BYTES = 80;
 
@@ -20,9 +22,9 @@ export function trimSlice(sql: OutboxStatements, before: Counters, limits: Outbo
   let counters = before;
   const { pendingBefore } = limits;
   if (pendingBefore !== null) counters = giveUp(sql, counters, "expired", (row) => row.madeMs < pendingBefore);
-  counters = giveUp(sql, counters, "outbox-full", (_row, ahead) => counters.endBytes - ahead > limits.pendingBytesMax);
+  counters = giveUp(sql, counters, "outbox-full", (_row, ahead) => counters.endBytes - ahead > limits.bytesMax);
   const givenUp = counters.settled.position - before.settled.position;
-  const replayed = Math.min(replayedUpTo(sql, counters, limits), counters.settled.position);
+  const replayed = Math.min(Math.max(replayedUpTo(sql, counters, limits), beyondBytes(sql, counters, limits)), counters.settled.position);
   const settled = sql.deleteRows.run(replayed, TRIM_ROWS_MAX).changes;
   const egress = trimEgress(sql, limits);
   return {
@@ -32,25 +34,47 @@ export function trimSlice(sql: OutboxStatements, before: Counters, limits: Outbo
   };
 }
 
+/** Deletes what makes room on a disk that is full: what is kept for replay, and when there is no more of it, what has waited longest. */
+export function shedSlice(sql: OutboxStatements, before: Counters): Trimmed {
+  const replayable = sql.deleteRows.run(before.settled.position, SHED_ROWS).changes;
+  if (replayable > 0) return { counters: before, rows: replayable, more: true };
+  const counters = giveUp(sql, before, "disk-full", () => true, SHED_ROWS);
+  const rows = counters.givenUp - before.givenUp;
+  return { counters, rows, more: rows > 0 };
+}
+
+/** Up to which position acknowledged rows are more than the outbox may hold, give or take a row. */
+function beyondBytes(sql: OutboxStatements, counters: Counters, { bytesMax }: OutboxLimits): number {
+  let upTo = 0;
+  for (const row of sql.spansAfter.all(0, TRIM_ROWS_MAX)) {
+    if (row.position > counters.settled.position || counters.endBytes - row.endBytes < bytesMax) break;
+    upTo = row.position;
+  }
+  return upTo;
+}
+
 /** Drops pending rows from the oldest on, while `beyond` says so of the row and of the running total ahead of it. */
 function giveUp(
   sql: OutboxStatements,
   counters: Counters,
   reason: string,
   beyond: (row: RowSpan, bytesAhead: number) => boolean,
+  rowsMax = TRIM_ROWS_MAX,
 ): Counters {
   let upTo = counters.settled.position;
   let ahead = counters.settled.bytes;
-  for (const row of sql.spansAfter.all(counters.settled.position, TRIM_ROWS_MAX)) {
+  for (const row of sql.spansAfter.all(counters.settled.position, rowsMax)) {
     if (!beyond(row, ahead)) break;
     upTo = row.position;
     ahead = row.endBytes;
   }
   if (upTo === counters.settled.position) return counters;
   const settled = settledAt(sql, counters, upTo);
+  for (const topic of sql.metaTopics.all(counters.settled.position, upTo)) sql.deleteFact.run(`${META_FACT}${topic}`);
   sql.deleteBetween.run(counters.settled.position, upTo);
+  const givenUp = counters.givenUp + upTo - counters.settled.position;
   const dropped = { fromSeq: counters.settled.seq + 1, toSeq: settled.seq, reason };
-  return { ...counters, settled, lost: dropped.toSeq < dropped.fromSeq ? counters.lost : addLost(counters.lost, dropped) };
+  return { ...counters, settled, givenUp, lost: dropped.toSeq < dropped.fromSeq ? counters.lost : addLost(counters.lost, dropped) };
 }
 
 /**

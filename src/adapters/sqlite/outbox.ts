@@ -1,28 +1,14 @@
-import { join } from "node:path";
-import { assert } from "../../core/assert.ts";
-import type { StreamId } from "../../core/units/ids.ts";
-import type { EpochMs } from "../../core/units/time.ts";
-import {
-  type Acknowledgement,
-  type CloseBatch,
-  type LedgerReading,
-  type Mark,
-  type Outbox,
-  OutboxError,
-  type OutboxLimits,
-  type OutboxRow,
-  type OutboxStanding,
-} from "../../ports/outbox.ts";
-import { assertSound, type Connect, type Connection, closedOnError, IN_MEMORY, StoreError, storeFault } from "./database.ts";
-import { FreshRows } from "./fresh-rows.ts";
-import { assertSameStore, beginAs, NOTHING_AROUND, type RenewalCause, type RunIdentity, type Surroundings } from "./instance.ts";
-import { changeHash, ledgerReading, ledgerRow } from "./ledger-row.ts";
-import { addLost, gaps } from "./lost-ranges.ts";
-import { type Counters, loadCounters, saveCounters, settledAt, standingOf, summaryAfter, summaryDownFrom } from "./outbox-counters.ts";
-import { endRun, type OutboxFile, openOutboxFile, quarantine } from "./outbox-file.ts";
-import { type HighWater, messageBytes, restoredRow, storedColumns } from "./outbox-row.ts";
-import { type OutboxStatements, prepareOutbox } from "./outbox-statements.ts";
-import { trimSlice } from "./outbox-trim.ts";
+import { dirname, join } from "node:path";
+import type { Outbox } from "../../ports/outbox.ts";
+import { Ballast } from "./ballast.ts";
+import { areMarksInDoubt, mendDamaged } from "./checked-rows.ts";
+import { type Connect, closedOnError, freeBytes, IN_MEMORY, isUnreadable, storeFault } from "./database.ts";
+import { beginAs, NOTHING_AROUND, type RenewalCause, type Surroundings } from "./instance.ts";
+import { loadCounters } from "./outbox-counters.ts";
+import { type OutboxFile, openOutboxFile, portError, quarantine, WAL_BYTES_MAX } from "./outbox-file.ts";
+import { prepareOutbox } from "./outbox-statements.ts";
+import { SqliteOutbox, type Started, type StorePlace } from "./outbox-store.ts";
+import type { FreeBytes } from "./pressure.ts";
 
 export interface OutboxOptions {
   /** Where node.db lives; null: in memory, for tests and simulations that never restart. */
@@ -31,6 +17,8 @@ export interface OutboxOptions {
   readonly randomBytes: (count: number) => Uint8Array;
   /** How to connect; only tests say otherwise. */
   readonly connect?: Connect;
+  /** How much room the disk has; only tests say otherwise. */
+  readonly free?: FreeBytes;
   /** What is known of the machine, and of the last run; absent: nothing, and the store keeps its name. */
   readonly surroundings?: Surroundings;
   /** Called after each commit, with the last position that is on the card. Must not throw. */
@@ -41,12 +29,15 @@ export interface OutboxOptions {
 export interface NodeStore extends Outbox {
   /** Why the store has a new name since this start, or null. */
   readonly renewed: RenewalCause | null;
+  /** How many marks and facts were not what had been written, and were mended or taken out at this start. */
+  readonly repaired: number;
+  /** Sets room aside on the disk for when it is full, if there is room; beside other work. Never rejects. */
+  keepBallast(): Promise<void>;
 }
 
-/** Reason of a range whose rows were not what had been written. */
-export const DAMAGED = "damaged";
-
 const INSTANCE_BYTES = 4;
+/** Name of the file that holds room for when the disk is full. */
+const BALLAST = "node.ballast";
 
 /**
  * Opens the node store. A damaged one is moved aside and a fresh one made: sensing must not stop. Throws `StoreError` for a store
@@ -56,41 +47,35 @@ export async function openOutbox(options: OutboxOptions): Promise<NodeStore> {
   const path = options.directory === null ? IN_MEMORY : join(options.directory, "node.db");
   const file: OutboxFile = { path, connect: options.connect };
   const freshInstance = (): string => Buffer.from(options.randomBytes(INSTANCE_BYTES)).toString("hex");
+  const free = options.free ?? freeBytes;
+  const ballast = path === IN_MEMORY ? null : new Ballast(join(dirname(path), BALLAST), 2 * WAL_BYTES_MAX, options.randomBytes, free);
+  const place: StorePlace = { file, ballast, free, onCommit: (position) => options.onCommit?.(position) };
   const start = () => startStore(file, freshInstance, options.surroundings ?? NOTHING_AROUND);
-  const onCommit = (position: number): void => options.onCommit?.(position);
   try {
     try {
-      return new SqliteOutbox(file, startPatiently(start, path), null, onCommit);
+      return new SqliteOutbox(place, startPatiently(start, path, ballast), null);
     } catch (error) {
       const fault = storeFault(error, path);
-      // A file that cannot be read is as good as damaged: it is kept aside. A card that is dead fails again below.
-      if (path === IN_MEMORY || (fault !== "damaged" && fault !== "io")) throw error;
+      // A file that cannot be read is as good as damaged: it is kept aside. One that cannot be written is what it was, and stays.
+      if (path === IN_MEMORY || (fault !== "damaged" && !isUnreadable(error))) throw error;
       const moved = quarantine(path);
-      return new SqliteOutbox(file, start(), moved, onCommit);
+      return new SqliteOutbox(place, start(), moved);
     }
   } catch (error) {
     throw portError(error, path);
   }
 }
 
-/** An I/O error may be of the moment: only one that comes twice is held against the file. */
-function startPatiently(start: () => Started, path: string): Started {
+/** An I/O error may be of the moment: only one that comes twice is held against the file. On a full disk the ballast makes room. */
+function startPatiently(start: () => Started, path: string, ballast: Ballast | null): Started {
   try {
     return start();
   } catch (error) {
-    if (storeFault(error, path) !== "io") throw error;
+    const fault = storeFault(error, path);
+    const isWorthwhile = fault === "io" || (fault === "full" && (ballast?.release() ?? false));
+    if (!isWorthwhile) throw error;
     return start();
   }
-}
-
-/** A store that is open. */
-interface Session {
-  readonly db: Connection;
-  readonly sql: OutboxStatements;
-}
-
-interface Started extends Session, RunIdentity {
-  readonly counters: Counters;
 }
 
 function startStore(file: OutboxFile, freshInstance: () => string, surroundings: Surroundings): Started {
@@ -98,231 +83,8 @@ function startStore(file: OutboxFile, freshInstance: () => string, surroundings:
   return closedOnError(db, () => {
     const sql = prepareOutbox(db);
     const counters = loadCounters(sql);
-    return { db, sql, counters, ...beginAs(db, counters.lastPosition, surroundings, freshInstance) };
+    const repaired = mendDamaged(db, sql);
+    const identity = beginAs(db, counters.lastPosition, surroundings, freshInstance);
+    return { db, sql, counters, repaired, isDoubtful: areMarksInDoubt(sql), ...identity };
   });
-}
-
-function portError(error: unknown, path: string): unknown {
-  const fault = storeFault(error, path);
-  return fault === null ? error : new OutboxError(fault === "full" ? "OUTBOX_FULL" : "OUTBOX_IO", { cause: error });
-}
-
-class SqliteOutbox implements NodeStore {
-  readonly instance: string;
-  readonly run: number;
-  readonly quarantined: string | null;
-  readonly renewed: RenewalCause | null;
-  readonly #file: OutboxFile;
-  readonly #onCommit: (position: number) => void;
-  #session: Session;
-  #counters: Counters;
-  readonly #fresh = new FreshRows();
-  /** `failed`: a write may or may not be on the card, so nothing is written until everything was read again. */
-  #state: "open" | "failed" | "closed" = "open";
-
-  constructor(
-    file: OutboxFile,
-    { db, sql, counters, ...identity }: Started,
-    quarantined: string | null,
-    onCommit: (position: number) => void,
-  ) {
-    this.#file = file;
-    this.#session = { db, sql };
-    this.#counters = counters;
-    this.instance = identity.instance;
-    this.run = identity.run;
-    this.renewed = identity.renewed;
-    this.quarantined = quarantined;
-    this.#onCommit = onCommit;
-  }
-
-  async marks(): Promise<Map<StreamId, Mark>> {
-    const rows = this.#guard(({ sql }) => sql.marks.all());
-    return new Map(
-      rows.map(({ stream, closedTo, lastStart }) => [
-        stream as StreamId,
-        { closedTo: closedTo as EpochMs, lastStart: lastStart as EpochMs | null },
-      ]),
-    );
-  }
-
-  async ledger(): Promise<LedgerReading> {
-    return ledgerReading(this.#guard(({ sql }) => sql.ledger.all()));
-  }
-
-  standing(): OutboxStanding {
-    return standingOf(this.#counters);
-  }
-
-  async commit(batch: CloseBatch): Promise<void> {
-    const rows: OutboxRow[] = [];
-    const ends: number[] = [];
-    const { acknowledgement } = batch;
-    this.#write((sql, before) => {
-      const counters = acknowledgement === undefined ? before : this.#settle(sql, before, acknowledgement);
-      let { lastPosition, lastSeq, endBytes } = counters;
-      for (const row of batch.rows) {
-        lastPosition++;
-        if (row.seq !== null) assert(row.seq === ++lastSeq, `the next summary is number ${lastSeq}, not ${row.seq}`);
-        endBytes += messageBytes(row);
-        sql.addRow.run(...storedColumns(row, lastPosition, batch.madeAt, endBytes));
-        rows.push({ position: lastPosition, seq: row.seq, message: row.message });
-        ends.push(endBytes);
-      }
-      for (const [stream, mark] of batch.marks) sql.setMark.run(stream, mark.closedTo, mark.lastStart);
-      for (const [key, value] of batch.facts) sql.setFact.run(key, value);
-      for (const span of batch.charges ?? []) sql.setLedger.run(ledgerRow(span));
-      for (const text of batch.changes ?? [])
-        sql.addChange.run(batch.madeAt, text, changeHash(sql.lastChangeHash.get() ?? "", batch.madeAt, text));
-      return { ...counters, lastPosition, lastSeq, endBytes };
-    });
-    this.#fresh.add(rows, ends);
-    if (acknowledgement !== undefined) this.#fresh.dropTo(acknowledgement.upTo);
-    this.#onCommit(this.#counters.lastPosition);
-  }
-
-  async read(afterPosition: number, rowsMax: number): Promise<readonly OutboxRow[]> {
-    assert(rowsMax > 0, "at least one row is asked for");
-    let cursor = Math.max(afterPosition, this.#counters.settled.position);
-    while (cursor < this.#counters.lastPosition) {
-      const from = cursor;
-      const fresh = this.#fresh.after(from, rowsMax);
-      if (fresh !== null) return fresh;
-      const stored = this.#guard(({ sql }) => sql.rowsAfter.all(from, rowsMax));
-      const intact = stored.map(restoredRow).filter((row) => row !== null);
-      const end = stored.length < rowsMax ? this.#counters.lastPosition : (stored.at(-1)?.position ?? from);
-      // Positions have no gaps: what is not there, or not intact, was damaged.
-      if (intact.length < end - from) this.#giveUpDamaged(from, end, intact);
-      if (intact.length > 0) return intact;
-      cursor = end;
-    }
-    return [];
-  }
-
-  async acknowledge(acknowledgement: Acknowledgement): Promise<void> {
-    this.#write((sql, counters) => this.#settle(sql, counters, acknowledgement));
-    this.#fresh.dropTo(acknowledgement.upTo);
-  }
-
-  async recall(key: string): Promise<string | null> {
-    return this.#guard(({ sql }) => sql.fact.get(key) ?? null);
-  }
-
-  async trim(limits: OutboxLimits): Promise<{ readonly rows: number; readonly more: boolean }> {
-    let outcome = { rows: 0, more: false };
-    this.#write((sql, counters) => {
-      const { rows, more, counters: after } = trimSlice(sql, counters, limits);
-      outcome = { rows, more };
-      return after;
-    });
-    return outcome;
-  }
-
-  /** The store that comes back is the same one or none: a damaged one is moved aside at start only, where all learn its new name. */
-  async reopen(): Promise<void> {
-    assert(this.#state !== "closed", "a closed outbox stays closed");
-    this.#state = "failed";
-    this.#fresh.clear();
-    try {
-      if (this.#file.path !== IN_MEMORY) this.#session = this.#reconnect();
-      assertSound(this.#session.db);
-      const counters = loadCounters(this.#session.sql);
-      assertSameStore(this.#session.db, this, this.#counters.lastPosition, counters.lastPosition);
-      this.#counters = counters;
-      this.#state = "open";
-    } catch (error) {
-      throw portError(error, this.#file.path);
-    }
-  }
-
-  async close(): Promise<void> {
-    if (this.#state === "closed") return;
-    const clean = this.#state === "open";
-    this.#state = "closed";
-    try {
-      if (clean) endRun(this.#session.db);
-    } catch (error) {
-      throw portError(error, this.#file.path);
-    } finally {
-      this.#session.db.close();
-    }
-  }
-
-  /** Writes the entry of the egress log; the mark and the losses are in the counters that come back. Inside a transaction. */
-  #settle(sql: OutboxStatements, counters: Counters, { upTo, refused, egress }: Acknowledgement): Counters {
-    assert(upTo <= counters.lastPosition, "only what was written can be acknowledged");
-    const settled = this.#settledAt(sql, counters, upTo);
-    let lost = counters.lost;
-    for (const { seq, reason } of refused) {
-      if (seq !== null) lost = addLost(lost, { fromSeq: seq, toSeq: seq, reason });
-    }
-    if (egress !== null) {
-      const before = counters.settled;
-      const fromSeq = settled.seq > before.seq ? before.seq + 1 : null;
-      sql.addEgress.run({
-        atMs: egress.at,
-        address: egress.address,
-        // Rows that were given up while they were in flight are acknowledged below the mark.
-        fromPosition: Math.min(before.position + 1, upTo),
-        toPosition: upTo,
-        fromSeq,
-        toSeq: fromSeq === null ? null : settled.seq,
-        rows: egress.rows,
-        bytes: egress.bytes,
-      });
-    }
-    return { ...counters, settled, lost };
-  }
-
-  #settledAt(sql: OutboxStatements, counters: Counters, upTo: number): HighWater {
-    const isNews = upTo > counters.settled.position && upTo < counters.lastPosition;
-    return (isNews ? this.#fresh.settledAt(counters, upTo) : null) ?? settledAt(sql, counters, upTo);
-  }
-
-  #reconnect(): Session {
-    this.#session.db.close();
-    const db = openOutboxFile(this.#file, () => {
-      throw new StoreError("STORE_DAMAGED", "node.db is gone");
-    });
-    return { db, sql: prepareOutbox(db) };
-  }
-
-  /**
-   * Reports the rows in `(from, end]` that are not intact as lost, and settles them once nothing waits before them. They stay
-   * where they are: what they say about their number cannot be believed, but that there was one keeps it from being given again.
-   */
-  #giveUpDamaged(from: number, end: number, intact: readonly OutboxRow[]): void {
-    this.#write((sql, counters) => {
-      const below = Math.max(summaryDownFrom(sql, from) ?? 0, counters.settled.seq);
-      const above = summaryAfter(sql, end) ?? counters.lastSeq + 1;
-      const seqs = intact.map((row) => row.seq).filter((seq) => seq !== null);
-      const lost = gaps([below, ...seqs, above], DAMAGED).reduce(addLost, counters.lost);
-      const first = intact[0]?.position ?? end + 1;
-      const settled = from === counters.settled.position ? settledAt(sql, counters, first - 1) : counters.settled;
-      return { ...counters, lost, settled };
-    });
-  }
-
-  /** One transaction; the counters follow only when it is on the card. */
-  #write(change: (sql: OutboxStatements, counters: Counters) => Counters): void {
-    const before = this.#counters;
-    this.#counters = this.#guard(({ db, sql }) =>
-      db.transaction(() => {
-        const after = change(sql, before);
-        saveCounters(sql, before, after);
-        return after;
-      })(),
-    );
-  }
-
-  #guard<T>(work: (session: Session) => T): T {
-    if (this.#state !== "open") throw new OutboxError("OUTBOX_IO", { cause: new Error(`the outbox is ${this.#state}`) });
-    try {
-      return work(this.#session);
-    } catch (error) {
-      const failure = portError(error, this.#file.path);
-      if (failure instanceof OutboxError && failure.code === "OUTBOX_IO") this.#state = "failed";
-      throw failure;
-    }
-  }
 }

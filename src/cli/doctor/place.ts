@@ -1,11 +1,12 @@
 import type { MqttBrokerOptions } from "../../adapters/mqtt/mqtt-broker.ts";
 import { TlsFiles } from "../../adapters/mqtt/tls-files.ts";
+import { nameResolver } from "../../adapters/residency/name-resolver.ts";
 import type { NodePlan } from "../../config/plan.ts";
 import { expiryOf } from "../../core/residency/certificate-dates.ts";
 import { reasonWords } from "../../core/residency/evidence.ts";
 import { addressKind, judgeResidency } from "../../core/residency/verdict.ts";
 import { type EpochMs, epochMs, isoUtc } from "../../core/units/time.ts";
-import type { ResidencyWorld } from "../../runtime/broker-guard.ts";
+import type { CountryBooks } from "../../ports/residency.ts";
 import { advice, broken, type Finding, ok } from "./finding.ts";
 
 /** Where the broker stands, before anything is sent there. */
@@ -20,14 +21,14 @@ export interface Place {
 const REMEDY = "ask the provider of the broker; stoep evidence tells what the node found, broker.residency what is allowed";
 
 /** Looks the broker up as the node does. Nothing is written down: that is the node's. */
-export async function examinePlace({ broker }: NodePlan, { resolver, books }: ResidencyWorld): Promise<Place> {
+export async function examinePlace({ broker }: NodePlan, books: CountryBooks): Promise<Place> {
   const host = new URL(broker.url).hostname.replace(/^\[|\]$/g, "");
   const isHere = host.toLowerCase() === "localhost" || addressKind(host) === "loopback";
   const nothing: Place = { findings: [], isRefused: false, addresses: {} };
   if (isHere || broker.residency.mode === "off") return nothing;
   let addresses: readonly string[];
   try {
-    addresses = addressKind(host) === "unusable" ? await resolver.addresses(host) : [host];
+    addresses = addressKind(host) === "unusable" ? await nameResolver.addresses(host) : [host];
   } catch {
     return nothing; // the connection will say why, with a remedy
   }

@@ -123,15 +123,15 @@ type Publishing = Exclude<Policy, { is: "withheld" } | { is: "group" }>;
 
 /** A group stands or falls by its own rule: how many members, and whether one of them stands out. */
 function groupSummary(closed: ClosedWindow, members: number, grant: Grant): Summary | Withheld {
-  const { stream, statistic, coverage } = closed;
+  const { stream } = closed;
   const rule = groupRule(stream.channel.quantity);
   if (rule === null || members < rule.membersMin) return { is: "withheld", because: "forbidden" };
   const note: PrivacyNote = { policy: "minimum-count", members };
-  return new Summary(mint, closed, note, groupBodyOf(stream, statistic, coverage, grant));
+  return new Summary(mint, closed, note, groupBodyOf(closed, grant));
 }
 
-function groupBodyOf(stream: StreamPlan, statistic: ClosedWindow["statistic"], coverage: number, grant: Grant): SummaryBody {
-  if (coverage === 0) return { is: "reason", reason: "missing" };
+function groupBodyOf({ stream, statistic, coverage, flags }: ClosedWindow, grant: Grant): SummaryBody {
+  if (coverage === 0) return unseen(flags);
   if (grant !== "granted") return { is: "reason", reason: grant };
   if (statistic === null || statistic === "failed" || statistic.kind !== "group") return UNAVAILABLE;
   return groupBody(stream, statistic.members);
@@ -170,8 +170,8 @@ function privacyNote(stream: StreamPlan, policy: Publishing): PrivacyNote {
 }
 
 function bodyOf(closed: ClosedWindow, policy: Publishing, coins: Coins, grant: Grant): SummaryBody {
-  const { stream, statistic, coverage } = closed;
-  if (coverage === 0 || statistic === null) return { is: "reason", reason: "missing" };
+  const { stream, statistic, coverage, flags } = closed;
+  if (coverage === 0 || statistic === null) return unseen(flags);
   if (statistic === "failed" || statistic.kind === "group" || statistic.kind !== stream.channel.kind) return UNAVAILABLE;
   if (policy.is !== "open" && grant !== "granted") return { is: "reason", reason: grant };
   switch (policy.is) {
@@ -187,6 +187,12 @@ function bodyOf(closed: ClosedWindow, policy: Publishing, coins: Coins, grant: G
       return unreachable(policy);
   }
 }
+
+/** Nothing was seen: because somebody worked on the sensor, or for no reason that is known. */
+const unseen = (flags: readonly Flag[]): SummaryBody => ({
+  is: "reason",
+  reason: flags.includes("maintenance") ? "maintenance" : "missing",
+});
 
 const UNAVAILABLE: SummaryBody = { is: "reason", reason: "unavailable" };
 

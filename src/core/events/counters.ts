@@ -13,6 +13,7 @@ export const DROP_REASONS = [
   "expired",
   "no-secret",
   "store-full",
+  "maintenance",
 ] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
 

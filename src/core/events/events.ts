@@ -10,7 +10,15 @@ export type EventLevel = "debug" | "info" | "warn" | "error";
  */
 export type NodeEvent =
   | { readonly type: "NodeStarting"; readonly version: string; readonly instance: string; readonly run: number }
+  | { readonly type: "NodeWaits"; readonly path: string }
   | { readonly type: "NodeReady"; readonly sensors: number; readonly streams: number }
+  | { readonly type: "ConfigApplied"; readonly rev: string; readonly what: string }
+  | { readonly type: "ConfigUnchanged"; readonly rev: string }
+  | { readonly type: "ConfigRejected"; readonly rev: string; readonly because: string }
+  | { readonly type: "ConfigRolledBack"; readonly rev: string; readonly because: string }
+  | { readonly type: "ConfigGoodUsed"; readonly rev: string; readonly path: string }
+  | { readonly type: "ConfigKept"; readonly rev: string; readonly path: string }
+  | { readonly type: "ConfigNotKept"; readonly path: string; readonly code: string }
   | { readonly type: "NodeStopping"; readonly reason: string }
   | { readonly type: "NodeStopped"; readonly pendingSummaries: number }
   | { readonly type: "ClockTrusted"; readonly source: string }
@@ -21,6 +29,8 @@ export type NodeEvent =
   | { readonly type: "SensorClosed"; readonly sensor: SensorId; readonly code: string; readonly detail: string; readonly remedy: string }
   | { readonly type: "SensorSilent"; readonly sensor: SensorId }
   | { readonly type: "SensorAlive"; readonly sensor: SensorId }
+  | { readonly type: "MaintenanceBegan"; readonly sensor: SensorId; readonly until: string }
+  | { readonly type: "MaintenanceEnded"; readonly sensor: SensorId }
   | { readonly type: "SensorFault"; readonly sensor: SensorId; readonly code: string }
   | { readonly type: "SensorGivenUp"; readonly sensor: SensorId; readonly code: string }
   | { readonly type: "DriverThrew"; readonly sensor: SensorId; readonly detail: string }
@@ -38,6 +48,8 @@ export type NodeEvent =
   | { readonly type: "LiveStoreFull" }
   | { readonly type: "ReadingsExpired" }
   | { readonly type: "OutboxQuarantined"; readonly path: string }
+  | { readonly type: "OutboxSalvaged"; readonly path: string; readonly rows: number; readonly damaged: number | null }
+  | { readonly type: "OutboxRepaired"; readonly rows: number }
   | { readonly type: "OutboxFailed"; readonly code: string; readonly detail: string }
   | { readonly type: "OutboxTrimmed"; readonly rows: number }
   | { readonly type: "SummariesLost"; readonly fromSeq: number; readonly toSeq: number; readonly reason: string }
@@ -64,7 +76,15 @@ export type NodeEventType = NodeEvent["type"];
 /** Level and meaning of every event: the log adapter and the documentation derive from this table. */
 export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel; readonly says: string }>> = {
   NodeStarting: { level: "info", says: "the node starts" },
+  NodeWaits: { level: "error", says: "the disk has no room for the outbox: the node measures nothing until there is some" },
   NodeReady: { level: "info", says: "stores, drivers and ports are set up" },
+  ConfigApplied: { level: "info", says: "the node took over a changed file; what it is not about was not touched" },
+  ConfigUnchanged: { level: "info", says: "the file is the one that runs: nothing was done" },
+  ConfigRejected: { level: "error", says: "the file is not used; the node goes on with the one before" },
+  ConfigRolledBack: { level: "error", says: "the file was tried, did not hold, and was taken back; the node goes on with the one before" },
+  ConfigGoodUsed: { level: "error", says: "the file cannot be used: the last one that held is run instead" },
+  ConfigKept: { level: "info", says: "the file held: it is kept as the one to run when a later one cannot be used" },
+  ConfigNotKept: { level: "warn", says: "the file held, and could not be kept as the one to fall back on" },
   NodeStopping: { level: "info", says: "the node stops: it flushes, publishes what it can and says goodbye" },
   NodeStopped: { level: "info", says: "the node has stopped; what was not acknowledged waits in the outbox" },
   ClockTrusted: { level: "info", says: "the wall clock is trusted: windows are labelled with it" },
@@ -75,6 +95,8 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   SensorClosed: { level: "warn", says: "the port of a sensor is closed; it is tried again" },
   SensorSilent: { level: "warn", says: "a sensor showed no life within its rhythm; its port is opened again" },
   SensorAlive: { level: "info", says: "a silent sensor shows life again" },
+  MaintenanceBegan: { level: "info", says: "somebody works on a sensor: its readings are not used, and its windows say so" },
+  MaintenanceEnded: { level: "info", says: "the work on a sensor is over" },
   SensorFault: { level: "warn", says: "the driver of a sensor reports that the device cannot work" },
   SensorGivenUp: { level: "error", says: "a sensor is not tried again until the node is started or its config changes" },
   DriverThrew: { level: "error", says: "a driver threw: a bug of the driver; the sensor is reopened" },
@@ -101,6 +123,14 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
     says: "readings of people grew too old before their windows could be closed, and were deleted; more may follow",
   },
   OutboxQuarantined: { level: "error", says: "node.db was damaged: it was put aside and a new instance begun" },
+  OutboxSalvaged: {
+    level: "warn",
+    says: "what waited in a damaged node.db waits in the new one now; `damaged` could not be read (null: nobody knows how many)",
+  },
+  OutboxRepaired: {
+    level: "error",
+    says: "marks or facts in node.db were damaged: mended, or taken out, and streams without a mark begin with the next window",
+  },
   OutboxFailed: { level: "error", says: "the outbox could not be written; it is opened again" },
   OutboxTrimmed: { level: "debug", says: "old rows were deleted" },
   SummariesLost: { level: "error", says: "summaries were dropped for good" },

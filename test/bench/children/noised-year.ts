@@ -85,7 +85,7 @@ async function close(start: EpochMs): Promise<void> {
 async function clearAway(now: number): Promise<void> {
   const egress = { at: epochMs(now), address: "bench:1883", rows: streams, bytes: 0 };
   await outbox.acknowledge({ upTo: outbox.standing().lastPosition, refused: [], egress });
-  const limits = { pendingBytesMax: 1e9, pendingBefore: null, egressBytesMax: 64e6, egressBefore: epochMs(now - 400 * DAY_MS) };
+  const limits = { bytesMax: 1e9, pendingBefore: null, egressBytesMax: 64e6, egressBefore: epochMs(now - 400 * DAY_MS) };
   while ((await outbox.trim({ ...limits, acknowledgedBefore: epochMs(now - REPLAY_MS) })).more);
 }
 

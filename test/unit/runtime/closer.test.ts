@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { EpochMs } from "../../../src/core/units/time.ts";
 import { LiveStoreError } from "../../../src/ports/live-store.ts";
 import { CATCH_UP_WINDOWS_MAX } from "../../../src/runtime/close-schedule.ts";
 import { GROUP_PAIRS_MAX } from "../../../src/runtime/closer.ts";
@@ -540,4 +541,31 @@ it("runs once at a time: a call during a run waits for it", async () => {
 
 it("names the error of a store by its code", () => {
   expect(new LiveStoreError("LIVE_IO")).toMatchObject({ code: "LIVE_IO", name: "LiveStoreError" });
+});
+
+describe("a store whose marks were damaged", () => {
+  it("lets a stream without one begin with the next whole window, and says what is skipped", async () => {
+    const first = dust();
+    first.open();
+    await sample(first, 2 * W + 30_000);
+    first.outbox.markOf.clear();
+    first.outbox.isDoubtful = true;
+    const before = first.summaries().length;
+    const second = new CloserBench([minute()], { clock: first.clock, live: first.live, outbox: first.outbox });
+    second.open();
+    await sample(second, 2 * W);
+    expect(starts(second.summaries()).slice(before)).toEqual(["10:03"]);
+    expect(second.events.of("WindowsSkipped")).toMatchObject([{ to: "2026-11-23T10:03:00Z" }]);
+  });
+
+  it("goes by the furthest mark where that is ahead of the clock", async () => {
+    const outbox = new FakeOutbox();
+    const rain = streamPlan(RAIN, { windowMs: W, latenessMs: LATENESS });
+    outbox.isDoubtful = true;
+    outbox.markOf.set(rain.id, { closedTo: Date.UTC(2026, 10, 23, 10, 5) as EpochMs, lastStart: null });
+    const bench = new CloserBench([minute(), rain], { outbox });
+    bench.open();
+    await sample(bench, 7 * W + 30_000);
+    expect(starts(bench.summaries("pm25"))).toEqual(["10:05", "10:06"]);
+  });
 });

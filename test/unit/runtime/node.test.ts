@@ -98,11 +98,34 @@ describe("a node", () => {
     await node.start({ ...plan, storage: { ...plan.storage, outbox: { ...plan.storage.outbox, maxBytes: 1_000 } } });
     await node.clock.advance(2_000);
     await node.scheduler.tasks.get("17 * * * *")?.();
-    expect(node.outbox.trims.at(-1)).toMatchObject({ pendingBytesMax: 1_000, acknowledgedBefore: node.clock.wallMs() - 72 * 3_600_000 });
+    expect(node.outbox.trims.at(-1)).toMatchObject({ bytesMax: 1_000, acknowledgedBefore: node.clock.wallMs() - 72 * 3_600_000 });
     node.broker.close();
     node.broker.friendly = false;
     await node.clock.advance(5 * W);
     expect(node.outbox.trims.length).toBeGreaterThan(1);
+  });
+});
+
+describe("a node whose disk is full", () => {
+  it("says so, and queues its metas again when they were given up", async () => {
+    const node = await running([dust()]);
+    await node.clock.advance(2_000);
+    const metas = () => node.outbox.rows.filter(({ seq }) => seq === null).length;
+    const before = metas();
+    expect(before).toBeGreaterThan(1);
+    node.outbox.isShort = true;
+    node.outbox.factOf.delete(`meta:${node.outbox.rows[0]?.message.topic}`);
+    await node.clock.advance(5_000);
+    expect(metas()).toBe(before);
+    node.outbox.givenUp = 3;
+    await node.clock.advance(5_000);
+    expect(metas()).toBe(before + 1);
+    const { status } = node.node.status();
+    expect(status.problems).toContainEqual(expect.objectContaining({ code: "DISK_FULL", sensor: null }));
+    expect(status.health).toBe("degraded");
+    node.outbox.isShort = false;
+    await node.clock.advance(2_000);
+    expect(node.node.status().status.health).toBe("ok");
   });
 });
 

@@ -22,6 +22,7 @@ class PublisherBench {
   readonly outbox = new FakeOutbox();
   readonly events = new RecordingEvents();
   readonly publisher: Publisher;
+  readonly acked = new Set<object>();
   #rows = 0;
 
   constructor({ inFlightMax = 3, departMs = 0, perSecond = null as number | null } = {}) {
@@ -474,5 +475,80 @@ describe("stopping", () => {
     expect(await stop(bench)).toBeLessThan(100);
     await bench.clock.advance(600_000);
     expect(bench.broker.requests).toHaveLength(1);
+  });
+});
+
+describe("a replay", () => {
+  const acknowledgeAll = async (bench: PublisherBench, conn = 1) => {
+    for (let round = 0; round < 10; round++) {
+      const open = bench.broker.published.filter((one) => one.conn === conn && !bench.acked.has(one));
+      for (const one of open) bench.acked.add(one);
+      await bench.acknowledge(...open.map(({ token }) => token));
+    }
+  };
+
+  it("sends again what was acknowledged, from a number on, while new rows go on, and writes it down once more", async () => {
+    const bench = await connected({ inFlightMax: 4 });
+    await bench.add(5);
+    await acknowledgeAll(bench);
+    await bench.second();
+    expect(bench.outbox.settledTo).toBe(5);
+    expect(await bench.publisher.replay(3)).toBe(3);
+    expect(bench.outbox.settledTo).toBe(2);
+    await bench.add(1);
+    await acknowledgeAll(bench);
+    await bench.second();
+    const rows = bench.texts().filter((text) => text.startsWith("row"));
+    expect(rows).toEqual(["row 1", "row 2", "row 3", "row 4", "row 5", "row 3", "row 4", "row 5", "row 6"]);
+    expect(bench.outbox.settledTo).toBe(6);
+    expect(bench.outbox.acknowledgements.at(-1)).toMatchObject({ upTo: 6, egress: { rows: 4 } });
+  });
+
+  it("begins while the broker is away, with rows at hand, and sends each once when it is back", async () => {
+    const bench = await connected({ inFlightMax: 2 });
+    await bench.add(3);
+    await acknowledgeAll(bench);
+    await bench.second();
+    await bench.add(3);
+    bench.broker.close();
+    await bench.settle();
+    expect(await bench.publisher.replay(1)).toBe(1);
+    await expect(bench.publisher.replay(1)).rejects.toThrow("under way");
+    await bench.clock.advance(2_000);
+    bench.broker.accept();
+    await bench.settle();
+    await acknowledgeAll(bench, 2);
+    await bench.second();
+    const rows = bench.texts(2).filter((text) => text.startsWith("row"));
+    expect([...rows].sort()).toEqual(["row 1", "row 2", "row 3", "row 4", "row 5", "row 6"]);
+    expect(bench.outbox.settledTo).toBe(6);
+    expect(await bench.publisher.replay(6)).toBe(6);
+  });
+
+  it("of what waits anyway is none, and of an outbox that fails is an error", async () => {
+    const bench = new PublisherBench();
+    await bench.add(2);
+    expect(await bench.publisher.replay(1)).toBeNull();
+    bench.outbox.failsToRead = true;
+    await bench.connect();
+    await expect(bench.publisher.replay(1)).rejects.toMatchObject({ code: "OUTBOX_IO" });
+  });
+});
+
+describe("rows that were trimmed while the broker was away", () => {
+  it("cost no memory, however many they are, and are acknowledged with the rest", async () => {
+    const bench = new PublisherBench({ inFlightMax: 2 });
+    const MILLION = 1_000_000;
+    bench.outbox.rows = [
+      { position: 1, seq: 1, message: message("row 1") },
+      { position: MILLION, seq: MILLION, message: message("row 1000000") },
+    ];
+    const before = process.memoryUsage().heapUsed;
+    await bench.connect();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(10_000_000);
+    await bench.acknowledge(1, MILLION);
+    await bench.second();
+    expect(bench.outbox.settledTo).toBe(MILLION);
+    expect(bench.outbox.acknowledgements.at(-1)).toMatchObject({ upTo: MILLION, egress: { rows: 2 } });
   });
 });

@@ -19,6 +19,11 @@ describe("coverageOf", () => {
     expect(coverageOf(covering(899_000), 900_000)).toBe(0.99);
   });
 
+  it("is not 0 when something was covered: that would keep a reading from being told", () => {
+    expect(coverageOf(covering(1), 900_000)).toBe(0.01);
+    expect(coverageOf(covering(0.001), 900_000)).toBe(0.01);
+  });
+
   it("does not take the rounding of a clock for a gap", () => {
     expect(coverageOf(covering(9_999), 10_000)).toBe(1);
     expect(coverageOf(covering(899_950), 900_000)).toBe(1);

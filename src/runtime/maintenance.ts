@@ -1,0 +1,128 @@
+import type { SensorId } from "../core/units/ids.ts";
+import { DAY_MS, type EpochMs, isoUtc } from "../core/units/time.ts";
+import type { Window } from "../core/window/lattice.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Events } from "../ports/events.ts";
+import type { Outbox } from "../ports/outbox.ts";
+import type { TimeDesk } from "./time-desk.ts";
+
+/** Longest that somebody may announce; who needs longer says so again, or sets `enabled: false`. */
+export const MAINTENANCE_MS_MAX = 7 * DAY_MS;
+/** Spells are remembered until no window that they touch can be closed any more: 96 windows of an hour are caught up with, and slack. */
+const REMEMBERED_MS = 7 * DAY_MS;
+/** Most spells that are remembered of a sensor; the oldest goes. */
+export const SPELLS_MAX = 64;
+const FACT = "maintenance";
+
+/** A time in which somebody works on a sensor. */
+interface Spell {
+  readonly from: EpochMs;
+  readonly until: EpochMs;
+}
+
+/** A spell that was begun while the clock was not trusted, on the clock that is always right. */
+interface Unlabelled {
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+export interface MaintenanceWorld {
+  readonly clock: Clock;
+  readonly outbox: Outbox;
+  readonly events: Events;
+  readonly time: TimeDesk;
+}
+
+/**
+ * Knows which sensors somebody works on, and which windows that touches (CONTRACT §3). It is a fact of the node store, so that it survives
+ * a restart and a reboot: whoever works on a sensor often switches the node off. It depends on what operators say and on nothing else, so
+ * that a window of people tells nothing by it.
+ */
+export class Maintenance {
+  readonly #world: MaintenanceWorld;
+  #spells = new Map<string, readonly Spell[]>();
+  /** What the last spell of a sensor really is, while the clock is not trusted: it was written down by what the wall clock showed. */
+  readonly #unlabelled = new Map<SensorId, Unlabelled>();
+
+  constructor(world: MaintenanceWorld) {
+    this.#world = world;
+  }
+
+  /** Reads what an earlier run was told. A fact that cannot be read is forgotten: the worst is a window without its flag. */
+  async load(): Promise<void> {
+    const text = await this.#world.outbox.recall(FACT);
+    if (text === null) return;
+    try {
+      this.#spells = new Map(Object.entries(JSON.parse(text) as Record<string, readonly Spell[]>));
+    } catch {
+      this.#spells = new Map();
+    }
+  }
+
+  isActive(sensor: SensorId): boolean {
+    const unlabelled = this.#unlabelled.get(sensor);
+    const nowMs = this.#world.clock.monotonicMs();
+    if (unlabelled !== undefined) return nowMs < unlabelled.untilMs;
+    const now = this.#now();
+    return (this.#spells.get(sensor) ?? []).some(({ from, until }) => from <= now && now < until);
+  }
+
+  /** Whether somebody worked on the sensor within the window. */
+  touches(sensor: SensorId, { start, end }: Window): boolean {
+    return (this.#spells.get(sensor) ?? []).some(({ from, until }) => from < end && until > start);
+  }
+
+  /** From now on, for so long; another word about the same sensor replaces it. Rejects with `OutboxError`, and is not in force then. */
+  async begin(sensor: SensorId, forMs: number): Promise<EpochMs> {
+    const from = this.#now();
+    const until = (from + forMs) as EpochMs;
+    await this.#write(sensor, [...this.#ended(sensor, from), { from, until }]);
+    const fromMs = this.#world.clock.monotonicMs();
+    if (this.#world.time.now() === null) this.#unlabelled.set(sensor, { fromMs, untilMs: fromMs + forMs });
+    this.#world.events.emit({ type: "MaintenanceBegan", sensor, until: isoUtc(until) });
+    return until;
+  }
+
+  /** It is over. */
+  async end(sensor: SensorId): Promise<void> {
+    if (!this.isActive(sensor)) return;
+    await this.#write(sensor, this.#ended(sensor, this.#now()));
+    const unlabelled = this.#unlabelled.get(sensor);
+    if (unlabelled !== undefined) this.#unlabelled.set(sensor, { ...unlabelled, untilMs: this.#world.clock.monotonicMs() });
+    this.#world.events.emit({ type: "MaintenanceEnded", sensor });
+  }
+
+  /** Called often. Once time is trusted, what was begun before gets its right place. */
+  settle(): void {
+    const now = this.#world.time.now();
+    if (now === null || this.#unlabelled.size === 0) return;
+    const offsetMs = now - this.#world.clock.monotonicMs();
+    for (const [sensor, { fromMs, untilMs }] of this.#unlabelled) {
+      const right = { from: Math.round(fromMs + offsetMs) as EpochMs, until: Math.round(untilMs + offsetMs) as EpochMs };
+      this.#spells.set(sensor, [...(this.#spells.get(sensor) ?? []).slice(0, -1), right]);
+    }
+    this.#unlabelled.clear();
+  }
+
+  #now(): EpochMs {
+    return this.#world.time.best();
+  }
+
+  #ended(sensor: SensorId, now: EpochMs): readonly Spell[] {
+    const spells = this.#spells.get(sensor) ?? [];
+    return spells.map((spell) => (spell.from <= now && now < spell.until ? { ...spell, until: now } : spell));
+  }
+
+  async #write(sensor: SensorId, spells: readonly Spell[]): Promise<void> {
+    const oldest = this.#now() - REMEMBERED_MS;
+    const next = new Map([...this.#spells, [sensor, spells.slice(-SPELLS_MAX)] as const]);
+    for (const [id, all] of next) {
+      const kept = all.filter(({ until }) => until > oldest);
+      if (kept.length === 0) next.delete(id);
+      else next.set(id, kept);
+    }
+    const facts = new Map([[FACT, JSON.stringify(Object.fromEntries(next))]]);
+    await this.#world.outbox.commit({ rows: [], marks: new Map(), facts, madeAt: this.#now() });
+    this.#spells = next;
+  }
+}

@@ -1,0 +1,66 @@
+import type { Message } from "../core/anonymise/message.ts";
+import type { NativeFormat } from "../formats/native.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Events } from "../ports/events.ts";
+import type { Outbox } from "../ports/outbox.ts";
+import type { Publisher } from "./publisher.ts";
+import { STATUS_EVERY_S, type StatusDesk } from "./status.ts";
+
+export interface TellerWorld {
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly outbox: Outbox;
+  readonly desk: StatusDesk;
+  /** How and through whom it is told: another one after a reload. */
+  format(): NativeFormat;
+  publisher(): Publisher;
+}
+
+/** Decides when a status leaves, and says once what will never arrive. */
+export class StatusTeller {
+  readonly #world: TellerWorld;
+  #said = "";
+  #saidMs = Number.NEGATIVE_INFINITY;
+  /** Lost summaries up to this number were said, by this run or an earlier one. */
+  #lostToSeq: number;
+  #givenUp = 0;
+
+  constructor(world: TellerWorld) {
+    this.#world = world;
+    this.#lostToSeq = Math.max(0, ...world.outbox.standing().lost.map(({ toSeq }) => toSeq));
+  }
+
+  /** A new status leaves every 300 s, and when something changed. */
+  tell(): void {
+    const { clock, desk } = this.#world;
+    const publisher = this.#world.publisher();
+    const { isUp, conn } = publisher.report;
+    // Also while nobody listens: it is how the desk learns since when a problem has been there.
+    const fingerprint = desk.fingerprint();
+    if (!isUp) return;
+    if (fingerprint === this.#said && clock.monotonicMs() - this.#saidMs < STATUS_EVERY_S * 1_000) return;
+    publisher.say(this.message(conn));
+  }
+
+  /** The status of now, remembered as said. */
+  message(conn: number): Message {
+    const { clock, desk } = this.#world;
+    this.#said = desk.fingerprint();
+    this.#saidMs = clock.monotonicMs();
+    return this.#world.format().status(desk.online("online", conn));
+  }
+
+  /** Says once what will never arrive. True when something was given up since it was asked last: a meta may be among it. */
+  tellLost(): boolean {
+    const { events, outbox } = this.#world;
+    const { givenUp, lost } = outbox.standing();
+    const isNew = givenUp !== this.#givenUp;
+    this.#givenUp = givenUp;
+    for (const { fromSeq, toSeq, reason } of lost) {
+      if (toSeq <= this.#lostToSeq) continue;
+      this.#lostToSeq = toSeq;
+      events.emit({ type: "SummariesLost", fromSeq, toSeq, reason });
+    }
+    return isNew;
+  }
+}
