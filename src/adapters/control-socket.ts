@@ -1,11 +1,14 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request } from "node:http";
 
-/** What the node answers on its Unix socket: a path to a function that makes a JSON document. */
-export type Routes = Readonly<Record<string, () => object>>;
+/** What the node answers on its Unix socket: a path to a function that makes a JSON document, or text. */
+export type Routes = Readonly<Record<string, () => object | string>>;
 
 /** What it does when it is asked to by POST, with the JSON that was sent; it rejects with what to tell. */
 export type Actions = Readonly<Record<string, (body: unknown) => Promise<object>>>;
+
+/** Text is metrics: version 0.0.4 of the text format of Prometheus (prometheus.io/docs/instrumenting/exposition_formats). */
+const TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** Longest body of a POST. */
 const BODY_BYTES_MAX = 4_096;
@@ -43,8 +46,9 @@ export function serveControl(path: string, routes: Routes, actions: Actions = {}
   }
   const server = createServer((incoming, answer) => {
     const send = ({ status, body }: Answer): void => {
-      answer.writeHead(status, { "content-type": "application/json" });
-      answer.end(`${JSON.stringify(body)}\n`);
+      const isText = typeof body === "string";
+      answer.writeHead(status, { "content-type": isText ? TEXT_TYPE : "application/json" });
+      answer.end(isText ? body : `${JSON.stringify(body)}\n`);
     };
     const action = incoming.method === "POST" && Object.hasOwn(actions, incoming.url ?? "") ? actions[incoming.url ?? ""] : undefined;
     if (action === undefined) send(answerTo(routes, incoming.method, incoming.url ?? ""));
@@ -63,9 +67,31 @@ export function serveControl(path: string, routes: Routes, actions: Actions = {}
   });
 }
 
+/** Serves one text on loopback, for a monitoring program of this machine. Rejects with `ControlError`. */
+export function serveMetrics(port: number, text: () => string): Promise<ControlServer> {
+  const server = createServer((incoming, answer) => {
+    const { status, body } = answerTo({ "/metrics": text }, incoming.method, incoming.url ?? "");
+    answer.writeHead(status, { "content-type": TEXT_TYPE });
+    answer.end(typeof body === "string" ? body : `${JSON.stringify(body)}\n`);
+  });
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const remedy =
+        cause.code === "EPERM" || cause.code === "EACCES"
+          ? `allow it in the unit: SocketBindAllow=ipv4:tcp:${port} (systemctl edit stoep)`
+          : "name another metrics.port, or none";
+      reject(new ControlError("SOCKET_OPEN", `cannot listen on 127.0.0.1:${port}: ${cause.message}`, remedy, { cause }));
+    });
+    server.listen({ port, host: "127.0.0.1" }, () => {
+      server.unref();
+      resolve({ path: `127.0.0.1:${port}`, close: () => new Promise((closed) => server.close(() => closed())) });
+    });
+  });
+}
+
 interface Answer {
   readonly status: number;
-  readonly body: object;
+  readonly body: object | string;
 }
 
 async function done(action: Actions[string], incoming: IncomingMessage): Promise<Answer> {

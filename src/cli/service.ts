@@ -23,6 +23,7 @@ import type { Host } from "../ports/host.ts";
 import type { Outbox } from "../ports/outbox.ts";
 import type { EvidenceLog } from "../ports/residency.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
+import { metricsText } from "../runtime/metrics.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
 import { sameData } from "../runtime/plan-change.ts";
@@ -77,17 +78,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const standing = new Set<string>();
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await makeFolder(plan.storage.directory, "storage.directory");
-  let lock: DirectoryLock | null = null;
-  const opened = await whenThereIsRoom(
-    async () => {
-      lock ??= lockDirectory(plan.storage.directory);
-      return stores(plan, clock, host, events, standing);
-    },
-    {
-      ...{ clock, events, manager, directory: plan.storage.directory, stopping: options.stopping ?? new AbortController().signal },
-      serve: (status) => serveOn(plan, { "/status": status }),
-    },
-  );
+  const stopping = options.stopping ?? new AbortController().signal;
+  const { lock, ...opened } = await whenThereIsRoom(storesOnce(plan, clock, host, events, standing), {
+    ...{ clock, events, manager, stopping, directory: plan.storage.directory },
+    serve: (status) => serveOn(plan, { "/status": status }),
+  });
   const connectAfterMs = firstConnect(plan, clock);
   const ports = new FieldPorts(clock, base);
   const evidence = createEvidenceLog(plan.storage.directory);
@@ -101,24 +96,22 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     ...wayToBroker(plan, settings, evidence),
     residentBytes: () => host.residentBytes(),
   };
-  const identityOf = identifier(clock.bootId.slice(0, 8));
+  const identityOf = identitiesAt(clock);
   const node = await Node.start(plan, world, {
     identity: { ...identityOf(plan, options.rev), rejectedRev: options.rejectedRev ?? null },
-    standing,
-    connectAfterMs,
-    heartbeat: () => manager.watchdog(),
+    ...{ standing, connectAfterMs, heartbeat: () => manager.watchdog() },
+    onTold: (says) => manager.status(says),
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
   const prepare = preparer({ base, host, events, ports, evidence, identityOf });
   const { file, planned } = options;
-  const reloader =
-    planned === undefined
-      ? null
-      : new Reloader({ file, fullFile: resolve(file), node, clock, events, manager, prepare }, { planned, plan });
+  const reloading = { file, fullFile: resolve(file), node, clock, events, manager, prepare };
+  const reloader = planned === undefined ? null : new Reloader(reloading, { planned, plan });
   void world.outbox.keepBallast();
   void salvaged(plan.storage.directory, world);
   const control = await openControl(plan, node, world, reloader);
+  const metrics = await openMetrics(plan, node);
   if (options.rejectedRev === undefined) reloader?.keepWhenItHolds();
   manager.ready();
   return {
@@ -128,18 +121,19 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       manager.stopping();
       reloader?.stop();
       const report = await node.stop(why);
-      await control?.close();
-      lock?.release();
+      await Promise.all([control?.close(), metrics?.close()]);
+      lock.release();
       manager.close();
       return report;
     },
   };
 }
 
-/** Who the node is under a plan: of this program and boot. */
-const identifier = (bootId: string) => (plan: NodePlan, configRev: string) => ({
-  ...{ version: softwareVersion(), configRev, bootId, outboxHours: estimate(plan).outboxHours },
-});
+const identitiesAt =
+  ({ bootId }: Clock) =>
+  (plan: NodePlan, configRev: string) => ({
+    ...{ version: softwareVersion(), configRev, bootId: bootId.slice(0, 8), outboxHours: estimate(plan).outboxHours },
+  });
 
 /** What a plan is prepared with when it is to replace another. */
 interface Preparation {
@@ -239,6 +233,15 @@ async function salvaged(directory: string, { outbox, clock, events }: { outbox: 
   }
 }
 
+/** Opens them, under one lock however often that is tried: a card can be full. */
+function storesOnce(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<string>) {
+  let lock: DirectoryLock | null = null;
+  return async () => {
+    lock ??= lockDirectory(plan.storage.directory);
+    return { lock, ...(await stores(plan, clock, host, events, standing)) };
+  };
+}
+
 async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}): Promise<ControlServer | null> {
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
@@ -252,7 +255,7 @@ async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloa
   try {
     return await serveOn(
       plan,
-      { "/status": () => node.status(), "/time": () => node.time.report() },
+      { "/status": () => node.status(), "/time": () => node.time.report(), "/metrics": () => metricsText(node.status()) },
       {
         "/time/accept": async () => node.time.accept(),
         "/maintenance": (asked) => maintain(node, asked),
@@ -265,6 +268,17 @@ async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloa
   } catch (error) {
     // A node that nobody can ask must not go on unseen.
     await node.stop("no control socket");
+    throw error;
+  }
+}
+
+async function openMetrics({ metricsPort }: NodePlan, node: Node): Promise<ControlServer | null> {
+  if (metricsPort === null) return null;
+  try {
+    const { serveMetrics } = await import("../adapters/control-socket.ts");
+    return await serveMetrics(metricsPort, () => metricsText(node.status()));
+  } catch (error) {
+    await node.stop("no metrics");
     throw error;
   }
 }

@@ -170,7 +170,7 @@ const planLocation = (location: LocationConfig): NodeFacts["location"] =>
   location === undefined ? null : { ...location, height: location.height ?? null };
 
 function planRest(config: NodeConfig, delivery: Pick<BrokerPlan, "drainPerSecond" | "spreadMs">): Omit<NodePlan, "sensors" | "groups"> {
-  const { node, storage, privacy, time, log } = config;
+  const { node, storage, privacy, time, metrics, log } = config;
   const { owner } = node;
   return {
     node: {
@@ -185,6 +185,7 @@ function planRest(config: NodeConfig, delivery: Pick<BrokerPlan, "drainPerSecond
     storage: planStorage(storage),
     privacy: { epsilonPerEventMicro: parseEpsilon(privacy.epsilonPerEvent) ?? epsilonMicro(0) },
     time: { source: time.source, holdoverMs: time.holdover, maxWaitMs: time.maxWait },
+    metricsPort: metrics.port ?? null,
     log,
   };
 }

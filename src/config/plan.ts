@@ -19,6 +19,8 @@ export interface NodePlan {
   /** The most that all noised streams of an account together may tell about one event of one person. */
   readonly privacy: { readonly epsilonPerEventMicro: EpsilonMicro };
   readonly time: TimePlan;
+  /** Port of metrics on 127.0.0.1; null: none. */
+  readonly metricsPort: number | null;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
 }
 

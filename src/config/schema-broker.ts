@@ -171,6 +171,21 @@ export const logSchema = z.strictObject({
     .meta({ title: "choice", description: "How much is logged. No level shows a reading.", examples: ["info"] }),
 });
 
+/** `metrics`. Ports below 1024 are for privileged programs, and the node is none. */
+export const metricsSchema = z.strictObject({
+  port: z
+    .int()
+    .min(1_024)
+    .max(65_535)
+    .optional()
+    .meta({
+      description:
+        "TCP port on 127.0.0.1 where Prometheus can ask for metrics. Absent: none; the Unix socket answers to /metrics always. The unit " +
+        "forbids listening: allow it with SocketBindAllow.",
+      examples: [9_464],
+    }),
+});
+
 /** `owner` of the node. */
 export const ownerSchema = z.strictObject({
   name: text().meta({ description: "Who answers for the node.", examples: ["Gemeente Voorbeeld"] }),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { EPSILON_PER_EVENT_MAX } from "../core/units/epsilon.ts";
-import { brokerSchema, driverPathSchema, logSchema, ownerSchema } from "./schema-broker.ts";
+import { brokerSchema, driverPathSchema, logSchema, metricsSchema, ownerSchema } from "./schema-broker.ts";
 import { groupSchema, locationSchema, sensorSchema } from "./schema-sensor.ts";
 import { didYouMean } from "./suggest.ts";
 import { decimal, duration, id, notYet, path, size, text } from "./values.ts";
@@ -157,6 +157,7 @@ export const nodeFileSchema = z.strictObject({
   storage: storageSchema.prefault({}).meta({ description: "What is kept, and where.", examples: [{ directory: "/var/lib/stoep" }] }),
   time: timeSchema.prefault({}).meta({ description: "Which clock is believed.", examples: [{ source: "system" }] }),
   log: logSchema.prefault({}).meta({ description: "The log, on standard output.", examples: [{ level: "info" }] }),
+  metrics: metricsSchema.prefault({}).meta({ description: "What monitoring can ask for, on this machine.", examples: [{ port: 9464 }] }),
   buses: notYet("buses that several sensors share"),
   groups: z
     .record(id(), groupSchema)

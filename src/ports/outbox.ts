@@ -29,6 +29,10 @@ export interface NewRow {
 export const META_FACT = "meta:";
 /** Fact that lists the topics of all metas that were ever queued. */
 export const TOPICS_FACT = "metas";
+/** Fact that says until when somebody works on which sensors. */
+export const MAINTENANCE_FACT = "maintenance";
+/** Fact that holds the rev of the config that was last on trial: written to see that node.db takes a write. */
+export const TRIED_FACT = "config:tried";
 
 /** Everything that closing a group of windows writes, in ONE transaction. */
 export interface CloseBatch {

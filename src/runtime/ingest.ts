@@ -52,6 +52,8 @@ export class Ingest {
   #pending = 0;
   #coveredAtMs = Number.NEGATIVE_INFINITY;
   #isFull = false;
+  /** What is flushed now was due whoever passed: a second of coverage is in it. */
+  #isCovering = false;
   /** Chunks of this run that wait for the clock, and the time of the first. */
   #waitingChunks = 0;
   #waitingFromMs = 0;
@@ -140,7 +142,9 @@ export class Ingest {
       if (lane.startMs > this.#coveredAtMs) isDue = true;
     }
     if (isDue) this.cover(nowMs);
+    this.#isCovering = isDue;
     this.flush();
+    this.#isCovering = false;
   }
 
   cover(nowMs: MonotonicMs): void {
@@ -283,16 +287,18 @@ export class Ingest {
   }
 
   #append(chunk: LiveChunk): boolean {
+    // Of people only what comes by the clock says how the store is: what is flushed in between was flushed because somebody passed.
+    const isTelling = chunk.sensitivity === "environmental" || this.#isCovering;
     try {
       this.#world.live.append(chunk);
-      this.#isFull = false;
+      if (isTelling) this.#isFull = false;
       if (this.#appendedFromMs === Number.POSITIVE_INFINITY) this.#appendedFromMs = chunk.fromMs;
       if (chunk.window === null && this.#waitingChunks++ === 0) this.#waitingFromMs = chunk.fromMs;
       return true;
     } catch (error) {
       if (!(error instanceof LiveStoreError)) throw error;
-      if (!this.#isFull) this.#world.events.emit({ type: "LiveStoreFull" });
-      this.#isFull = true;
+      if (isTelling && !this.#isFull) this.#world.events.emit({ type: "LiveStoreFull" });
+      if (isTelling) this.#isFull = true;
       this.#countShed(chunk.data, "store-full");
       return false;
     }

@@ -219,10 +219,14 @@ export class Intake {
     }
   }
 
-  /** A window that ended while the sensor kept its rhythm is covered to its end: the next value may come when it is closed. */
+  /**
+   * A window that ended while the sensor kept its rhythm is covered to its end: the next value may come when it is closed. After a jump
+   * back of the clock the next window has not begun: what is to come is not covered yet.
+   */
   #coverTail(slot: Slot, nowMs: number): void {
+    const { startMs } = slot.lane;
     const keepsRhythm = slot.isHeard && nowMs - slot.heardMs <= (this.#withinMs as number);
-    if (keepsRhythm && slot.coveredToMs < slot.lane.startMs) coverTo(slot, slot.lane.startMs);
+    if (keepsRhythm && startMs <= nowMs && slot.coveredToMs < startMs) coverTo(slot, startMs);
   }
 
   #isSampled(channel: Channel): boolean {

@@ -3,7 +3,7 @@ import { DAY_MS, type EpochMs, isoUtc } from "../core/units/time.ts";
 import type { Window } from "../core/window/lattice.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
-import type { Outbox } from "../ports/outbox.ts";
+import { MAINTENANCE_FACT, type Outbox } from "../ports/outbox.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
 /** Longest that somebody may announce; who needs longer says so again, or sets `enabled: false`. */
@@ -12,7 +12,6 @@ export const MAINTENANCE_MS_MAX = 7 * DAY_MS;
 const REMEMBERED_MS = 7 * DAY_MS;
 /** Most spells that are remembered of a sensor; the oldest goes. */
 export const SPELLS_MAX = 64;
-const FACT = "maintenance";
 
 /** A time in which somebody works on a sensor. */
 interface Spell {
@@ -50,7 +49,7 @@ export class Maintenance {
 
   /** Reads what an earlier run was told. A fact that cannot be read is forgotten: the worst is a window without its flag. */
   async load(): Promise<void> {
-    const text = await this.#world.outbox.recall(FACT);
+    const text = await this.#world.outbox.recall(MAINTENANCE_FACT);
     if (text === null) return;
     try {
       this.#spells = new Map(Object.entries(JSON.parse(text) as Record<string, readonly Spell[]>));
@@ -121,7 +120,7 @@ export class Maintenance {
       if (kept.length === 0) next.delete(id);
       else next.set(id, kept);
     }
-    const facts = new Map([[FACT, JSON.stringify(Object.fromEntries(next))]]);
+    const facts = new Map([[MAINTENANCE_FACT, JSON.stringify(Object.fromEntries(next))]]);
     await this.#world.outbox.commit({ rows: [], marks: new Map(), facts, madeAt: this.#now() });
     this.#spells = next;
   }

@@ -1,13 +1,13 @@
 import { DROP_REASONS } from "../core/events/counters.ts";
 import type { LocalSensor, LocalStatus } from "./status.ts";
 
-/** The text format of Prometheus, version 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats). */
-export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
-
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number];
 
-/** What `stoep status` knows, for Prometheus. Of sensors of people only their state and whether their counters balance, as in status. */
+/**
+ * What `stoep status` knows, in the text format of Prometheus. Of sensors of people only their state and whether their counters balance,
+ * as there.
+ */
 export function metricsText(local: LocalStatus): string {
   return [...nodeMetrics(local), ...outboxMetrics(local), ...sensorMetrics(Object.entries(local.sensors))].join("");
 }

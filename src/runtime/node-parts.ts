@@ -72,7 +72,9 @@ export class NodeParts {
     this.#safety = this.#makeSafety();
     this.#publisher = this.#makePublisher(0);
     this.status = this.#makeStatusDesk();
-    this.teller = new StatusTeller({ ...world, desk: this.status, format: () => this.#format, publisher: () => this.#publisher });
+    const told = options.onTold === undefined ? {} : { onTold: options.onTold };
+    const through = { format: () => this.#format, publisher: () => this.#publisher };
+    this.teller = new StatusTeller({ ...world, ...told, ...through, desk: this.status });
     this.closer = this.#makeCloser(found);
     this.housekeeping = this.#makeHousekeeping();
   }

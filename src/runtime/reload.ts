@@ -2,7 +2,7 @@ import type { NodePlan } from "../config/plan.ts";
 import { assert } from "../core/assert.ts";
 import type { StreamId } from "../core/units/ids.ts";
 import type { Clock } from "../ports/clock.ts";
-import { type Mark, OutboxError } from "../ports/outbox.ts";
+import { type Mark, OutboxError, TRIED_FACT } from "../ports/outbox.ts";
 import type { WayToBroker } from "./broker-safety.ts";
 import { begunAnew } from "./derived-desk.ts";
 import type { Ingest } from "./ingest.ts";
@@ -20,8 +20,6 @@ export const HOLD_MS = 2_000;
 const POLL_MS = 250;
 /** How long a broker that is left by a reload may take to acknowledge what is under way. What it does not is sent to the next one. */
 const LEAVE_MS_MAX = 2_000;
-/** The rev that was tried last: writing it proves that node.db takes a write. */
-const TRIED_FACT = "config:tried";
 
 /** A checked plan that a running node is to take over. */
 export interface ReloadRequest {

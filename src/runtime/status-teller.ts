@@ -14,12 +14,15 @@ export interface TellerWorld {
   /** How and through whom it is told: another one after a reload. */
   format(): NativeFormat;
   publisher(): Publisher;
+  /** Told in one line how the node is, when that has changed: for who started it. */
+  onTold?(says: string): void;
 }
 
 /** Decides when a status leaves, and says once what will never arrive. */
 export class StatusTeller {
   readonly #world: TellerWorld;
   #said = "";
+  #saidLocally = "";
   #saidMs = Number.NEGATIVE_INFINITY;
   /** Lost summaries up to this number were said, by this run or an earlier one. */
   #lostToSeq: number;
@@ -37,9 +40,19 @@ export class StatusTeller {
     const { isUp, conn } = publisher.report;
     // Also while nobody listens: it is how the desk learns since when a problem has been there.
     const fingerprint = desk.fingerprint();
+    if (fingerprint !== this.#saidLocally) this.#world.onTold?.(this.#line());
+    this.#saidLocally = fingerprint;
     if (!isUp) return;
     if (fingerprint === this.#said && clock.monotonicMs() - this.#saidMs < STATUS_EVERY_S * 1_000) return;
     publisher.say(this.message(conn));
+  }
+
+  #line(): string {
+    const { health, problems, sensors } = this.#world.desk.online("online", 0);
+    const states = Object.values(sensors);
+    const working = `${states.filter((state) => state === "ok").length} of ${states.length} sensors work`;
+    const codes = problems.map(({ code, sensor }) => (sensor === null ? code : `${code} of ${sensor}`));
+    return [`${health}, ${working}`, ...(codes.length === 0 ? [] : [codes.join(", ")])].join(": ");
   }
 
   /** The status of now, remembered as said. */

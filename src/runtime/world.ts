@@ -34,6 +34,8 @@ export interface NodeOptions {
   /** Called once a second when loop, closer and stores are well: it feeds the watchdog. Never for sensor or broker data. */
   readonly heartbeat?: () => void;
   readonly onMade?: (made: MadeSummary) => void;
+  /** Told in one line how the node is, when that has changed. No reading, no count of people. */
+  readonly onTold?: (says: string) => void;
   /** How long the first connection waits, after a power return: `firstConnectMs`. Absent: it does not. */
   readonly connectAfterMs?: number;
   /** The node cannot go on: a sensor with `onStartFailure: fail` failed. */

@@ -20,8 +20,8 @@ export type ConnectAnswer =
 
 /** What the broker makes of a PUBLISH. */
 export type PublishAnswer =
-  /** PUBACK, `lateMs` after the arrival. With a `reasonCode` of 0x80 or more the broker has not got the message. Default: 0, 0. */
-  | { readonly is: "acknowledge"; readonly reasonCode?: number; readonly lateMs?: number }
+  /** `times` PUBACKs, `lateMs` after the arrival; a `reasonCode` of 0x80 or more: the broker has not got it. Default: 0, 0, 1. */
+  | { readonly is: "acknowledge"; readonly reasonCode?: number; readonly lateMs?: number; readonly times?: number }
   /** The broker has the message, and never says so. */
   | { readonly is: "withhold" }
   /** The broker hands it out twice, and acknowledges it once. */
@@ -181,9 +181,9 @@ class FakeLink implements BrokerLink {
     const answer = this.#port.onPublish(this.#port.publishes++, message);
     switch (answer.is) {
       case "acknowledge": {
-        const { reasonCode = 0, lateMs = 0 } = answer;
+        const { reasonCode = 0, lateMs = 0, times = 1 } = answer;
         if (reasonCode < 0x80) this.#keep(message, false);
-        this.#acknowledge(token, reasonCode, lateMs);
+        for (let time = 0; time < times; time++) this.#acknowledge(token, reasonCode, lateMs, time === 0);
         return;
       }
       case "withhold":
@@ -192,7 +192,7 @@ class FakeLink implements BrokerLink {
       case "duplicate":
         this.#keep(message, false);
         this.#keep(message, false);
-        this.#acknowledge(token, 0, 0);
+        this.#acknowledge(token, 0, 0, true);
         return;
       case "cut":
         if (answer.kept) this.#keep(message, false);
@@ -212,9 +212,9 @@ class FakeLink implements BrokerLink {
     return null;
   }
 
-  #acknowledge(token: number, reasonCode: number, lateMs: number): void {
+  #acknowledge(token: number, reasonCode: number, lateMs: number, isFirst: boolean): void {
     const arrive = () => {
-      this.#inFlight -= 1;
+      if (isFirst) this.#inFlight -= 1;
       this.#emit({ type: "acknowledged", token, reasonCode });
     };
     const send = () => {

@@ -1,7 +1,9 @@
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openLab } from "../support/lab.ts";
+import { freePort } from "../support/mosquitto.ts";
 import { stoep } from "../support/node-process.ts";
 
 /** /proc/net/tcp: state 0A is LISTEN, 01 ESTABLISHED (include/net/tcp_states.h). */
@@ -67,6 +69,34 @@ describe("P8: it talks to one place", () => {
     expect(sockets.filter(({ state }) => state === LISTEN)).toEqual([]);
     expect(sockets.map(({ protocol, state, remotePort }) => [protocol, state, remotePort])).toEqual([["tcp", ESTABLISHED, broker.port]]);
     expect(listeningPaths(node.pid)).toEqual([join(site.live, "stoep.sock")]);
+  });
+
+  it("answers monitoring on its socket, and on loopback only where that is switched on", async () => {
+    const lab = openLab();
+    const port = await freePort();
+    const site = lab.site({ broker: { url: "mqtt://127.0.0.1:1" }, sensors, metrics: { port } });
+    const node = await site.runUntilReady();
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    expect(text).toContain('stoep_sensor_ok{sensor="air"}');
+    const onSocket = execFileSync("curl", ["-s", "--unix-socket", join(site.live, "stoep.sock"), "http://node/metrics"], {
+      encoding: "utf8",
+    });
+    const names = (all: string): readonly string[] => [...all.matchAll(/^# TYPE (\S+)/gm)].map(([, name = ""]) => name);
+    expect(names(onSocket)).toEqual(names(text));
+    const addresses = tableOf(node.pid, "tcp")
+      .filter((line) => line.includes(` ${LISTEN} `))
+      .map((line) => line.trim().split(/\s+/)[1] ?? "");
+    expect(addresses, "127.0.0.1, lowest byte first").toContainEqual(`0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`);
+    expect((await fetch(`http://127.0.0.1:${port}/status`)).status, "nothing else").toBe(404);
+    expect((await node.stop()).code).toBe(0);
+  });
+
+  it("ends with a remedy when the port of metrics is taken", async () => {
+    const lab = openLab();
+    const broker = await lab.mosquitto();
+    const site = lab.site({ broker: { url: broker.url }, sensors, metrics: { port: broker.port } });
+    const { code, stderr } = await stoep(["run", site.file]);
+    expect([code, stderr]).toEqual([69, expect.stringContaining("name another metrics.port")]);
   });
 
   it("opens no debugger on SIGUSR1, as Node does", async () => {

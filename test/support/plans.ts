@@ -169,6 +169,7 @@ export function nodePlan(sensors: readonly SensorPlan[], changes: Partial<NodePl
       egress: { keepMs: durationMs(400 * 86_400_000), maxBytes: 64 * 1024 * 1024 },
     },
     time: { source: "system", holdoverMs: durationMs(86_400_000), maxWaitMs: durationMs(86_400_000) },
+    metricsPort: null,
     log: { level: "info" },
     ...changes,
   };

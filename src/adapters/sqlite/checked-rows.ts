@@ -1,7 +1,16 @@
 import { crc32 } from "node:zlib";
 import type { StreamId } from "../../core/units/ids.ts";
 import type { EpochMs } from "../../core/units/time.ts";
-import { COURSES_FACT, type Mark, META_FACT, TERMS_FACT, TOPICS_FACT, TRUSTED_FACT } from "../../ports/outbox.ts";
+import {
+  COURSES_FACT,
+  MAINTENANCE_FACT,
+  type Mark,
+  META_FACT,
+  TERMS_FACT,
+  TOPICS_FACT,
+  TRIED_FACT,
+  TRUSTED_FACT,
+} from "../../ports/outbox.ts";
 import type { Connection } from "./database.ts";
 import type { OutboxStatements } from "./outbox-statements.ts";
 
@@ -30,7 +39,10 @@ const UNREADABLE_FACT = "";
 export const DOUBT = { marks: "doubt:marks", facts: "doubt:facts" } as const;
 
 /** Keys of facts, and what they begin with: a row with such a key that is damaged is damaged in its value. */
-const KNOWN_KEYS: readonly string[] = [TERMS_FACT, TOPICS_FACT, COURSES_FACT, TRUSTED_FACT, DOUBT.marks, DOUBT.facts];
+const KNOWN_KEYS: readonly string[] = [
+  ...[TERMS_FACT, TOPICS_FACT, COURSES_FACT, TRUSTED_FACT, MAINTENANCE_FACT, TRIED_FACT],
+  ...[DOUBT.marks, DOUBT.facts],
+];
 const KNOWN_BEGINNINGS = [META_FACT, "derived:", "salvaged:"];
 
 /** The text that a CRC-32 (zlib's) of a mark is over; the migration that brought the CRC says the same in SQL. */

@@ -91,6 +91,7 @@ export function benchPlan(wanted: BenchPlan): NodePlan {
       egress: { keepMs: durationMs(400 * DAY_MS), maxBytes: 64e6 },
     },
     time: { source: "operator", holdoverMs: durationMs(86_400_000), maxWaitMs: durationMs(86_400_000) },
+    metricsPort: null,
     log: { level: "error" },
   };
 }

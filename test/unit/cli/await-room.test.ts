@@ -17,8 +17,8 @@ function starting(has: { trouble: Error | null }) {
     ready: () => said.push("ready"),
     status: (text: string) => said.push(text.slice(0, 5)),
     watchdog: () => said.push("watchdog"),
-    reloading: () => said.push("reloading"),
     stopping: () => said.push("stopping"),
+    reloading: () => said.push("reloading"),
     close: () => said.push("close"),
   };
   const serve = async (told: () => WaitingStatus) => {

@@ -184,6 +184,7 @@ sensors: { s: { driver: simulator }, t: { driver: simulator }, u: { driver: othe
         egress: { keep: 34_560_000_000, maxBytes: 64_000_000 },
       },
       time: { source: "system", holdover: 86_400_000, maxWait: 86_400_000 },
+      metrics: {},
       log: { level: "info" },
     });
   });

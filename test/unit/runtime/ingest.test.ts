@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MARK } from "../../../src/core/reading/record.ts";
-import { epochMs, HOUR_MS, monotonicMs } from "../../../src/core/units/time.ts";
+import { epochMs, HOUR_MS, MINUTE_MS, monotonicMs } from "../../../src/core/units/time.ts";
 import { FLUSH_RECORDS } from "../../../src/runtime/ingest.ts";
 import { IntakeBench } from "../../support/intakes.ts";
 import { channelPlan, DOOR, PASSAGES, RAIN, SPEED, streamPlan, WINDOW_MS } from "../../support/plans.ts";
@@ -103,6 +103,29 @@ describe("a reading that is not used is counted with its reason", () => {
     expect(bench.books()).toEqual({ emitted: 4, stored: 1, "store-full": 3 });
     expect(bench.events.all).toEqual([{ type: "LiveStoreFull" }]);
     expect(values(bench)).toEqual([4]);
+  });
+
+  it.each(["with", "without"])("when the live store is full: of people that is said by the clock, %s somebody passing", (how) => {
+    const bench = new IntakeBench([PASSAGES], [streamPlan(PASSAGES)]);
+    const passes = (): void => {
+      if (how === "with") bench.intake.passage("passages", { direction: "towards" }, bench.nowMs);
+    };
+    bench.open();
+    bench.pass(250); // the first tick covers, and then one in four
+    const seen = (): readonly unknown[] => [bench.ingest.isFull, bench.events.all.length];
+    bench.live.failing.set("append", "LIVE_FULL");
+    passes();
+    bench.pass(750);
+    expect(seen()).toEqual([false, 0]);
+    bench.pass(250);
+    expect(seen()).toEqual([true, 1]);
+    bench.live.failing.clear();
+    passes();
+    bench.pass(750);
+    expect(seen()).toEqual([true, 1]);
+    bench.pass(250);
+    expect(seen()).toEqual([false, 1]);
+    expect(bench.counters.balanced).toBe(true);
   });
 
   it("when too much waits for the clock", () => {
@@ -213,6 +236,25 @@ describe("coverage of a sensor with a rhythm", () => {
     bench.pass(1_000);
     bench.read("pm25", 3);
     expect([...bench.readings().coversMs]).toEqual([4_000, 0, 1_000]);
+  });
+
+  it("is not given in advance while windows wait for a clock that jumped back, nor missing when it was put right", () => {
+    const bench = dust();
+    bench.open();
+    bench.intake.expect(5_000);
+    const readUntil = (ms: number): void => {
+      while (bench.nowMs < ms) {
+        bench.pass(5_000);
+        bench.read("pm25", 1);
+      }
+    };
+    readUntil(WINDOW_MS + 100_000);
+    bench.ingest.anchor(-20 * MINUTE_MS, bench.nowMs, "jump");
+    readUntil(WINDOW_MS + 200_000);
+    bench.ingest.anchor(0, bench.nowMs, "jump");
+    readUntil(3 * WINDOW_MS);
+    // All but one interval of 5 s, at its beginning.
+    expect(bench.coverage(undefined, 2 * WINDOW_MS)).toBe(0.99);
   });
 
   it("ends with the link and begins anew with it", () => {

@@ -42,6 +42,15 @@ describe("the fake broker port", () => {
     expect(topics()).toEqual(["city/first", "city/second"]);
   });
 
+  it("acknowledges twice, and has the message once", () => {
+    const { clock, link, answer, topics } = open();
+    answer({ is: "acknowledge", times: 2 });
+    link.link.publish(first, 1);
+    clock.advance(1_000);
+    expect(link.acknowledged.map(({ token }) => token)).toEqual([1, 1]);
+    expect(topics()).toEqual(["city/first"]);
+  });
+
   it("has a message that it withholds the acknowledgement of, and not one that it refuses", () => {
     const { clock, link, answer, topics } = open();
     answer({ is: "withhold" }, { is: "acknowledge", reasonCode: 0x97 });
