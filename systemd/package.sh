@@ -23,6 +23,8 @@ find "$lib/dist" -name '*.map' -delete
 cp "$top/package.json" "$top/package-lock.json" "$top/.npmrc" "$lib/"
 (cd "$lib" && npm ci --omit=dev --no-audit --no-fund --loglevel=error >&2)
 rm "$lib/.npmrc"
+# Of the databases of addresses only the files for both IP versions are read: the others are 13 MB.
+rm -f "$lib"/node_modules/@ip-location-db/*/*-ipv[46].mmdb
 install -D -m 0755 "$here/stoep" "$stage/usr/bin/stoep"
 
 # What systemd and udev read.

@@ -16,8 +16,8 @@ export interface FoundStores {
   readonly others: readonly string[];
 }
 
-/** node.db and live.db, those that were put aside (`quarantine`), and what SQLite puts beside each. */
-const STORE = /^(live|node)\.db(\.corrupt-\d+)?(-wal|-shm|-journal)?$/;
+/** node.db and live.db, those that were put aside (`quarantine`), what SQLite puts beside each, and the evidence with its key. */
+const STORE = /^((live|node)\.db(\.corrupt-\d+)?(-wal|-shm|-journal)?|evidence\.(key|jsonl|1\.jsonl))$/;
 /** They hold nothing: the lock of the folder, the socket of the node, and the room that the outbox keeps for itself. */
 const EMPTY: ReadonlySet<string> = new Set(["node.lock", "node.lock-journal", "stoep.sock", "node.ballast", "node.ballast.new"]);
 const ZEROS = Buffer.alloc(1024 * 1024);

@@ -1,7 +1,13 @@
 import { resolve } from "node:path";
-import type { MqttBrokerOptions, TextProvider } from "../adapters/mqtt/mqtt-broker.ts";
+import { createMqttBroker, type MqttBrokerOptions } from "../adapters/mqtt/mqtt-broker.ts";
+import { type TextProvider, TlsFiles } from "../adapters/mqtt/tls-files.ts";
+import { createCountryBooks } from "../adapters/residency/country-books.ts";
+import { nameResolver } from "../adapters/residency/name-resolver.ts";
 import { fetchPublic, fetchSecret } from "../adapters/secrets.ts";
-import type { NodePlan, StringRef } from "../config/plan.ts";
+import type { BrokerPlan, NodePlan, StringRef } from "../config/plan.ts";
+import type { EvidenceLog } from "../ports/residency.ts";
+import type { ResidencyWorld } from "../runtime/broker-guard.ts";
+import type { WayToBroker } from "../runtime/broker-safety.ts";
 
 /** How the broker is reached. Secrets and certificates are read at each connect; relative paths start at `base`. */
 export function brokerOptions({ node, broker }: NodePlan, base: string): MqttBrokerOptions {
@@ -21,6 +27,7 @@ export function brokerOptions({ node, broker }: NodePlan, base: string): MqttBro
     keepAliveMs,
     ...(username === null ? {} : { username: secret(username) }),
     ...(password === null ? {} : { password: secret(password) }),
+    pins: tls.pins,
     tls: {
       ...(tls.ca === null ? {} : { ca: certificate(tls.ca) }),
       ...(tls.cert === null ? {} : { cert: certificate(tls.cert) }),
@@ -31,7 +38,26 @@ export function brokerOptions({ node, broker }: NodePlan, base: string): MqttBro
 
 /** What is missing at the start is a mistake of the operator, and is said at once. What goes missing later is an outage. */
 export async function assertReadable({ username, password, tls }: MqttBrokerOptions): Promise<void> {
-  for (const provider of [username, password, tls?.ca, tls?.cert, tls?.key]) await provider?.();
+  for (const provider of [username, password]) await provider?.();
+  await new TlsFiles(tls ?? {}).material();
+}
+
+/** Who is asked where the broker stands. `evidence`: where that is written down. */
+export function residencyWorld({ residency }: BrokerPlan, evidence: EvidenceLog): ResidencyWorld {
+  return { resolver: nameResolver, books: createCountryBooks(residency.databases), evidence };
+}
+
+/** The broker with all that is known about it. A node holds one `evidence`, whatever is reloaded: its records are a chain. */
+export function wayToBroker({ broker }: NodePlan, options: MqttBrokerOptions, evidence: EvidenceLog): Required<WayToBroker> {
+  const mqtt = createMqttBroker(options);
+  return { broker: mqtt, identity: mqtt.identity, residency: residencyWorld(broker, evidence) };
+}
+
+/** Relative paths start at `base`. */
+export function withDatabases(broker: BrokerPlan, base: string): BrokerPlan {
+  const { location, operator } = broker.residency.databases;
+  const from = (path: string | null): string | null => (path === null ? null : resolve(base, path));
+  return { ...broker, residency: { ...broker.residency, databases: { location: from(location), operator: from(operator) } } };
 }
 
 function whole(reference: StringRef, base: string): StringRef {

@@ -1,12 +1,14 @@
 import { dirname, resolve } from "node:path";
 import { askControl, ControlError } from "../adapters/control-socket.ts";
+import { createCountryBooks } from "../adapters/residency/country-books.ts";
 import type { NodePlan } from "../config/plan.ts";
 import type { LocalStatus } from "../runtime/status.ts";
-import { brokerOptions } from "./broker-options.ts";
+import { brokerOptions, withDatabases } from "./broker-options.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, type Output } from "./command.ts";
 import { afterRestart, type BrokerTrial, beforeRestart, examineBroker, tryBroker } from "./doctor/broker.ts";
 import { broken, exitOf, type Finding, findingsText, ok, skipped } from "./doctor/finding.ts";
 import { examineMachine } from "./doctor/machine.ts";
+import { examineIdentity, examinePlace, type Place } from "./doctor/place.ts";
 import { examinePorts } from "./doctor/ports.ts";
 import { controlPath, planFile } from "./node-file.ts";
 
@@ -30,15 +32,18 @@ export const doctor: Command = {
     const file = typed.words[0] ?? DEFAULT_FILE;
     const { plan, problems } = await planFile(file);
     if (plan === null) return reportFile(file, problems.length, output);
-    const trial = { plan, options: brokerOptions(plan, dirname(resolve(file))) };
+    const base = dirname(resolve(file));
+    const place = await examinePlace(plan, createCountryBooks(withDatabases(plan.broker, base).residency.databases));
+    const trial: BrokerTrial = { plan, options: { ...brokerOptions(plan, base), ...place.addresses } };
     const show = (findings: readonly Finding[]): number => {
       output.out(typed.flag("json") ? JSON.stringify(findings, null, 2) : findingsText(findings));
       return exitOf(findings);
     };
+    if (place.isRefused && TRIALS.some((name) => typed.flag(name))) return show(place.findings);
     if (typed.flag("before-restart")) return show([await beforeRestart(trial)]);
     if (typed.flag("after-restart")) return show([await afterRestart(trial)]);
     if (typed.flag("broker")) output.err("Trying the broker takes a few seconds.");
-    return show(await examineAll(file, trial, typed.flag("broker")));
+    return show(await examineAll(file, trial, place, typed.flag("broker")));
   },
 };
 
@@ -47,7 +52,10 @@ function reportFile(file: string, mistakes: number, output: Output): number {
   return EXIT.config;
 }
 
-async function examineAll(file: string, trial: BrokerTrial, withTests: boolean): Promise<readonly Finding[]> {
+/** What is sent to the broker only when it is asked for. */
+const TRIALS = ["broker", "before-restart", "after-restart"];
+
+async function examineAll(file: string, trial: BrokerTrial, place: Place, withTests: boolean): Promise<readonly Finding[]> {
   const { plan } = trial;
   const base = dirname(resolve(file));
   const running = await askNode(plan, base);
@@ -57,7 +65,9 @@ async function examineAll(file: string, trial: BrokerTrial, withTests: boolean):
     running.finding,
     ...(await examineMachine(plan, base)),
     ...(await examinePorts(plan.sensors, status?.sensors ?? null)),
-    ...(await examineBroker(trial, status?.connection ?? null)),
+    ...place.findings,
+    ...(await examineIdentity(trial.options)),
+    ...(place.isRefused ? [] : await examineBroker(trial, status?.connection ?? null)),
     ...(withTests ? await tryBroker(trial) : []),
   ];
 }

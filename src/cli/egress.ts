@@ -1,4 +1,5 @@
 import { dirname, resolve } from "node:path";
+import { lastEvidence } from "../adapters/residency/evidence-reader.ts";
 import { StoreError } from "../adapters/sqlite/database.ts";
 import { type ChangeEntry, type Departure, type EgressLog, EgressLogError, openEgressLog } from "../adapters/sqlite/egress-log.ts";
 import { formatProblem } from "../config/problem.ts";
@@ -33,11 +34,28 @@ export const egress: Command = {
       for (const problem of problems) output.err(formatProblem(problem));
       return EXIT.config;
     }
-    return withLog(resolve(dirname(resolve(file)), directory), output, (log) =>
-      typed.flag("json") ? printJson(log, sinceMs, output) : printText(log, sinceMs, output),
+    const folder = resolve(dirname(resolve(file)), directory);
+    const place = await placeIn(folder);
+    return withLog(folder, output, (log) =>
+      typed.flag("json") ? printJson(log, { sinceMs, place }, output) : printText(log, { sinceMs, place }, output),
     );
   },
 };
+
+interface Asked {
+  readonly sinceMs: number;
+  /** The last sentence of the evidence; null: there is none. */
+  readonly place: string | null;
+}
+
+/** null also where the evidence may not be read: `stoep evidence` says why. */
+async function placeIn(folder: string): Promise<string | null> {
+  try {
+    return (await lastEvidence(folder))?.says ?? null;
+  } catch {
+    return null;
+  }
+}
 
 const ISO_DAY = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z)?$/;
 
@@ -67,11 +85,11 @@ function withLog(directory: string, output: Output, print: (log: EgressLog) => n
 }
 
 /** One object, written page by page: a log of 400 days is long. */
-function printJson(log: EgressLog, sinceMs: number, { out }: Output): number {
+function printJson(log: EgressLog, { sinceMs, place }: Asked, { out }: Output): number {
   const broken = log.broken();
   const changes = log.changes();
   const chain = { isWhole: broken === null, broken, entries: changes.length, lastHash: changes.at(-1)?.hash ?? null };
-  const head = { instance: log.instance, since: sinceMs === 0 ? null : isoUtc(epochMs(sinceMs)), chain };
+  const head = { instance: log.instance, since: sinceMs === 0 ? null : isoUtc(epochMs(sinceMs)), chain, broker: place };
   const recent = changes.filter(({ atMs }) => atMs >= sinceMs).map(changeJson);
   out(`${JSON.stringify({ ...head, changes: recent }, null, 2).slice(0, -2)},\n  "departures": [`);
   let isFirst = true;
@@ -91,7 +109,7 @@ interface Total {
   bytes: number;
 }
 
-function printText(log: EgressLog, sinceMs: number, { out, err }: Output): number {
+function printText(log: EgressLog, { sinceMs, place }: Asked, { out, err }: Output): number {
   const broken = log.broken();
   const changes = log.changes();
   out(`What left this node (instance ${log.instance})${sinceMs === 0 ? "" : ` since ${isoUtc(epochMs(sinceMs))}`}`);
@@ -106,6 +124,7 @@ function printText(log: EgressLog, sinceMs: number, { out, err }: Output): numbe
   for (const [address, { batches, rows, bytes }] of totals) {
     out(`To ${address}: ${rows} messages, ${bytes} bytes, in ${batches} batches`);
   }
+  if (place !== null) out(`\nWhere that was, as the node last signed it (stoep evidence verifies it)\n  ${place}`);
   out("\nWhat changed in what is told about people");
   let before: ChangeEntry | null = null;
   const lines: string[] = [];

@@ -17,6 +17,7 @@ const COMMANDS: ReadonlyMap<string, () => Command> = new Map([
   ["migrate", () => (load("./migrate.js") as typeof import("./migrate.ts")).migrate],
   ["explain", () => (load("./explain.js") as typeof import("./explain.ts")).explain],
   ["egress", () => (load("./egress.js") as typeof import("./egress.ts")).egress],
+  ["evidence", () => (load("./evidence.js") as typeof import("./evidence.ts")).evidence],
   ["outbox", () => (load("./outbox.js") as typeof import("./outbox.ts")).outbox],
   ["report", () => (load("./report.js") as typeof import("./report.ts")).report],
   ["status", () => (load("./status.js") as typeof import("./status.ts")).status],

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, dirname, resolve } from "node:path";
+import { lastEvidence } from "../adapters/residency/evidence-reader.ts";
 import type { NodePlan } from "../config/plan.ts";
 import { formatProblem } from "../config/problem.ts";
 import { dpia } from "../config/reports/dpia.ts";
@@ -8,6 +9,7 @@ import { notice } from "../config/reports/notice.ts";
 import { processing, processingText } from "../config/reports/processing.ts";
 import { register } from "../config/reports/register.ts";
 import type { Language } from "../config/reports/words.ts";
+import type { EvidenceRecord } from "../core/residency/evidence.ts";
 import { type Arguments, type Command, DEFAULT_FILE, EXIT, JSON_OPTION, type Output, UsageError } from "./command.ts";
 import { planFile } from "./node-file.ts";
 import { qrSvg } from "./qr-code.ts";
@@ -34,8 +36,8 @@ export const report: Command = {
     "register    entries for a sensor register, in the shapes of SensRNet and of Amsterdam. JSON",
     "notice      a notice for the street, in Dutch and in English, one page of A4 each. HTML to print",
     "",
-    "Reads the file only: no running node, no secret. Nothing is made up: what the file does not say is marked [in te vullen] or",
-    "[to be filled in]. These are drafts for a person who knows the law; they are no legal advice.",
+    "Reads the file, and where the node was last connected to: no secret, no running node. Nothing is made up: what is not known is",
+    "marked [in te vullen] or [to be filled in]. These are drafts for a person who knows the law; they are no legal advice.",
   ].join("\n"),
   async run(typed, output) {
     const kind = kindOf(typed);
@@ -47,7 +49,8 @@ export const report: Command = {
       for (const problem of problems) output.err(formatProblem(problem));
       return EXIT.config;
     }
-    const origin = { file: basename(file), rev, version: softwareVersion() };
+    const evidence = await evidenceIn(resolve(dirname(resolve(file)), plan.storage.directory));
+    const origin = { file: basename(file), rev, version: softwareVersion(), evidence };
     return deliver(await written(kind, plan, origin, { language, json: typed.flag("json") }), typed.text("output"), output);
   },
 };
@@ -77,15 +80,27 @@ async function written(kind: Kind, plan: NodePlan, origin: Origin, { language, j
     case "dpia":
       return dpia(plan, origin);
     case "processing": {
-      const entry = processing(plan, language);
-      return json ? `${JSON.stringify({ ...entry, origin }, null, 2)}\n` : processingText(entry, origin, language);
+      const entry = processing(plan, language, origin.evidence);
+      return json ? `${JSON.stringify({ ...entry, origin: bare(origin) }, null, 2)}\n` : processingText(entry, origin, language);
     }
     case "register":
-      return `${JSON.stringify({ ...register(plan), origin }, null, 2)}\n`;
+      return `${JSON.stringify({ ...register(plan), origin: bare(origin) }, null, 2)}\n`;
     case "notice": {
       const website = plan.node.owner?.website ?? null;
       return notice(plan, { origin, qrSvg: website === null ? null : await qrSvg(website) });
     }
+  }
+}
+
+/** A document says what it took from the evidence; the record itself is for `stoep evidence`. */
+const bare = ({ file, rev, version }: Origin): Origin => ({ file, rev, version });
+
+/** Where the broker was when the node was last connected, if this is the machine of the node and may be read here. */
+async function evidenceIn(directory: string): Promise<EvidenceRecord | null> {
+  try {
+    return await lastEvidence(directory);
+  } catch {
+    return null; // the country stays a blank
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { askControl, ControlError } from "../adapters/control-socket.ts";
-import { createMqttBroker } from "../adapters/mqtt/mqtt-broker.ts";
+import { createEvidenceLog } from "../adapters/residency/evidence-log.ts";
 import { type DirectoryLock, lockDirectory } from "../adapters/sqlite/directory-lock.ts";
 import { openOutbox } from "../adapters/sqlite/outbox.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
@@ -10,10 +10,11 @@ import type { NodePlan } from "../config/plan.ts";
 import { formatProblem } from "../config/problem.ts";
 import { parseDuration } from "../config/values.ts";
 import { NativeFormat } from "../formats/native.ts";
+import { safetyOf } from "../runtime/broker-safety.ts";
 import { MetaBook } from "../runtime/meta-book.ts";
 import { clearRetained, drainOutbox, type Prospect, type Retirement, retainedTopics } from "../runtime/retirement.ts";
 import { TimeDesk } from "../runtime/time-desk.ts";
-import { assertReadable, brokerOptions } from "./broker-options.ts";
+import { assertReadable, brokerOptions, wayToBroker, withDatabases } from "./broker-options.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, type Output, table, UsageError } from "./command.ts";
 import { controlPath, planFile } from "./node-file.ts";
 import { softwareVersion } from "./version.ts";
@@ -138,7 +139,10 @@ async function standing(plan: NodePlan, base: string): Promise<Candidate> {
     prospect: () => Promise.resolve({ topics, pending: outbox?.standing().pendingRows ?? 0 }),
     async retire(drainMs) {
       await readable(settings);
-      const world = { clock, crypto, events, time, broker: createMqttBroker(settings) };
+      const way = wayToBroker({ ...plan, broker: withDatabases(plan.broker, base) }, settings, createEvidenceLog(directory));
+      const name = { node: plan.node.id, instance: outbox?.instance ?? "" };
+      const { broker } = safetyOf({ clock, events, time, ...name, ...way }, plan.broker);
+      const world = { clock, crypto, events, time, broker };
       if (outbox !== null && drainMs > 0) await drainOutbox({ ...world, outbox }, plan, format, drainMs);
       return clearRetained({ ...world, outbox }, format, topics);
     },

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Actions, ControlServer, Routes } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
 import { createHost } from "../adapters/host.ts";
-import { createMqttBroker } from "../adapters/mqtt/mqtt-broker.ts";
+import { createEvidenceLog } from "../adapters/residency/evidence-log.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
 import { type DirectoryLock, lockDirectory } from "../adapters/sqlite/directory-lock.ts";
@@ -21,6 +21,7 @@ import type { Events } from "../ports/events.ts";
 import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
 import type { Host } from "../ports/host.ts";
 import type { Outbox } from "../ports/outbox.ts";
+import type { EvidenceLog } from "../ports/residency.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { metricsText } from "../runtime/metrics.ts";
 import { Node, type StopReport } from "../runtime/node.ts";
@@ -28,7 +29,7 @@ import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
 import { sameData } from "../runtime/plan-change.ts";
 import type { ReloadRequest } from "../runtime/reload.ts";
 import { whenThereIsRoom } from "./await-room.ts";
-import { assertReadable, brokerOptions } from "./broker-options.ts";
+import { assertReadable, brokerOptions, wayToBroker, withDatabases } from "./broker-options.ts";
 import { maintain } from "./maintenance.ts";
 import { controlPath, type PlannedFile } from "./node-file.ts";
 import { type ReloadAnswer, Reloader } from "./reloader.ts";
@@ -84,6 +85,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   const connectAfterMs = firstConnect(plan, clock);
   const ports = new FieldPorts(clock, base);
+  const evidence = createEvidenceLog(plan.storage.directory);
   const world = {
     ...opened,
     clock,
@@ -91,7 +93,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     scheduler: cronScheduler,
     serial: createSerialBus({ clock }),
     ...(await ports.for(plan)),
-    broker: createMqttBroker(settings),
+    ...wayToBroker(plan, settings, evidence),
     residentBytes: () => host.residentBytes(),
   };
   const identityOf = identitiesAt(clock);
@@ -102,15 +104,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     onFatal: options.fatal,
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
-  const prepare = async (wanted: PlannedFile & { readonly plan: NodePlan }, before: NodePlan): Promise<ReloadRequest> => {
-    const found = new Set<string>();
-    const next = await keepable(withPaths(wanted.plan, base), host, events, found);
-    const request = { plan: next, identity: identityOf(next, wanted.rev), ports: await ports.for(next), standing: found };
-    if (sameData(before.broker, next.broker)) return request;
-    const to = brokerOptions(next, base);
-    await assertReadable(to);
-    return { ...request, broker: createMqttBroker(to) };
-  };
+  const prepare = preparer({ base, host, events, ports, evidence, identityOf });
   const { file, planned } = options;
   const reloading = { file, fullFile: resolve(file), node, clock, events, manager, prepare };
   const reloader = planned === undefined ? null : new Reloader(reloading, { planned, plan });
@@ -140,6 +134,29 @@ const identitiesAt =
   (plan: NodePlan, configRev: string) => ({
     ...{ version: softwareVersion(), configRev, bootId: bootId.slice(0, 8), outboxHours: estimate(plan).outboxHours },
   });
+
+/** What a plan is prepared with when it is to replace another. */
+interface Preparation {
+  readonly base: string;
+  readonly host: Host;
+  readonly events: Events;
+  readonly ports: FieldPorts;
+  readonly evidence: EvidenceLog;
+  identityOf(plan: NodePlan, rev: string): ReloadRequest["identity"];
+}
+
+/** Turns a planned file into what a running node can take over. A broker that is reached in the same way is kept. */
+function preparer({ base, host, events, ports, evidence, identityOf }: Preparation) {
+  return async (wanted: PlannedFile & { readonly plan: NodePlan }, before: NodePlan): Promise<ReloadRequest> => {
+    const found = new Set<string>();
+    const next = await keepable(withPaths(wanted.plan, base), host, events, found);
+    const request = { plan: next, identity: identityOf(next, wanted.rev), ports: await ports.for(next), standing: found };
+    if (sameData(before.broker, next.broker)) return request;
+    const to = brokerOptions(next, base);
+    await assertReadable(to);
+    return { ...request, broker: wayToBroker(next, to, evidence) };
+  };
+}
 
 /** When power is back in a street all its nodes boot at once. A live store is in memory: where there is one, this boot had a run before. */
 function firstConnect({ node, broker, storage }: NodePlan, clock: Clock): number {
@@ -244,7 +261,7 @@ async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloa
         "/maintenance": (asked) => maintain(node, asked),
         ...reload,
         // Loaded when they are asked for.
-        "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, world, body),
+        "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, { ...world, broker: node.broker }, body),
         "/outbox/replay": async (body) => (await import("./outbox-actions.ts")).answerReplay(node, body),
       },
     );
@@ -311,5 +328,6 @@ async function livePathOf(plan: NodePlan, host: Host, events: Events, standing: 
 /** Relative paths start at the folder of the file. */
 function withPaths(plan: NodePlan, base: string): NodePlan {
   const { directory, live, ...rest } = plan.storage;
-  return { ...plan, storage: { ...rest, directory: resolve(base, directory), live: live === null ? null : resolve(base, live) } };
+  const storage = { ...rest, directory: resolve(base, directory), live: live === null ? null : resolve(base, live) };
+  return { ...plan, storage, broker: withDatabases(plan.broker, base) };
 }

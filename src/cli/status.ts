@@ -1,4 +1,6 @@
 import { askControl, ControlError } from "../adapters/control-socket.ts";
+import { reasonWords } from "../core/residency/evidence.ts";
+import type { BrokerSecurity } from "../runtime/broker-guard.ts";
 import type { LocalSensor, LocalStatus } from "../runtime/status.ts";
 import type { WaitingStatus } from "./await-room.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, table } from "./command.ts";
@@ -41,7 +43,7 @@ function waitingText({ waiting: { code, path, freeBytes, remedy } }: WaitingStat
   return `The node waits and measures nothing: ${code} (${path}${free}). What to do: ${remedy}`;
 }
 
-function text({ status: node, connection, outbox, live, memory, uptimeSeconds, sensors }: LocalStatus): string {
+function text({ status: node, connection, security, outbox, live, memory, uptimeSeconds, sensors }: LocalStatus): string {
   const broker = connection.isUp
     ? `connected to ${connection.address}`
     : `not connected${connection.trouble === null ? "" : ` (${connection.trouble})`}`;
@@ -51,6 +53,7 @@ function text({ status: node, connection, outbox, live, memory, uptimeSeconds, s
     ["clock", node.time.state],
     ["broker", broker],
     ...(connection.remedy === null ? [] : [["", `what to do: ${connection.remedy}`] as [string, string]]),
+    ...securityFacts(security),
     ["outbox", `${outbox.rows} waiting (${kilobytes(outbox.bytes)}), ${room(node.outbox.hours)}, last seq ${node.outbox.lastSeq}`],
     ["memory", `${kilobytes(memory.residentBytes)} resident${live.bytes === null ? "" : `, ${kilobytes(live.bytes)} live store`}`],
   ];
@@ -66,6 +69,19 @@ function text({ status: node, connection, outbox, live, memory, uptimeSeconds, s
     ...(problems.length === 0 ? [] : ["", "Problems", ...table(problems)]),
     "",
   ].join("\n");
+}
+
+function securityFacts({ residency, tls }: BrokerSecurity): readonly [string, string][] {
+  const facts: [string, string][] = [];
+  if (tls !== null) {
+    const pin = tls.pinned === null ? "no pin" : "pinned";
+    facts.push(["tls", `${tls.protocol}, key exchange ${tls.group ?? "unknown"}, ${pin}, certificate until ${tls.validTo.slice(0, 10)}`]);
+  }
+  if (residency !== null) {
+    const why = residency.reasons.map(reasonWords).join("; ");
+    facts.push(["residency", `${residency.standing}${why === "" ? "" : ` (${why})`}${residency.mayConnect ? "" : ": NOT CONNECTED TO"}`]);
+  }
+  return facts;
 }
 
 function room(hours: number | null): string {

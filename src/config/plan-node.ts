@@ -5,7 +5,7 @@ import { readBrokerUrl } from "./broker-url.ts";
 import { publishingStreams } from "./estimate.ts";
 import { inputSchemaOf } from "./json-schema.ts";
 import { type ParsedFile, PROBLEMS_MAX, problemsOf } from "./parse.ts";
-import type { BrokerPlan, NodeFacts, NodePlan, PortPlan, SensorPlan, StoragePlan, StringRef } from "./plan.ts";
+import type { BrokerPlan, NodeFacts, NodePlan, PortPlan, ResidencyPlan, SensorPlan, StoragePlan, StringRef } from "./plan.ts";
 import { allotBudgets, type Budgets } from "./plan-budget.ts";
 import { planDelivery } from "./plan-delivery.ts";
 import { planGroups } from "./plan-groups.ts";
@@ -207,11 +207,35 @@ function planBroker(broker: NodeConfig["broker"]): Omit<BrokerPlan, "drainPerSec
     prefix: broker.prefix,
     username: broker.username ?? null,
     password: broker.password ?? null,
-    tls: { ca: pemOrFile(tls.ca), cert: pemOrFile(tls.cert), key: tls.key ?? null },
+    tls: { ca: pemOrFile(tls.ca), cert: pemOrFile(tls.cert), key: tls.key ?? null, pins: tls.pins.map(pinnedKey) },
+    residency: planResidency(broker.residency),
     inFlightMax: broker.inFlight,
     keepAliveMs: broker.keepAlive,
     ackTimeoutMs: broker.ackTimeout,
     allowSimulated: broker.allowSimulated,
+  };
+}
+
+/** `sha256/…` as the file has it, the digits in the plan. */
+const pinnedKey = (pin: string): string => pin.slice("sha256/".length);
+
+function planResidency({
+  mode,
+  allow,
+  operator,
+  private: ofPrivate,
+  provider,
+  databases,
+}: NodeConfig["broker"]["residency"]): ResidencyPlan {
+  const declared =
+    provider === undefined ? null : { ...provider, sha256: provider.sha256 ?? null, validUntil: provider.validUntil ?? null };
+  return {
+    mode,
+    allow,
+    operator,
+    private: ofPrivate,
+    provider: declared,
+    databases: { location: databases.location ?? null, operator: databases.operator ?? null },
   };
 }
 

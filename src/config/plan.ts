@@ -1,5 +1,7 @@
 import type { TimeSource } from "../core/machine/testimony.ts";
 import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
+import type { ProviderDeclaration } from "../core/residency/evidence.ts";
+import type { ResidencyPolicy } from "../core/residency/verdict.ts";
 import type { EpsilonMicro } from "../core/units/epsilon.ts";
 import type { NodeId, SensorId } from "../core/units/ids.ts";
 import type { GpioLine, SerialSettings } from "../core/units/port.ts";
@@ -49,7 +51,10 @@ export interface BrokerPlan {
     readonly ca: StringRef | null;
     readonly cert: StringRef | null;
     readonly key: SecretRef | null;
+    /** SHA-256 of public keys, base64; one of them must be in the chain. Empty: none is pinned. */
+    readonly pins: readonly string[];
   };
+  readonly residency: ResidencyPlan;
   /** The most messages in flight; the broker's Receive Maximum may make it fewer. */
   readonly inFlightMax: number;
   readonly keepAliveMs: DurationMs;
@@ -59,6 +64,13 @@ export interface BrokerPlan {
   /** How far nodes of one broker spread in time what they would all do at once; 0: not at all. */
   readonly spreadMs: DurationMs;
   readonly allowSimulated: boolean;
+}
+
+/** Where the broker may stand. */
+export interface ResidencyPlan extends ResidencyPolicy {
+  readonly provider: ProviderDeclaration | null;
+  /** Newer databases in MMDB form; null: those that are installed with Stoep. */
+  readonly databases: { readonly location: string | null; readonly operator: string | null };
 }
 
 export type PortPlan =

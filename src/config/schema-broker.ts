@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { readBrokerUrl } from "./broker-url.ts";
-import { duration, integer, notYet, oneOfNumbers, path, secret, text, textOrReference } from "./values.ts";
+import { residencySchema } from "./schema-residency.ts";
+import { duration, integer, oneOfNumbers, path, secret, text, textOrReference } from "./values.ts";
 
 const PREFIX_LEVELS_MAX = 4;
 const PREFIX_CHARS_MAX = 100;
@@ -33,6 +34,17 @@ const prefix = z
   })
   .meta({ title: "topic prefix" });
 
+/** Current and next key of the broker, and the same for its authority. */
+const PINS_MAX = 4;
+const pin = z
+  .string()
+  // 32 bytes in base64: 43 digits, the last of which has two spare bits, and one `=`.
+  .regex(
+    /^sha256\/[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/,
+    "must be sha256/ and the 44 characters of a SHA-256 in base64; config/README.md says how to get it",
+  )
+  .meta({ title: "pin" });
+
 const tls = z
   .strictObject({
     ca: textOrReference("path, PEM text or reference")
@@ -48,13 +60,14 @@ const tls = z
       .optional()
       .meta({ description: "The private key of the certificate. Only ever a reference.", examples: [{ file: "/etc/stoep/tls/node.key" }] }),
     pins: z
-      .array(z.string())
-      .max(0, "not yet: pinned certificates are checked when they can be rotated safely")
-      .optional()
+      .array(pin)
+      .max(PINS_MAX, `has more than ${PINS_MAX} pins`)
+      .default([])
       .meta({
-        title: "reserved",
-        description: "(later) Fingerprints of certificates that are accepted. Only an empty list for now.",
-        examples: [[]],
+        title: "list of pins",
+        description:
+          "SHA-256 of public keys (SPKI): one of them must be in the chain of the broker's certificate. Name the current and the next key.",
+        examples: [["sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]],
       }),
   })
   .superRefine(({ cert, key }, context) => {
@@ -125,7 +138,9 @@ export const brokerSchema = z
       .length(1, "must be [native], the only form of topic and payload yet")
       .default(["native"])
       .meta({ title: "list", description: "Forms of topic and payload. Only native for now.", examples: [["native"]] }),
-    residency: notYet("where the broker stands will be checked before connecting, by the delivery work"),
+    residency: residencySchema
+      .prefault({})
+      .meta({ description: "Where the broker may stand, and what proves it.", examples: [{ mode: "strict", allow: ["EU", "EEA"] }] }),
   })
   .superRefine((broker, context) => {
     if (broker.protocol === 4 && broker.password !== undefined && broker.username === undefined) {

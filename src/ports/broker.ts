@@ -1,10 +1,13 @@
 import type { Message } from "../core/anonymise/message.ts";
+import type { TlsFacts } from "../core/residency/evidence.ts";
 
 /** What a connection is opened with. Credentials and TLS belong to the adapter; they never pass through here. */
 export interface ConnectRequest {
   /** The will: published by the broker when the connection breaks. Retained. */
   readonly will: Message;
   readonly timeoutMs: number;
+  /** Only these addresses are tried: they were checked. Absent: whatever the name of the broker has. */
+  readonly addresses?: readonly string[];
 }
 
 /** Why there is no connection any more. */
@@ -13,7 +16,10 @@ export type CloseCause =
   | { readonly is: "refused"; readonly reasonCode: number }
   /** DISCONNECT from the broker. */
   | { readonly is: "disconnected"; readonly reasonCode: number }
-  /** TCP, TLS or name resolution; `code` as Node names it: `ECONNREFUSED`, `CERT_NOT_YET_VALID`. */
+  /**
+   * TCP, TLS or name resolution; `code` as Node names it: `ECONNREFUSED`, `CERT_NOT_YET_VALID`. Ours: `TLS_PIN_MISMATCH`,
+   * `TLS_PAIR_MISMATCH`, `TLS_UNREADABLE`, `ADDRESS_CHANGED`, and `RESIDENCY_` codes for a broker that may not be connected to.
+   */
   | { readonly is: "network"; readonly code: string }
   /** Bytes that are not MQTT, or a packet that is not allowed or too long. */
   | { readonly is: "protocol"; readonly detail: string }
@@ -30,6 +36,8 @@ export type BrokerEvent =
       readonly receiveMaximum: number;
       /** CONNACK Maximum Packet Size, or null for no limit. */
       readonly packetBytesMax: number | null;
+      /** What TLS agreed on; absent: there is none, to this machine. */
+      readonly tls?: TlsFacts;
     }
   /** PUBACK. 0 on MQTT 3.1.1, which knows no reasons. */
   | { readonly type: "acknowledged"; readonly token: number; readonly reasonCode: number }

@@ -1,4 +1,5 @@
 import { type BrokerProblem, type ReasonCode, reasonName, reasonOf } from "../core/machine/reason-codes.ts";
+import { failureRemedy } from "../core/residency/failure-remedies.ts";
 import type { CloseCause } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
@@ -56,7 +57,7 @@ export class ConnectionDesk {
     if (cause.is === "asked") return;
     const { detail, reason } = describe(cause);
     this.#trouble = detail === "" ? cause.is : `${cause.is}: ${detail}`;
-    this.#remedy = reason === null ? LINK : reason.remedy;
+    this.#remedy = reason?.remedy ?? (cause.is === "network" ? failureRemedy(cause.code) : null) ?? LINK;
     // Nothing is published while it refuses; why is the business of the code, and 0x87 here is about the whole node.
     this.#stands(cause.is === "refused" && reason?.problem === "NOT_AUTHORISED" ? "BROKER_REFUSES" : (reason?.problem ?? null));
     this.#events.emit({ type: "BrokerDisconnected", cause: cause.is, detail, remedy: this.#remedy });

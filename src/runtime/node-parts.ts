@@ -2,9 +2,9 @@ import type { NodePlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
 import type { SensorId, StreamId } from "../core/units/ids.ts";
 import { NativeFormat } from "../formats/native.ts";
-import type { Broker } from "../ports/broker.ts";
 import type { Mark } from "../ports/outbox.ts";
 import { Anchors } from "./anchors.ts";
+import { type BrokerSafety, safetyOf, type WayToBroker } from "./broker-safety.ts";
 import { Closer } from "./closer.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { Ingest } from "./ingest.ts";
@@ -47,6 +47,7 @@ export class NodeParts {
   #format: NativeFormat;
   #metas: MetaBook;
   #simulated: ReturnType<typeof simulatedIn>;
+  #safety: BrokerSafety;
   #publisher: Publisher;
 
   /** `found`: what the outbox remembers. */
@@ -68,6 +69,7 @@ export class NodeParts {
     const isInMaintenance = (sensor: SensorId): boolean => this.maintenance.isActive(sensor);
     const crewWorld = { ...world, ingest: this.ingest, isInMaintenance, onFatal: (code: string) => listener.fatal(code) };
     this.crew = new SensorCrew(crewWorld, plan.sensors);
+    this.#safety = this.#makeSafety();
     this.#publisher = this.#makePublisher(0);
     this.status = this.#makeStatusDesk();
     const told = options.onTold === undefined ? {} : { onTold: options.onTold };
@@ -93,6 +95,11 @@ export class NodeParts {
     return this.#metas;
   }
 
+  /** What stands before the broker. */
+  get safety(): BrokerSafety {
+    return this.#safety;
+  }
+
   get publisher(): Publisher {
     return this.#publisher;
   }
@@ -114,8 +121,9 @@ export class NodeParts {
   }
 
   /** A publisher for another broker. The one before has stopped. */
-  reconnect(broker: Broker): void {
-    this.#world = { ...this.#world, broker };
+  reconnect(way: WayToBroker): void {
+    this.#world = { ...this.#world, ...way };
+    this.#safety = this.#makeSafety();
     this.#publisher = this.#makePublisher(this.#publisher.report.conn);
     this.#publisher.start();
   }
@@ -124,10 +132,16 @@ export class NodeParts {
     return this.#format.status(this.status.online("offline", this.#publisher.report.conn));
   }
 
+  #makeSafety(): BrokerSafety {
+    const names = { node: this.#plan.node.id, instance: this.#world.outbox.instance };
+    return safetyOf({ ...this.#world, ...names, time: this.time }, this.#plan.broker);
+  }
+
   #makePublisher(conn: number): Publisher {
     return new Publisher(
       {
         ...this.#world,
+        broker: this.#safety.broker,
         time: this.time,
         will: (number) => this.#format.status(this.status.lost(number)),
         greeting: (number) => this.teller.message(number),
@@ -151,6 +165,9 @@ export class NodeParts {
       },
       get nodeRev() {
         return parts.metas.nodeRev;
+      },
+      get safety() {
+        return parts.safety;
       },
       outbox: this.#world.outbox,
       time: this.time,

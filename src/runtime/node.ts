@@ -1,6 +1,7 @@
 import type { NodePlan } from "../config/plan.ts";
 import type { SensorId } from "../core/units/ids.ts";
 import type { EpochMs } from "../core/units/time.ts";
+import type { Broker } from "../ports/broker.ts";
 import { OutboxError } from "../ports/outbox.ts";
 import { FLUSH_EVERY_MS } from "./ingest.ts";
 import { NodeParts } from "./node-parts.ts";
@@ -79,6 +80,11 @@ export class Node {
   /** Topic filter that everything of this node matches. */
   get topics(): string {
     return this.#parts.format.everything;
+  }
+
+  /** The broker of now, behind the check of where it stands: nothing of this node reaches it by another way. */
+  get broker(): Broker {
+    return this.#parts.safety.broker;
   }
 
   /** What `retireNode` needs to take this node away from its broker. */
@@ -191,6 +197,7 @@ export class Node {
     this.#mark("DISK_FULL", world.outbox.standing().isShort);
     this.#mark("LIVE_FULL", ingest.isFull);
     for (const [code, isWrong] of closer.privacy.problems(now)) this.#mark(code, isWrong);
+    for (const [code, isWrong] of this.#parts.safety.tick()) this.#mark(code, isWrong);
     const doubt = time.doubt();
     this.#mark("CLOCK_WENT_BACK", now === null ? doubt === "below-last-trusted" : closer.isAhead(now));
     this.#mark("TIME_SOURCES_DISAGREE", doubt === "sources-disagree");

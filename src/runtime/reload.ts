@@ -1,9 +1,9 @@
 import type { NodePlan } from "../config/plan.ts";
 import { assert } from "../core/assert.ts";
 import type { StreamId } from "../core/units/ids.ts";
-import type { Broker } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
 import { type Mark, OutboxError, TRIED_FACT } from "../ports/outbox.ts";
+import type { WayToBroker } from "./broker-safety.ts";
 import { begunAnew } from "./derived-desk.ts";
 import type { Ingest } from "./ingest.ts";
 import type { NodeParts } from "./node-parts.ts";
@@ -30,7 +30,7 @@ export interface ReloadRequest {
   /** Problems of this machine that the plan brings up, as `NodeOptions.standing`. */
   readonly standing?: ReadonlySet<string>;
   /** Another broker, or another way to it; absent: the connection stays. */
-  readonly broker?: Broker;
+  readonly broker?: WayToBroker;
 }
 
 /** Why a plan was taken back. `sensor` is null for the stores. */

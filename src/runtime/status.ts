@@ -3,6 +3,8 @@ import type { SensorCounters } from "../core/events/counters.ts";
 import { isoUtc } from "../core/units/time.ts";
 import type { Health, LostStatus, OnlineStatus, Problem, SensorState } from "../formats/documents.ts";
 import type { Outbox } from "../ports/outbox.ts";
+import type { BrokerSecurity } from "./broker-guard.ts";
+import type { BrokerSafety } from "./broker-safety.ts";
 import type { ConnectionReport } from "./connection-desk.ts";
 import type { Sensor } from "./sensor.ts";
 import type { TimeDesk } from "./time-desk.ts";
@@ -37,6 +39,8 @@ export interface LocalSensor {
 export interface LocalStatus {
   readonly status: OnlineStatus;
   readonly connection: ConnectionReport;
+  /** Where the broker stands, and what TLS agreed on with it. */
+  readonly security: BrokerSecurity;
   readonly outbox: { readonly rows: number; readonly bytes: number };
   /** Null where there are sensors of people: every passage makes it grow. */
   readonly live: { readonly bytes: number | null };
@@ -55,6 +59,7 @@ export interface StatusWorld {
   /** Problems of the node itself that others found: codes. */
   readonly standing: ReadonlySet<string>;
   connection(): ConnectionReport;
+  readonly safety: BrokerSafety;
 }
 
 /** Writes the status documents. Remembers since when a problem has been there. */
@@ -94,7 +99,7 @@ export class StatusDesk {
         lost: standing.lost,
       },
       sensors: Object.fromEntries(sensors.map((sensor) => [sensor.plan.id, sensor.state])),
-      expires: { cert: null, ca: null, ipDatabase: null },
+      expires: this.#world.safety.ends,
     };
   }
 
@@ -105,8 +110,8 @@ export class StatusDesk {
 
   /** What changes tell a subscriber something: a new status is published when this text changes. */
   fingerprint(): string {
-    const { health, problems, sensors, time, rev, config } = this.online("online", 0);
-    return JSON.stringify([health, problems.map(({ code, sensor }) => [code, sensor]), sensors, time.state, rev, config]);
+    const { health, problems, sensors, time, rev, config, expires } = this.online("online", 0);
+    return JSON.stringify([health, problems.map(({ code, sensor }) => [code, sensor]), sensors, time.state, rev, config, expires]);
   }
 
   local(live: { readonly bytes: number }, residentBytes: number, uptimeSeconds: number): LocalStatus {
@@ -116,6 +121,7 @@ export class StatusDesk {
     return {
       status: this.online("online", connection.conn),
       connection,
+      security: this.#world.safety.security,
       outbox: { rows: standing.pendingRows, bytes: standing.pendingBytes },
       live: { bytes: sensors.some(isOfPeople) ? null : live.bytes },
       memory: { residentBytes },
@@ -153,7 +159,15 @@ export class StatusDesk {
 }
 
 // Nothing leaves, or nothing may leave.
-const FAILING: readonly string[] = ["TIME_UNTRUSTED", "CLOCK_WENT_BACK", "OUTBOX_FAILED", "LIVE_FULL", "BROKER_REFUSES", "CLIENT_ID_TAKEN"];
+const FAILING: readonly string[] = [
+  "TIME_UNTRUSTED",
+  "CLOCK_WENT_BACK",
+  "OUTBOX_FAILED",
+  "LIVE_FULL",
+  "BROKER_REFUSES",
+  "CLIENT_ID_TAKEN",
+  "BROKER_NOT_ALLOWED",
+];
 
 function healthOf(problems: readonly Problem[]): Health {
   if (problems.some(({ code }) => FAILING.includes(code))) return "failing";

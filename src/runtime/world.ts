@@ -7,11 +7,12 @@ import type { GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
 import type { LiveStore } from "../ports/live-store.ts";
 import type { Outbox } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
+import type { BrokerWitnesses } from "./broker-safety.ts";
 import type { MadeSummary } from "./closer.ts";
 import type { NodeIdentity } from "./status.ts";
 
 /** Everything the node stands on. */
-export interface World {
+export interface World extends BrokerWitnesses {
   readonly clock: Clock;
   readonly crypto: Crypto;
   readonly events: Events;

@@ -11,8 +11,10 @@ import { register } from "../../src/config/reports/register.ts";
 import { PEOPLE_WAIT_LONGEST_MS } from "../../src/config/reports/retention.ts";
 import { quantityWords } from "../../src/config/reports/words.ts";
 import { findQuantity, QUANTITIES } from "../../src/core/reading/quantity.ts";
+import type { EvidenceRecord } from "../../src/core/residency/evidence.ts";
 import type { ChannelSpec } from "../../src/driver-api/driver.ts";
 import { PEOPLE_WAIT_MS_MAX } from "../../src/runtime/ingest.ts";
+import { newEvidence } from "../support/evidence.ts";
 import { amsterdamSchema, sensrnetSchema } from "../support/register-schemas.ts";
 import { fakeDrivers } from "./config-fake-drivers.ts";
 
@@ -52,6 +54,35 @@ const documents = (plan: NodePlan): Record<string, string> => ({
   "processing.en.md": processingText(processing(plan, "en"), ORIGIN, "en"),
   "register.txt": `${JSON.stringify(register(plan), null, 2)}\n`,
   "notice.html": notice(plan, { origin: ORIGIN, qrSvg: null }),
+});
+
+describe("the country of the broker", () => {
+  const record = (changes: Partial<EvidenceRecord> = {}): EvidenceRecord => ({ ...newEvidence(changes), prev: "" });
+  const withPlace = (evidence: EvidenceRecord | null) => dpia(example, { ...ORIGIN, evidence });
+
+  it("is filled in from the evidence, with the days on which it was so", () => {
+    const said = "DE volgens een adressendatabase van 2026-06-17, opgezocht op 2026-11-23, netwerk van een exploitant in DE; te bevestigen";
+    expect(withPlace(record())).toContain(said);
+    expect(withPlace(record())).toContain("niet van toepassing (binnen de EER), als dat klopt");
+    const entry = processingText(processing(example, "en", record()), ORIGIN, "en");
+    expect(entry).toContain("country: DE by an address database of 2026-06-17, looked up on 2026-11-23");
+  });
+
+  it.each([
+    ["another broker", { host: "elsewhere.example" }],
+    ["a refusal", { connectedTo: null }],
+    ["a clock that nobody vouched for", { clockTrusted: false }],
+    ["an address without a country", { addresses: [{ address: "11.0.0.1", location: null, operator: null }] }],
+    ["an address that is answered from everywhere", { reasons: ["anycast"] }],
+  ] satisfies [string, Partial<EvidenceRecord>][])("stays a blank when the record is of %s", (_what, changes) => {
+    expect(withPlace(record(changes))).toBe(withPlace(null));
+  });
+
+  it("calls nothing European that is listed elsewhere", () => {
+    const abroad = withPlace(record({ addresses: [{ address: "5.161.1.1", location: "US", operator: "DE" }] }));
+    expect(abroad).toContain("US volgens een adressendatabase");
+    expect(abroad).not.toContain("binnen de EER");
+  });
 });
 
 describe("every document", () => {

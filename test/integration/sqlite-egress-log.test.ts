@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterAll, describe, expect, it } from "vitest";
+import { createEvidenceLog } from "../../src/adapters/residency/evidence-log.ts";
 import { openEgressLog } from "../../src/adapters/sqlite/egress-log.ts";
 import { openOutbox } from "../../src/adapters/sqlite/outbox.ts";
 import { readArguments } from "../../src/cli/command.ts";
@@ -11,6 +12,7 @@ import { egress, sinceOf } from "../../src/cli/egress.ts";
 import { epochMs } from "../../src/core/units/time.ts";
 import type { Outbox } from "../../src/ports/outbox.ts";
 import { batchOf, summaries, UNLIMITED } from "../contract/outbox-contract.ts";
+import { newEvidence } from "../support/evidence.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stoep-egress-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -112,6 +114,20 @@ describe("stoep egress, beside a node that has its store open", () => {
       changes: [{ entry: 2 }, { entry: 3, says: { streams: { "gate-1.passages": { account: "node" } } } }],
       departures: [{ at: "2026-11-23T13:00:00Z", address: "192.0.2.7:8883", fromSeq: 5, toSeq: 10, rows: 6, bytes: 400 }],
     });
+    await outbox.close();
+  });
+
+  it("tells where the broker was, as the node last signed it", async () => {
+    const { file, directory, outbox } = await site(typical);
+    const records = createEvidenceLog(directory);
+    const { says } = newEvidence();
+    await records.append(newEvidence({ at: "2026-11-22T10:00:00Z" }));
+    await records.append(newEvidence());
+    expect((await run(file)).out).toContain(`Where that was, as the node last signed it (stoep evidence verifies it)\n  ${says}\n`);
+    expect(JSON.parse((await run(file, "--json")).out)).toMatchObject({ broker: says });
+    // A line that somebody put in does not count.
+    appendFileSync(join(directory, "evidence.jsonl"), `${"A".repeat(40)}.${"B".repeat(40)}.${"C".repeat(86)}\n`);
+    expect(JSON.parse((await run(file, "--json")).out)).toMatchObject({ broker: says });
     await outbox.close();
   });
 

@@ -123,4 +123,35 @@ describe("P8: it talks to one place", () => {
     expect(listeningPaths(node.pid)).toEqual([]);
     expect(internetSockets(node.pid).filter(({ state }) => state === LISTEN)).toEqual([]);
   });
+
+  it("opens no connection to a place that is not allowed, says so, and signs what it found", async () => {
+    const lab = openLab();
+    const broker = { url: "mqtts://5.161.1.1:8883", residency: { mode: "strict", allow: ["EU"] }, allowSimulated: true, spread: "0s" };
+    const site = lab.site({ broker, sensors });
+    const node = await site.runUntilReady();
+    const said = await node.event("BrokerDisconnected");
+    expect(said).toMatchObject({ detail: "RESIDENCY_REFUSED location-outside", remedy: expect.stringContaining("stoep evidence") });
+    expect(internetSockets(node.pid)).toEqual([]);
+    expect(node.events("BrokerLookedUp")).toMatchObject([{ host: "5.161.1.1", standing: "contradicted", mayConnect: false }]);
+    const { status } = await site.statusWhen(({ status: { health } }) => health === "failing");
+    expect(status.problems.map(({ code }) => code)).toContain("BROKER_NOT_ALLOWED");
+    const evidence = await stoep(["evidence", site.file]);
+    expect(evidence).toMatchObject({ code: 0, stderr: "" });
+    expect(evidence.stdout).toContain("the node did not connect to 5.161.1.1: ");
+  });
+
+  it("connects to a private address as far as the config declares it, and calls it nothing else", async () => {
+    const lab = openLab();
+    // Nobody has this one; a node that may not go there never finds out.
+    const at = (mode: string) => ({
+      url: "mqtts://[fd12:3456:789a::1]:8883",
+      residency: { mode: "strict", private: mode },
+      allowSimulated: true,
+      spread: "0s",
+    });
+    const refused = await lab.site({ broker: at("refuse"), sensors }).runUntilReady();
+    expect((await refused.event("BrokerDisconnected")).detail).toBe("RESIDENCY_REFUSED private-refused");
+    const declared = await lab.site({ broker: at("declare"), sensors }).runUntilReady();
+    expect(await declared.event("BrokerLookedUp")).toMatchObject({ standing: "declared-private", mayConnect: true, reasons: "" });
+  });
 });

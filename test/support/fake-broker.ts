@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import {
   generate,
   type IConnackPacket,
@@ -38,18 +39,20 @@ export class FakeBroker {
   readonly #script: FakeBrokerScript;
   #publishCount = 0;
 
-  private constructor(server: ReturnType<typeof createServer>, script: FakeBrokerScript) {
+  private constructor(server: ReturnType<typeof createServer>, script: FakeBrokerScript, event: "connection" | "secureConnection") {
     this.#server = server;
     this.#script = script;
     this.port = (server.address() as AddressInfo).port;
-    server.on("connection", (socket) => this.#accept(socket));
+    server.on(event, (socket: Socket) => this.#accept(socket));
   }
 
-  static async start(script: FakeBrokerScript = {}): Promise<FakeBroker> {
-    const server = createServer({ noDelay: true });
+  /** `tls`: certificate and key, for a broker behind TLS. */
+  static async start(script: FakeBrokerScript = {}, tls: TlsOptions | null = null): Promise<FakeBroker> {
+    const server = tls === null ? createServer({ noDelay: true }) : createTlsServer(tls);
+    server.on("tlsClientError", () => {});
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    return new FakeBroker(server, script);
+    return new FakeBroker(server, script, tls === null ? "connection" : "secureConnection");
   }
 
   get url(): string {
@@ -141,7 +144,9 @@ export class FakeConnection {
 
   /** RST: nothing that was written is sure to arrive. */
   cut(): void {
-    this.socket.resetAndDestroy();
+    // A TLS socket has no RST of its own.
+    if ("encrypted" in this.socket) this.socket.destroy();
+    else this.socket.resetAndDestroy();
   }
 
   /** Half of a PUBACK, then FIN. */

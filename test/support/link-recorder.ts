@@ -9,8 +9,8 @@ export class RecordedLink {
   /** Called after an event was recorded. */
   onEvent: (event: BrokerEvent) => void = () => {};
 
-  constructor(broker: Broker, { timeoutMs = 5_000, will = lostStatus }: { timeoutMs?: number; will?: Message } = {}) {
-    this.link = broker.connect({ will, timeoutMs }, (event) => {
+  constructor(broker: Broker, request: { timeoutMs?: number; will?: Message; addresses?: readonly string[] } = {}) {
+    this.link = broker.connect({ will: lostStatus, timeoutMs: 5_000, ...request }, (event) => {
       this.events.push(event);
       this.onEvent(event);
     });

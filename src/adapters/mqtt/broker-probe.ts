@@ -5,6 +5,7 @@ import { onDemand } from "../on-demand.ts";
 import { connackLimits, connackReason } from "./connack.ts";
 import type { MqttBrokerOptions } from "./mqtt-broker.ts";
 import { openSocket, parseEndpoint, remoteAddress } from "./open-socket.ts";
+import { TlsFiles } from "./tls-files.ts";
 
 /** How long each step of a probe may take. */
 const STEP_MS_MAX = 10_000;
@@ -45,20 +46,15 @@ export class BrokerProbe {
 
   /** `keepSeconds`: for how long messages wait for this client id after it left; 0: nothing waits, and what waited is forgotten. */
   static async connect(options: MqttBrokerOptions, clientId: string, keepSeconds = 0): Promise<BrokerProbe> {
-    const [username, password, ca, cert, key] = await Promise.all([
+    const [username, password, material] = await Promise.all([
       options.username?.(),
       options.password?.(),
-      options.tls?.ca?.(),
-      options.tls?.cert?.(),
-      options.tls?.key?.(),
+      new TlsFiles(options.tls ?? {}).material(),
     ]);
     const endpoint = parseEndpoint(options.url);
-    const material = {
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-    };
-    const socket = openSocket(endpoint, material);
+    const socket = openSocket(endpoint, material, { addresses: options.addresses ?? null, pins: options.pins ?? [] });
+    // MQTT.js gets it when the other end has proven who it is, as with a node.
+    await proven(socket, endpoint.tls);
     const { MqttClient: Client } = onDemand("mqtt") as typeof import("mqtt");
     const isV5 = options.protocol === 5;
     const settings: IClientOptions = {
@@ -125,6 +121,21 @@ export class BrokerProbe {
 
   async close(): Promise<void> {
     await this.#client.endAsync().catch(() => {});
+  }
+}
+
+/** Waits for the end of the handshake. Rejects with `ProbeError`. */
+async function proven(socket: Socket, tls: boolean): Promise<void> {
+  const over = new Promise<void>((resolve, reject) => {
+    socket.once(tls ? "secureConnect" : "connect", resolve);
+    socket.once("error", (error) => reject(new ProbeError("network", codeOf(error), { cause: error })));
+    socket.once("close", () => reject(new ProbeError("network", "EOF")));
+  });
+  try {
+    await within(over, "no answer");
+  } catch (error) {
+    socket.destroy();
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { IClientOptions, IPublishPacket, MqttClient, Packet } from "mqtt";
 import { Message } from "../../core/anonymise/message.ts";
 import { assert } from "../../core/assert.ts";
@@ -6,7 +7,8 @@ import type { BrokerEvent, BrokerLink, BrokerListener, CloseCause, ConnectReques
 import { onDemand } from "../on-demand.ts";
 import { connackLimits, connackReason } from "./connack.ts";
 import { InboundGuard } from "./inbound-guard.ts";
-import { type Endpoint, openSocket, remoteAddress, type TlsMaterial } from "./open-socket.ts";
+import { type Endpoint, isConnectedTo, openSocket, remoteAddress, type TlsMaterial } from "./open-socket.ts";
+import { tlsFacts } from "./peer-certificate.ts";
 
 /** How long a broker may take to close after our DISCONNECT (promised by `BrokerLink.end`). */
 const END_TIMEOUT_MS = 1_000;
@@ -33,6 +35,8 @@ export interface LinkSettings {
   readonly clientId: string;
   readonly keepAliveMs: number;
   readonly inboundBytesMax: number;
+  /** SHA-256 of public keys that the chain must have one of. */
+  readonly pins: readonly string[];
   readonly credentials: () => Promise<Credentials>;
 }
 
@@ -82,7 +86,8 @@ export class MqttLink implements BrokerLink {
 
   end(): void {
     if (this.#cause !== null) return;
-    if (this.#socket === null) {
+    // Without a client the other end has not proven yet who it is: it gets no byte, and holds no will of ours.
+    if (this.#socket === null || this.#client === null) {
       this.destroy();
       return;
     }
@@ -102,17 +107,39 @@ export class MqttLink implements BrokerLink {
     try {
       credentials = await this.#settings.credentials();
       if (this.#cause !== null) return;
-      this.#socket = openSocket(this.#settings.endpoint, credentials.tls);
+      const bounds = { addresses: request.addresses ?? null, pins: this.#settings.pins };
+      this.#socket = openSocket(this.#settings.endpoint, credentials.tls, bounds);
     } catch (error) {
       // A secret that cannot be read or a PEM text that OpenSSL refuses. Only the code goes on: the message may quote the secret.
       this.#cut({ is: "network", code: errorCode(error) ?? "CREDENTIALS_UNAVAILABLE" });
       return;
     }
-    this.#startClient(this.#socket, clientOptions(this.#settings, credentials, request));
+    this.#await(this.#socket, request.addresses ?? null, clientOptions(this.#settings, credentials, request));
+  }
+
+  /** MQTT.js gets the socket when the other end has proven who it is: before that not one byte of ours is written into it. */
+  #await(socket: Socket, addresses: readonly string[] | null, options: IClientOptions): void {
+    socket.on("error", (error) => {
+      const code = errorCode(error);
+      this.#cut(code === null ? { is: "protocol", detail: error.message } : { is: "network", code });
+    });
+    const closedBefore = (): void => this.#closed({ is: "network", code: "EOF" });
+    socket.on("close", closedBefore);
+    socket.once(this.#settings.endpoint.tls ? "secureConnect" : "connect", () => {
+      if (this.#cause !== null) return;
+      if (addresses !== null && !isConnectedTo(socket, addresses)) {
+        this.#cut({ is: "network", code: "ADDRESS_CHANGED" });
+        return;
+      }
+      this.#startClient(socket, options);
+      // MQTT.js tells of the close itself, after what arrived before it.
+      socket.off("close", closedBefore);
+    });
+    // Loaded while the socket connects.
+    onDemand("mqtt");
   }
 
   #startClient(socket: Socket, options: IClientOptions): void {
-    // Loaded while the socket connects.
     const { MqttClient: Client } = onDemand("mqtt") as typeof import("mqtt");
     const client = new Client(() => socket, options);
     const guard = new InboundGuard(this.#settings.inboundBytesMax, (messageId, reasonCode) => this.#oddPuback(messageId, reasonCode));
@@ -123,10 +150,6 @@ export class MqttLink implements BrokerLink {
       // Each acknowledgement lets one message go; those of a chunk leave together, for a system call costs as much as a message.
       socket.cork();
       setImmediate(() => socket.uncork());
-    });
-    socket.on("error", (error) => {
-      const code = errorCode(error);
-      this.#cut(code === null ? { is: "protocol", detail: error.message } : { is: "network", code });
     });
     client.on("packetreceive", (packet) => this.#received(packet));
     client.on("connect", () => this.#connected(socket));
@@ -178,7 +201,8 @@ export class MqttLink implements BrokerLink {
     }
     clearTimeout(this.#timer);
     this.#isConnected = true;
-    this.#emit({ type: "connected", address: remoteAddress(socket), ...limits });
+    const tls = this.#settings.endpoint.tls ? { tls: tlsFacts(socket as TLSSocket, this.#settings.pins) } : {};
+    this.#emit({ type: "connected", address: remoteAddress(socket), ...limits, ...tls });
   }
 
   /** Ends the connection without a word to the broker; `closed` follows when the socket is gone. */

@@ -1,5 +1,7 @@
-import { isIP, type Socket, connect as tcpConnect } from "node:net";
+import { isIP, type LookupFunction, type Socket, type TcpNetConnectOpts, connect as tcpConnect } from "node:net";
+import { parseAddress } from "../../core/residency/ip-address.ts";
 import { onDemand } from "../on-demand.ts";
+import { isPinned, PinError } from "./peer-certificate.ts";
 
 /**
  * How long one of several addresses of a name is tried before the next one. Node's default of 250 ms is shorter than a round trip
@@ -31,18 +33,65 @@ export function parseEndpoint(url: string): Endpoint {
   return { host, port: port === "" ? (tls ? 8_883 : 1_883) : Number(port), tls };
 }
 
+/** What a connection is bound to, besides the name of the host. */
+export interface SocketBounds {
+  /** Only these addresses are tried, in this order: nobody is asked for others. null: whatever the name has. */
+  readonly addresses: readonly string[] | null;
+  /** SHA-256 of public keys; one of them must be in the chain. Empty: none is pinned. */
+  readonly pins: readonly string[];
+}
+
 /**
- * Starts a connection. The server's certificate is always checked, against its name as well; there is no switch for that, and
- * the environment variable that Node offers for it is overruled. May throw on PEM texts that OpenSSL cannot read.
+ * Starts a connection. The server's certificate is always checked, against its name as well, and against the pins where there are any;
+ * there is no switch for that, and the environment variable that Node offers for it is overruled. A session is never resumed: Node
+ * would not look at the certificate again. May throw on PEM texts that OpenSSL cannot read.
  */
-export function openSocket({ host, port, tls }: Endpoint, material: TlsMaterial): Socket {
-  const address = { host, port, autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS };
-  const serverName = isIP(host) === 0 ? { servername: host } : {};
-  const security = { ...material, ...serverName, minVersion: "TLSv1.3", rejectUnauthorized: true } as const;
-  const socket = tls ? (onDemand("node:tls") as typeof import("node:tls")).connect({ ...address, ...security }) : tcpConnect(address);
+export function openSocket({ host, port, tls }: Endpoint, material: TlsMaterial, { addresses, pins }: SocketBounds): Socket {
+  const address = {
+    host,
+    port,
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
+    ...(addresses === null ? {} : { lookup: lookupOf(addresses) }),
+  };
+  const socket = tls ? connectTls(address, host, material, pins) : tcpConnect(address);
   // Nagle against the delayed ACK of the other side costs a factor of ten in acknowledged messages a second.
   socket.setNoDelay(true);
   return socket;
+}
+
+function connectTls(address: TcpNetConnectOpts, host: string, material: TlsMaterial, pins: readonly string[]): Socket {
+  const { connect, checkServerIdentity } = onDemand("node:tls") as typeof import("node:tls");
+  const serverName = isIP(host) === 0 ? { servername: host } : {};
+  return connect({
+    ...address,
+    ...material,
+    ...serverName,
+    minVersion: "TLSv1.3",
+    rejectUnauthorized: true,
+    checkServerIdentity(name, certificate) {
+      const problem = checkServerIdentity(name, certificate);
+      if (problem !== undefined || pins.length === 0) return problem;
+      return isPinned(certificate, pins) ? undefined : new PinError("no key in the chain of the broker is pinned");
+    },
+  });
+}
+
+/** Answers with addresses that were settled before: between the check and the connect no name is resolved. */
+function lookupOf(addresses: readonly string[]): LookupFunction {
+  const found = addresses.map((address) => ({ address, family: isIP(address) }));
+  return (_host, { all }, callback) => {
+    const [first] = found;
+    if (first === undefined) callback(Object.assign(new Error("no address was approved"), { code: "ENOTFOUND" }), []);
+    else if (all === true) callback(null, found);
+    else callback(null, first.address, first.family);
+  };
+}
+
+/** Whether the other end has one of these addresses, however it is written. */
+export function isConnectedTo({ remoteAddress: text = "" }: Socket, addresses: readonly string[]): boolean {
+  const same = (one: string): string => JSON.stringify(parseAddress(one)?.bytes ?? one);
+  return addresses.some((address) => same(address) === same(text));
 }
 
 /** `host:port` of the other end; an IPv6 address in brackets. */

@@ -1,5 +1,6 @@
 import { BrokerProbe, hex, ProbeError } from "../../adapters/mqtt/broker-probe.ts";
 import type { MqttBrokerOptions } from "../../adapters/mqtt/mqtt-broker.ts";
+import { TlsFilesError } from "../../adapters/mqtt/tls-files.ts";
 import { SecretError } from "../../adapters/secrets.ts";
 import type { NodePlan } from "../../config/plan.ts";
 import type { ConnectionReport } from "../../runtime/connection-desk.ts";
@@ -48,7 +49,7 @@ function asTheNodeSays({ isUp, address, trouble }: ConnectionReport): Finding {
 }
 
 function failed(what: string, url: string, error: unknown): Finding {
-  if (error instanceof SecretError) return broken(what, error.message, error.remedy);
+  if (error instanceof SecretError || error instanceof TlsFilesError) return broken(what, error.message, error.remedy);
   if (!(error instanceof ProbeError)) throw error;
   if (error.is === "refused") return broken(what, `${url} refuses with ${error.code}`, REFUSED[error.code] ?? "see the log of the broker");
   return broken(
@@ -77,6 +78,7 @@ const NETWORK: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: "name the authority that signed the broker's certificate: broker.tls.ca",
   DEPTH_ZERO_SELF_SIGNED_CERT: "name the authority that signed the broker's certificate: broker.tls.ca",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "name the authority that signed the broker's certificate: broker.tls.ca",
+  TLS_PIN_MISMATCH: "the broker shows a key that broker.tls.pins does not name: ask its operator before anything is changed",
   ERR_TLS_CERT_ALTNAME_INVALID: "write the name in broker.url that stands in the broker's certificate",
 };
 

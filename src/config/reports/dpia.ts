@@ -12,13 +12,14 @@ import {
 } from "./dpia-tables.ts";
 import { brokerHost, type Origin, originText, sensorsOfPeople } from "./facts.ts";
 import { markdownTable, markdownText } from "./markdown.ts";
+import { brokerPlace, placeRule, placeText } from "./residency.ts";
 import { BLANK, blank } from "./words.ts";
 
 /** One of the 17 sections of the Rijksmodel DPIA 3.0 (MinBZK/par-dpia-form, sources/dpia.yaml). */
 interface Section {
   readonly title: string;
   /** What the config says; null: it is a judgement, which nobody but the controller can give. */
-  readonly facts: ((plan: NodePlan) => string) | null;
+  readonly facts: ((plan: NodePlan, origin: Origin) => string) | null;
   /** What the controller is asked besides. */
   readonly open: string;
 }
@@ -106,13 +107,13 @@ export function dpia(plan: NodePlan, origin: Origin): string {
       ["Advies functionaris voor gegevensbescherming", BLANK.nl],
       ["Versie en status", BLANK.nl],
     ]),
-    ...SECTIONS.map((section, index) => sectionText(section, index + 1, plan)),
+    ...SECTIONS.map((section, index) => sectionText(section, index + 1, plan, origin)),
   ];
   return `${parts.join("\n\n")}\n`;
 }
 
-function sectionText({ title, facts, open }: Section, number: number, plan: NodePlan): string {
-  const body = facts === null ? JUDGEMENT : facts(plan);
+function sectionText({ title, facts, open }: Section, number: number, plan: NodePlan, origin: Origin): string {
+  const body = facts === null ? JUDGEMENT : facts(plan, origin);
   return `## ${number}. ${title}\n\n${body}\n\n> ${blank("nl", open)}`;
 }
 
@@ -187,16 +188,22 @@ function parties(plan: NodePlan): string {
   ]);
 }
 
-function locations({ node, broker }: NodePlan): string {
+function locations(plan: NodePlan, { evidence }: Origin): string {
+  const { node, broker } = plan;
+  const found = brokerPlace(plan, evidence);
   const place = node.location === null ? BLANK.nl : `${node.location.latitude}, ${node.location.longitude} (WGS 84)`;
   const host = new URL(broker.url).hostname;
   return [
     markdownTable([
       ["Gegevensverwerking", "Locatie", "Doorgiftemechanisme"],
       ["waarnemen, bewaren in het geheugen, samenvatten", `in de node zelf: ${place}`, "geen doorgifte"],
-      ["ontvangen en bewaren van statistiek", `\`${host}\`, land: ${BLANK.nl}`, BLANK.nl],
+      [
+        "ontvangen en bewaren van statistiek",
+        `\`${host}\`, land: ${placeText(found, "nl")}`,
+        found?.isInEea === true ? "niet van toepassing (binnen de EER), als dat klopt" : BLANK.nl,
+      ],
     ]),
-    "Stoep verbindt alleen met deze broker, en controleert nog niet in welk land die staat.",
+    placeRule(plan),
   ].join("\n\n");
 }
 

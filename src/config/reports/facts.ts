@@ -1,5 +1,6 @@
 import { unreachable } from "../../core/assert.ts";
 import type { StreamPlan } from "../../core/reading/stream.ts";
+import type { EvidenceRecord } from "../../core/residency/evidence.ts";
 import { epsilonText } from "../../core/units/epsilon.ts";
 import type { GroupPlan, NodePlan, SensorPlan } from "../plan.ts";
 import { decimalWords, type Language, perWords, quantityWords } from "./words.ts";
@@ -12,6 +13,8 @@ export interface Origin {
   /** First 8 hex digits of the SHA-256 of the file. */
   readonly rev: string;
   readonly version: string;
+  /** The last record of where the broker was found, or null. */
+  readonly evidence?: EvidenceRecord | null;
 }
 
 export const originText = ({ file, rev, version }: Origin): string => `Stoep ${version}, ${file} (${rev})`;

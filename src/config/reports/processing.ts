@@ -1,6 +1,8 @@
+import type { EvidenceRecord } from "../../core/residency/evidence.ts";
 import type { NodePlan } from "../plan.ts";
 import { brokerHost, isEncrypted, leavesAs, type Origin, originText, sensorsOfPeople, streamsAboutPeople } from "./facts.ts";
 import { markdownText } from "./markdown.ts";
+import { brokerPlace, placeText } from "./residency.ts";
 import { retentionFacts } from "./retention.ts";
 import { BLANK, type Both, blank, type Language, listWords, quantityWords } from "./words.ts";
 
@@ -31,14 +33,14 @@ const TITLES: readonly (Both & { readonly point: string })[] = [
 ];
 
 /** Drafts points b to g of article 30(1) from the config, and of a what it knows. */
-export function processing(plan: NodePlan, language: Language): ProcessingEntry {
+export function processing(plan: NodePlan, language: Language, evidence: EvidenceRecord | null = null): ProcessingEntry {
   const { node } = plan;
   const facts: Readonly<Record<string, readonly string[]>> = {
     a: controller(plan, language),
     b: [node.purpose ?? BLANK[language]],
     c: subjects(plan, language),
     d: recipients(plan, language),
-    e: transfers(plan, language),
+    e: transfers(plan, language, evidence),
     f: erasure(plan, language),
     g: security(plan, language),
   };
@@ -90,8 +92,15 @@ function recipients(plan: NodePlan, language: Language): readonly string[] {
   ];
 }
 
-function transfers(plan: NodePlan, language: Language): readonly string[] {
+function transfers(plan: NodePlan, language: Language, evidence: EvidenceRecord | null): readonly string[] {
   const host = brokerHost(plan);
+  const place = brokerPlace(plan, evidence);
+  if (place !== null) {
+    const mechanism = place.isInEea ? "" : `; ${language === "nl" ? "doorgiftemechanisme" : "transfer mechanism"}: ${BLANK[language]}`;
+    return language === "nl"
+      ? ["Van metingen: geen.", `Statistiek gaat naar ${host}; land: ${placeText(place, "nl")}${mechanism}`]
+      : ["Of readings: none.", `Statistics go to ${host}; country: ${placeText(place, "en")}${mechanism}`];
+  }
   return language === "nl"
     ? ["Van metingen: geen.", `Statistiek gaat naar ${host}; land en, zo nodig, doorgiftemechanisme: ${BLANK.nl}`]
     : ["Of readings: none.", `Statistics go to ${host}; country and, where needed, transfer mechanism: ${BLANK.en}`];

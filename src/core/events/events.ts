@@ -55,6 +55,15 @@ export type NodeEvent =
   | { readonly type: "SummariesLost"; readonly fromSeq: number; readonly toSeq: number; readonly reason: string }
   | { readonly type: "BrokerConnected"; readonly address: string }
   | { readonly type: "BrokerDisconnected"; readonly cause: string; readonly detail: string; readonly remedy: string }
+  | {
+      readonly type: "BrokerLookedUp";
+      readonly host: string;
+      readonly standing: string;
+      readonly mayConnect: boolean;
+      readonly reasons: string;
+    }
+  | { readonly type: "EvidenceFailed"; readonly detail: string }
+  | { readonly type: "TlsRenewalUnusable"; readonly code: string }
   | { readonly type: "PublishRefused"; readonly seq: number | null; readonly reason: string; readonly remedy: string }
   | { readonly type: "PublishDelayed"; readonly reason: string; readonly remedy: string }
   | { readonly type: "LedgerDamaged"; readonly until: string }
@@ -127,6 +136,12 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   SummariesLost: { level: "error", says: "summaries were dropped for good" },
   BrokerConnected: { level: "info", says: "connected to the broker" },
   BrokerDisconnected: { level: "warn", says: "no connection to the broker; summaries wait in the outbox" },
+  BrokerLookedUp: {
+    level: "info",
+    says: "where the addresses of the broker are listed, and whether the config lets the node connect there",
+  },
+  EvidenceFailed: { level: "error", says: "a record of where the node was connected to could not be written" },
+  TlsRenewalUnusable: { level: "warn", says: "renewed certificate files cannot be used; the last ones that fit are used until they can" },
   PublishRefused: { level: "error", says: "the broker will never take this message" },
   PublishDelayed: { level: "warn", says: "the broker does not take messages now; they are sent again" },
   LedgerDamaged: {

@@ -65,7 +65,15 @@ export function benchPlan(wanted: BenchPlan): NodePlan {
       prefix: "bench",
       username: null,
       password: null,
-      tls: { ca: null, cert: null, key: null },
+      tls: { ca: null, cert: null, key: null, pins: [] },
+      residency: {
+        mode: "warn",
+        allow: ["EU", "EEA"],
+        operator: "record",
+        private: "declare",
+        provider: null,
+        databases: { location: null, operator: null },
+      },
       inFlightMax: wanted.inFlightMax,
       keepAliveMs: durationMs(30_000),
       ackTimeoutMs: durationMs(1e12), // the clock of the bench runs faster than the broker

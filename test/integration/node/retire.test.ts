@@ -119,6 +119,15 @@ describe("stoep retire", () => {
     expect((await retainedAt(lab, broker.url)).size).toBe(0);
   });
 
+  it("connects to no place that the config does not allow", async () => {
+    const lab = openLab();
+    const broker = { url: "mqtts://5.161.1.1:8883", residency: { mode: "strict", allow: ["EU"] }, allowSimulated: true };
+    const site = lab.site({ broker, sensors: { air: simulator() } });
+    const { code, stderr } = await stoep(["retire", site.file, "--yes", "--drain", "1s"]);
+    expect(code).toBe(69);
+    expect(stderr).toContain("RESIDENCY_REFUSED location-outside");
+  });
+
   it("ends with 64 on a duration that is none, and with 69 when the running node has no connection", async () => {
     const lab = openLab();
     const site = lab.site({ broker: { url: "mqtt://127.0.0.1:1" }, sensors: { air: simulator() } });

@@ -159,7 +159,14 @@ sensors: { s: { driver: simulator }, t: { driver: simulator }, u: { driver: othe
       stoep: 1,
       node: { id: "n1", timeZone: "UTC" },
       broker: {
-        ...{ url: "mqtt://localhost:1883", protocol: 5, prefix: "a", tls: {}, inFlight: 20 },
+        ...{
+          url: "mqtt://localhost:1883",
+          protocol: 5,
+          prefix: "a",
+          tls: { pins: [] },
+          residency: { mode: "warn", allow: ["EU", "EEA"], operator: "record", private: "declare", databases: {} },
+          inFlight: 20,
+        },
         ...{ keepAlive: 30_000, ackTimeout: 30_000, allowSimulated: false, formats: ["native"] },
       },
       privacy: { epsilonPerEvent: "1" },

@@ -143,6 +143,28 @@ describe("a reload that goes well", () => {
     ]);
   });
 
+  it("to another broker has it looked up before anything goes there", async () => {
+    const node = await running();
+    const next = new ScriptedBroker(node.clock);
+    next.friendly = true;
+    const abroad = { address: "5.161.1.1", location: "US", operator: "DE" };
+    const books = { lookUp: async () => ({ addresses: [abroad], location: null, operator: null }) };
+    const written: string[] = [];
+    const residency = {
+      resolver: { addresses: async () => ["5.161.1.1"] },
+      books,
+      evidence: { append: async ({ event }: { event: string }) => void written.push(event) },
+    };
+    const plan = nodePlan([dust()]);
+    const strict = { ...plan.broker, url: "mqtts://5.161.1.1:8883", residency: { ...plan.broker.residency, mode: "strict" as const } };
+    const { outcome } = await reload(node, { ...plan, broker: strict }, { broker: { broker: next, residency } });
+    expect(outcome).toMatchObject({ is: "applied", changes: { reconnected: true } });
+    await node.clock.advance(2 * W);
+    expect([next.requests, next.published]).toEqual([[], []]);
+    expect(written[0]).toBe("refused");
+    expect(node.node.status().status.problems.map(({ code }) => code)).toContain("BROKER_NOT_ALLOWED");
+  });
+
   it("goes to another broker with everything that was not acknowledged, and counts connections on", async () => {
     const node = await running();
     node.broker.friendly = false;
@@ -151,7 +173,11 @@ describe("a reload that goes well", () => {
     const next = new ScriptedBroker(node.clock);
     next.friendly = true;
     const plan = nodePlan([dust()]);
-    const { outcome } = await reload(node, { ...plan, broker: { ...plan.broker, url: "mqtt://127.0.0.1:1884" } }, { broker: next });
+    const { outcome } = await reload(
+      node,
+      { ...plan, broker: { ...plan.broker, url: "mqtt://127.0.0.1:1884" } },
+      { broker: { broker: next } },
+    );
     expect(outcome).toMatchObject({ is: "applied", changes: { reconnected: true } });
     await node.clock.advance(2 * W);
     const pushed = [...node.broker.published, ...next.published];
