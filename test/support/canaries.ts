@@ -7,6 +7,9 @@ import { databaseFiles } from "../../src/adapters/sqlite/database.ts";
 /** Whole numbers below this are too short in binary to be told from chance; they are looked for as text and in the rows of tables. */
 const SHORT_BELOW = 2 ** 24;
 
+/** Megabytes of random bytes, in which any number stands by chance. */
+const BALLAST = "node.ballast";
+
 /** One way in which a text or an identifier may stand somewhere. */
 interface Needle {
   readonly canary: string;
@@ -67,7 +70,7 @@ export class Canaries {
   /** The same, of every file in a folder and below; named by file. */
   inFiles(folder: string): readonly string[] {
     return readdirSync(folder, { recursive: true, encoding: "utf8" })
-      .filter((name) => statSync(join(folder, name)).isFile())
+      .filter((name) => statSync(join(folder, name)).isFile() && !name.endsWith(BALLAST))
       .flatMap((name) => this.in(readFileSync(join(folder, name))).map((found) => `${name}: ${found}`));
   }
 
