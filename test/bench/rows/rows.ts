@@ -8,6 +8,7 @@ import { drawsRow } from "./draws.ts";
 import { flashRow } from "./flash.ts";
 import { idleCpuRow, idleMemoryRow } from "./idle.ts";
 import { noisedYearRow } from "./noised-year.ts";
+import { restartBacklogRow } from "./restart-backlog.ts";
 import { startRows } from "./start.ts";
 import { wholePathRows } from "./whole-path.ts";
 
@@ -20,6 +21,7 @@ export const ROWS: readonly Row[] = [
   idleCpuRow,
   flashRow,
   ...startRows,
+  restartBacklogRow,
   drainRow,
   closeBlockRow,
   costByStreamsRow,

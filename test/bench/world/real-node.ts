@@ -54,7 +54,8 @@ export async function realNode({ sensors, url, window, storage }: RealNodeOption
         "        pm10: { key: pm10, quantity: pm10, range: [0, 1000], resolution: 0.1 }",
         "    streams: { pm25: { lateness: 1s }, pm10: { lateness: 1s } }",
       ]),
-      `storage: { directory: ${store}, live: ${live} }`,
+      // Room for a backlog of a million summaries.
+      `storage: { directory: ${store}, live: ${live}, outbox: { maxBytes: 2GB } }`,
       "time: { source: operator }",
       "log: { level: warn }",
       "",
