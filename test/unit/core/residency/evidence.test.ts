@@ -1,23 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { type EvidenceRecord, evidenceSentence } from "../../../../src/core/residency/evidence.ts";
+import { evidenceSentence } from "../../../../src/core/residency/evidence.ts";
+import { newEvidence } from "../../../support/evidence.ts";
 
-const record: Omit<EvidenceRecord, "says" | "prev"> = {
-  v: 1,
-  node: "n0042",
-  instance: "9f3a01c2",
-  event: "connected",
-  at: "2026-11-23T10:00:00Z",
-  clockTrusted: true,
-  host: "mqtt.voorbeeld.example",
-  port: 8883,
-  connectedTo: "116.203.1.1:8883",
-  addresses: [{ address: "116.203.1.1", location: "DE", operator: "DE" }],
-  mode: "strict",
-  allow: ["EU", "EEA"],
-  operator: "record",
-  standing: "listed",
-  reasons: [],
-  databases: { location: { made: "2026-06-17", source: "a" }, operator: { made: "2026-06-17", source: "b" } },
+const record = newEvidence({
   tls: { protocol: "TLSv1.3", cipher: "x", group: "X25519", spki: "abc=", issuer: "CN=CA", validTo: "2027-01-01T00:00:00Z", pinned: true },
   provider: {
     name: "Voorbeeld BV",
@@ -26,7 +11,7 @@ const record: Omit<EvidenceRecord, "says" | "prev"> = {
     sha256: null,
     validUntil: "2027-01-01",
   },
-};
+});
 
 describe("the sentence of a record", () => {
   it("is the one that the privacy reference allows", () => {
