@@ -45,7 +45,7 @@ function waitingText({ waiting: { code, path, freeBytes, remedy } }: WaitingStat
 
 function text({ status: node, connection, security, outbox, live, memory, uptimeSeconds, sensors }: LocalStatus): string {
   const broker = connection.isUp
-    ? `connected to ${connection.address}`
+    ? `connected to ${connection.address}${connection.isHeard === false ? ", where nobody listens" : ""}`
     : `not connected${connection.trouble === null ? "" : ` (${connection.trouble})`}`;
   const facts: [string, string][] = [
     ["node", `${node.node}, instance ${node.instance}, up ${duration(uptimeSeconds)}`],

@@ -15,7 +15,12 @@ export interface ConnectionReport {
   readonly remedy: string | null;
   /** Its code in `status`, beside BROKER_AWAY. */
   readonly problem: BrokerProblem | null;
+  /** Whether somebody had subscribed to the last message that the broker took; null: not known. MQTT 3.1.1 does not tell. */
+  readonly isHeard: boolean | null;
 }
+
+/** PUBACK 0x10, "No matching subscribers" (MQTT 5 §3.4.2.1). mosquitto before 2.0.20 may say it wrongly (its issue 3128). */
+const NO_SUBSCRIBER = 0x10;
 
 /** How long a problem stands after it was last seen: a node whose id is taken is connected half of the time. */
 const PROBLEM_MS = 600_000;
@@ -34,15 +39,21 @@ export class ConnectionDesk {
   #remedy: string | null = null;
   #problem: BrokerProblem | null = null;
   #problemUntilMs = 0;
+  #isHeard: boolean | null = null;
 
   constructor({ clock, events }: { readonly clock: Clock; readonly events: Events }) {
     this.#clock = clock;
     this.#events = events;
   }
 
-  standing(): Pick<ConnectionReport, "trouble" | "remedy" | "problem"> {
+  standing(): Pick<ConnectionReport, "trouble" | "remedy" | "problem" | "isHeard"> {
     const problem = this.#clock.monotonicMs() < this.#problemUntilMs ? this.#problem : null;
-    return { trouble: this.#trouble, remedy: this.#remedy, problem };
+    return { trouble: this.#trouble, remedy: this.#remedy, problem, isHeard: this.#isHeard };
+  }
+
+  /** The broker answered for a message. */
+  answered(reasonCode: number): void {
+    if (reasonCode === 0 || reasonCode === NO_SUBSCRIBER) this.#isHeard = reasonCode === 0;
   }
 
   connected(address: string): void {

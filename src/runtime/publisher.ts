@@ -238,6 +238,7 @@ export class Publisher {
         this.say(this.#world.greeting(this.#conn));
         return this.#fetch();
       case "acknowledged":
+        this.#desk.answered(event.reasonCode);
         return this.#handle({ type: "acknowledged", position: event.token, reasonCode: event.reasonCode });
       case "closed": {
         this.#link = null;

@@ -30,7 +30,7 @@ export interface BrokerTrial {
 /** The connection: as the running node says, and by one of our own. */
 export async function examineBroker({ plan, options }: BrokerTrial, running: ConnectionReport | null): Promise<readonly Finding[]> {
   const { node, broker } = plan;
-  const said = running === null ? [] : [asTheNodeSays(running)];
+  const said = running === null ? [] : [asTheNodeSays(running), ...whoListens(running, plan)];
   try {
     const probe = await BrokerProbe.connect(options, `${node.id}-doctor`);
     const { address, tls, packetBytesMax } = probe.facts;
@@ -46,6 +46,15 @@ export async function examineBroker({ plan, options }: BrokerTrial, running: Con
 function asTheNodeSays({ isUp, address, trouble }: ConnectionReport): Finding {
   if (isUp) return ok("uplink", `the running node is connected to ${address}`);
   return broken("uplink", `the running node is not connected${trouble === null ? "" : `: ${trouble}`}`, "see broker below");
+}
+
+function whoListens({ isUp, isHeard }: ConnectionReport, { broker, node }: NodePlan): readonly Finding[] {
+  const what = "subscribers";
+  if (broker.protocol === 4) return [skipped(what, "MQTT 3.1.1 does not say whether anybody listens", "broker.protocol: 5")];
+  if (!isUp || isHeard === null) return [skipped(what, "nothing was published yet")];
+  if (isHeard) return [ok(what, "somebody listens to what the node publishes")];
+  const remedy = `mosquitto_sub -t '${broker.prefix}/${node.id}/#' on the broker's side; mosquitto before 2.0.20 may say so wrongly`;
+  return [advice(what, "the broker has nobody who subscribed to what the node published last", remedy)];
 }
 
 function failed(what: string, url: string, error: unknown): Finding {

@@ -39,9 +39,14 @@ describe("stoep doctor", () => {
     expect(of(findings, "node")).toMatchObject({ verdict: "broken", says: expect.stringContaining("SENSOR_") });
     expect(of(findings, "uplink")).toMatchObject({ verdict: "ok", says: expect.stringContaining(`127.0.0.1:${broker.port}`) });
     expect(of(findings, "sensor gone")).toMatchObject({ verdict: "broken", remedy: expect.stringContaining("journalctl") });
+    expect(of(findings, "subscribers"), "nobody is there").toMatchObject({ verdict: "advice", remedy: expect.stringContaining("#") });
     await pty.feed(sds011Frame({ pm25: 81, pm10: 201 }));
     await site.statusWhen(({ sensors: { dust } }) => dust?.counters?.stored === 2); // nobody took its bytes
+    await lab.subscriber(broker.url);
     expect((await node.stop()).code).toBe(0);
+    await site.runUntilReady();
+    await site.statusWhen(({ connection }) => connection.isHeard === true);
+    expect(of((await doctor([site.file])).findings, "subscribers")).toMatchObject({ verdict: "ok" });
   });
 
   it("looks without a node as well: a port that is not there, a broker that is not there, each with a remedy", async () => {

@@ -95,7 +95,15 @@ describe("a connection", () => {
     await bench.add(2);
     bench.publisher.start();
     expect(new TextDecoder().decode(bench.broker.requests[0]?.will.payload)).toBe("lost 1");
-    expect(bench.publisher.report).toEqual({ isUp: false, conn: 1, address: null, trouble: null, remedy: null, problem: null });
+    expect(bench.publisher.report).toEqual({
+      isUp: false,
+      conn: 1,
+      address: null,
+      trouble: null,
+      remedy: null,
+      problem: null,
+      isHeard: null,
+    });
     bench.broker.accept();
     await bench.settle();
     expect(bench.texts()).toEqual(["online 1 true"]);
