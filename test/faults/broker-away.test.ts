@@ -6,7 +6,7 @@ import { openLab } from "../support/lab.ts";
 it("loses nothing when the broker is killed and away for 60 s, nor when the node is killed with it", { timeout: 240_000 }, async () => {
   await surviveOutage(openLab(), 60_000);
   faultRow({
-    fault: "Broker away",
+    fault: "Broker: away",
     injected: "mosquitto killed (kill -9) and away for 60 s, one of two nodes killed with it",
     promised: "windows go on; everything arrives afterwards, in order, once; at most 10 MB more memory",
     measured: "every window arrived, none twice, none missing, within the bound",

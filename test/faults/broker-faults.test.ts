@@ -59,7 +59,7 @@ it("a broker that is killed, and starts again, six times", async () => {
   await rig.untilDrained(120_000);
   const twice = await expectAll(rig, ...witnesses);
   faultRow({
-    fault: "Broker killed",
+    fault: "Broker: killed",
     injected: `${LIVES} times kill -9 of mosquitto with 20 messages under way, started again at once`,
     promised: "nothing lost; what was not acknowledged is sent again, with the same id",
     measured: `${rig.ids.length} of ${rig.ids.length} arrived, ${twice} twice`,
@@ -84,7 +84,7 @@ it("a broker that freezes, and goes on", async () => {
   await rig.untilDrained(60_000);
   const twice = await expectAll(rig, witness);
   faultRow({
-    fault: "Broker frozen",
+    fault: "Broker: frozen",
     injected: `SIGSTOP of mosquitto with 20 messages under way, keep alive ${KEEP_ALIVE_MS / 1_000} s`,
     promised: "noticed after 1.5 keep alives at most (45 s by default); nothing lost",
     measured: `noticed after ${(noticedMs / 1_000).toFixed(1)} s; all ${rig.ids.length} arrived, ${twice} twice`,
@@ -111,7 +111,7 @@ it("a connection that is half open", async () => {
   const twice = await expectAll(rig, witness);
   expect(twice, "the broker never had them").toBe(0);
   faultRow({
-    fault: "Half-open connection",
+    fault: "Broker: half-open connection",
     injected: `a proxy swallows both directions and tells nobody, keep alive ${KEEP_ALIVE_MS / 1_000} s`,
     promised: "noticed after 1.5 keep alives at most (45 s by default); nothing lost",
     measured: `noticed after ${(noticedMs / 1_000).toFixed(1)} s; all ${rig.ids.length} arrived, none twice`,
@@ -140,7 +140,7 @@ it("acknowledgements that do not arrive", async () => {
     texts.set(id, `${topic} ${payload}`);
   }
   faultRow({
-    fault: "PUBACK lost",
+    fault: "Broker: PUBACK lost",
     injected: "a proxy swallows what the broker says, with 20 messages under way",
     promised: "sent again after ackTimeout, byte for byte; twice at most what was under way (inFlight, 20)",
     measured: `all ${rig.ids.length} arrived, ${twice} twice, the same bytes`,
@@ -174,7 +174,7 @@ it("a topic that the broker's ACL forbids, until it is mended", async () => {
   const barred = idsIn(witness.messages).filter((id) => id.includes("/barred/"));
   expect(barred).toEqual(rig.ids.filter((id) => id.includes("/barred/")));
   faultRow({
-    fault: "Topic not allowed",
+    fault: "Broker: topic not allowed",
     injected: "the ACL of mosquitto forbids one of two sensors (PUBACK 0x87), and is mended with SIGHUP",
     promised: "visible within one publish; the other sensor goes on; what waited arrives within a minute of the mending, in order",
     measured: `told after ${toldMs.toFixed(0)} ms; 180 of the other arrived at once, ${barred.length} of 20 after the mending`,
@@ -201,7 +201,7 @@ it("a message that is longer than the broker takes, which mosquitto refuses with
   ]);
   expect(rig.events.of("PublishRefused").map(({ seq }) => seq)).toEqual([8, 9, 31]);
   faultRow({
-    fault: "Message too long for the broker",
+    fault: "Broker: message too long for it",
     injected: "3 of 60 messages beyond message_size_limit of mosquitto 2.0: PUBACK 0x95, after which MQTT.js reads no more",
     promised: "these are set aside and reported as lost, with the reason; the others arrive",
     measured: [
@@ -235,7 +235,7 @@ it("a broker that says quota exceeded for a while", async () => {
   expect(during).toBeLessThanOrEqual(20 * 6);
   expect(broker.connections).toHaveLength(1);
   faultRow({
-    fault: "Quota of the broker exceeded",
+    fault: "Broker: quota exceeded",
     injected: "a scripted broker answers PUBACK 0x97 for 8 s",
     promised: "all wait, with growing pauses, on the same connection; nothing lost, the order is kept",
     measured: `${during} publishes in these 8 s; then ${ids.length} of 100, in order`,
@@ -257,7 +257,7 @@ it("a subscriber whose queue the broker cuts short: a PUBACK is not durability, 
   expect(got).toBeLessThan(200);
   expect(rig.lost, "the broker took them all: the node has nothing to report").toEqual([]);
   faultRow({
-    fault: "Queue of the broker full",
+    fault: "Broker: queue full",
     injected: "max_queued_messages 20 of mosquitto, a subscriber away during 200 messages",
     promised: "not seen by the node, since the broker acknowledges what it drops: seq shows the hole, 72 h can be sent again",
     measured: `200 acknowledged, ${got} handed on`,
@@ -283,7 +283,7 @@ it("200 MB from the broker", async () => {
   const grown = (rssMax - rssBefore) / 1e6;
   expect(grown).toBeLessThan(30);
   faultRow({
-    fault: "Huge packet from the broker",
+    fault: "Broker: huge packet from it",
     injected: "5 times a PUBLISH of 200 MB from a scripted broker",
     promised: "the connection is cut at the header; nothing of it is kept",
     measured: `${grown.toFixed(0)} MB more memory in use at most; all ${rig.ids.length} messages arrived`,

@@ -93,7 +93,7 @@ describe("the broker's certificate", () => {
     await site.statusWhen(({ status }) => status.outbox.pending === 0 && status.outbox.lastSeq > 0);
     const attempts = node.events("BrokerDisconnected").length;
     faultRow({
-      fault: `The broker's certificate ${what}`,
+      fault: `Certificate: the broker's ${what}`,
       injected: `mosquitto with such a certificate, met ${attempts === 1 ? "once" : `${attempts} times`}; then with a right one`,
       promised: "no MQTT byte leaves, the cause is named, summaries wait; no restart is needed",
       measured: `${code}; 0 CONNECTs reached the broker; everything arrived after its certificate was right`,
@@ -120,7 +120,7 @@ describe("the clock", () => {
     expect(status.expires.cert).not.toBeNull();
     expect(connectsIn(broker)).toBe(0);
     faultRow({
-      fault: "Clock years slow at the start",
+      fault: "Clock: years slow when a certificate is checked",
       injected: "libfaketime, 2,000 days back, nobody vouches for the clock; mosquitto with a right certificate",
       promised: "the certificate is still checked; the node says that its clock is not trusted, and judges no expiry by it",
       measured: "CERT_NOT_YET_VALID, clock not trusted; 0 CONNECTs reached the broker",
@@ -153,7 +153,7 @@ describe("the node's own certificate", () => {
     expect(whole.status.problems.map(({ code }) => code)).toEqual(["CA_EXPIRES_SOON"]);
     expect(node.events("TlsRenewalUnusable")).toHaveLength(1);
     faultRow({
-      fault: "A certificate renewed before its key",
+      fault: "Certificate: renewed before its key",
       injected: "certificate and key files of the node replaced one after the other, the broker restarted in between and after",
       promised: "the old pair is used until the new one is whole, TLS_PAIR_MISMATCH in status; then the new one, without a restart",
       measured: "connected with the old pair, then with the new; status shows the new end",

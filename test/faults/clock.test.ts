@@ -107,7 +107,7 @@ describe.skipIf(library === null).concurrent("a real process whose wall clock is
       2 * WINDOW_MS,
     );
     faultRow({
-      fault: "no clock after a power cut: it starts in 2020 and is set right later",
+      fault: "Clock: none after a power cut, 2020 at the start, set right later",
       injected: "libfaketime, 2020 to now in a running process",
       promised: "P7: nothing is labelled before, everything after; status leaves meanwhile",
       measured: said(`0 summaries of 2020, ${summaries.length} right ones`, await expectHonest(one)),
@@ -135,7 +135,7 @@ describe.skipIf(library === null).concurrent("a real process whose wall clock is
     // Its windows are where its clock is, a step back being waited for.
     expect(Math.abs(lastStart(one) - one.wall.now())).toBeLessThanOrEqual(4 * WINDOW_MS);
     faultRow({
-      fault: `the wall clock is stepped by ${stepS > 0 ? "+" : ""}${stepS} s`,
+      fault: `Clock: stepped by ${stepS > 0 ? "+" : ""}${stepS} s`,
       injected: "libfaketime in a running process",
       promised: "P7: one id, one message; the window of the step says `stepped`",
       measured: said(`${flagged.length} flagged`, await expectHonest(one)),
@@ -161,7 +161,7 @@ describe.skipIf(library === null).concurrent("a real process whose wall clock is
     await one.windows(2);
     expect(Math.abs(lastStart(one) - Date.now())).toBeLessThanOrEqual(4 * WINDOW_MS);
     faultRow({
-      fault: "the wall clock is an hour ahead for a while, and comes back",
+      fault: "Clock: an hour ahead for a while",
       injected: "libfaketime in a running process; `stoep time --accept`",
       promised: "P7: it waits, says so, and goes on in what it passed over; no window twice",
       measured: said("went on at once when told", await expectHonest(one)),
@@ -188,7 +188,7 @@ describe.skipIf(library === null).concurrent("a real process whose wall clock is
     const ids = one.summaries().map(({ id }) => id);
     expect(ids.length).toBe(new Set(ids).size);
     faultRow({
-      fault: "the wall clock is twenty years ahead, comes back, and the node is killed meanwhile",
+      fault: "Clock: twenty years ahead, and a kill meanwhile",
       injected: "libfaketime, kill -9; `stoep time --accept`",
       promised: "P7: never stuck for years; no window twice",
       measured: `went on with the right time; ${ids.length} windows, each once`,

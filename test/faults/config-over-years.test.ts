@@ -60,7 +60,7 @@ describe("P6: a bad file", () => {
     expect(from).toBe(said.length);
     expect(node.events("SensorOpened").filter(({ sensor }) => sensor === "air")).toHaveLength(1);
     faultRow({
-      fault: "a new file does not work: the port of a sensor in it is not there",
+      fault: "Node file: a new one does not work",
       injected: "SIGHUP with such a file, 1 run, frames coming in",
       promised: "the file before it is back within 30 s; nothing that it is not about notices",
       measured: `back after ${(tookMs / 1_000).toFixed(1)} s; ${said.length} of ${said.length} readings in summaries, once each`,
@@ -93,7 +93,7 @@ describe("P6: a bad file", () => {
       ran++;
     }
     faultRow({
-      fault: "the node file is damaged or cut off at boot",
+      fault: "Node file: damaged at boot",
       injected: `${BAD_FILES} files with random bytes in them or their end missing, each a start`,
       promised: "the last file that held is run, status says degraded and CONFIG_REJECTED",
       measured: `${ran} of ${BAD_FILES} starts, the slowest answered after ${(slowestMs / 1_000).toFixed(1)} s`,

@@ -103,7 +103,7 @@ it(`${COPIES} damaged copies of a store: no damaged row is sent, every start suc
   // The test means nothing when damage never hits.
   for (const count of [seen.quarantined, seen.lost, seen.harmless, seen.salvaged]) expect(count).toBeGreaterThan(10);
   faultRow({
-    fault: "Bit rot, a damaged page",
+    fault: "Card: bit rot, a damaged page",
     injected: `${COPIES} copies of a store of ${ROWS} summaries, half with a flipped bit, half with a sector of garbage`,
     promised: "a damaged row is never sent; the node starts; what waits is salvaged byte for byte; what is missing is counted",
     measured: [

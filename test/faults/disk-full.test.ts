@@ -98,7 +98,7 @@ it("a disk that fills up under the outbox: it goes on with what it has, sheds in
   expect([again.quarantined, again.repaired]).toEqual([null, 0]);
   await again.close();
   faultRow({
-    fault: "Disk full under a running node",
+    fault: "Card: full under a running node",
     injected: "tmpfs of 64 MB, filled to the last byte by somebody else, also with the room of the ballast; 6,000 summaries meanwhile",
     promised: "the outbox goes on: what was acknowledged goes first, then what waited longest, counted; all is well when there is room",
     measured: [
@@ -134,7 +134,7 @@ it("a start on a full disk, the first ever: the node waits for room and says so,
     expect((await node.stop()).code).toBe(0);
   }
   faultRow({
-    fault: "Disk full at the first start",
+    fault: "Card: full at the first start",
     injected: "tmpfs of 24 MB without a free byte",
     promised: "the node starts, says what it waits for, and goes on by itself when there is room",
     measured: "`stoep status` says DISK_FULL and exits with 2; it measures within 5 s of room; it stops cleanly while it waits",
@@ -155,7 +155,7 @@ it("a start on a full disk with a ballast: the node starts", async (context) => 
   expect([second.instance, second.quarantined, second.standing().lastSeq]).toEqual([first.instance, null, 2]);
   await second.close();
   faultRow({
-    fault: "Disk full at a later start",
+    fault: "Card: full at a later start",
     injected: "tmpfs of 48 MB without a free byte beside a store with its ballast",
     promised: "the node starts",
     measured: "it starts with its name and all that waited, and commits",

@@ -70,7 +70,7 @@ it(`${PULLS} times a sensor is pulled, and comes back as another device`, { time
   expect(samplesIn(summariesOf(subscriber.messages, "pulled.pm25"))).toBe(PULLS);
   expectWholeHistory(subscriber.messages, PREFIX);
   faultRow({
-    fault: "Sensor unplugged and renumbered",
+    fault: "Sensor: unplugged and renumbered",
     injected: `${PULLS} times the device of one of two sensors is pulled, and comes back under another number behind the same name`,
     promised: "open again within 10 s of its return; the gap shows as coverage; the sensor beside it loses nothing",
     measured: `back after ${(Math.max(...backMs) / 1_000).toFixed(1)} s at most; all ${said} readings of the other are told`,
@@ -120,7 +120,7 @@ it("millions of hostile bytes on four lines leave the fifth alone", { timeout: 2
   expect(samplesIn(summariesOf(subscriber.messages, "steady.pm25"))).toBe(said);
   expect((await node.stop()).code).toBe(0);
   faultRow({
-    fault: "Hostile serial input",
+    fault: "Sensor: hostile bytes",
     injected: `${(NOISE_BYTES_PER_DRIVER * drivers.length) / 1e6} MB of random and repeated bytes, as fast as four lines take them`,
     promised: "nothing throws, every byte that arrives is counted, memory is bounded; the sensor beside them loses nothing",
     measured:

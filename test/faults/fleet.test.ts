@@ -75,7 +75,7 @@ it("500 nodes lose their broker in one instant and come back over a minute, with
   expect(rigs.flatMap(({ lost }) => lost)).toEqual([]);
   const inAMinute = returns.filter((atMs) => atMs < backMs + 60_000).length;
   faultRow({
-    fault: "Broker of a whole city killed",
+    fault: "Broker: killed, of a whole city",
     injected: [
       `${NODES} nodes (outbox, publisher, MQTT.js; no sensors, no TLS) on one mosquitto`,
       `kill -9 with ${NODES * ROWS} messages under way`,

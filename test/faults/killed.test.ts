@@ -22,7 +22,7 @@ it(`${NODES * KILLS_EACH} times kill -9 at random moments: every window once, a 
   }
   const frames = lost.reduce((sum, each) => sum + each, 0);
   faultRow({
-    fault: "Process killed",
+    fault: "Process: killed",
     injected: `${NODES * KILLS_EACH} times kill -9, a quarter of them just after a commit`,
     promised: "no summary lost or made twice; of the readings the last flush (250 ms) and what came while it was down",
     measured: `0 summaries lost, 0 twice; a kill costs ${(frames / (NODES * KILLS_EACH)).toFixed(1)} frames of 40 ms`,

@@ -84,7 +84,7 @@ it("a power cut at any moment loses no row that the outbox called written, on a 
     states += verdict.states;
   }
   faultRow({
-    fault: "Power cut while committing",
+    fault: "Card: power cut while committing",
     injected: `the system calls of ${COMMITS} commits replayed to ${states} places, with four kinds of loss of what was not synced`,
     promised: "node.db opens without repair, and no committed summary is lost",
     measured: `${states} of ${states} opened, 0 summaries lost`,

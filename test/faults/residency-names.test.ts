@@ -63,7 +63,7 @@ describe.skipIf(skipWithoutNamespaces)("a name server", () => {
     expect(street.facts.connections).toEqual({ [HOME]: 1 });
     expect(await evidenceOf(site)).toEqual(["refused null", `connected ${HOME}:${STREET_PORT}`]);
     faultRow({
-      fault: "The broker's name leads abroad",
+      fault: "Name: the broker's leads abroad",
       injected: `a name server that answers with an address in the EU and one in the US, ${refusals} times; then with the first alone`,
       promised: "strict: no connection to either, status failing, a signed record; everything made meanwhile is sent afterwards",
       measured: `0 connections and 0 bytes in ${refusals} attempts; connected at the first good answer, and the summaries arrived`,
@@ -81,7 +81,7 @@ describe.skipIf(skipWithoutNamespaces)("a name server", () => {
     expect(street.facts.bytes[ABROAD]).toBeUndefined();
     expect(await evidenceOf(site)).toEqual([`connected ${HOME}:${STREET_PORT}`, "refused null"]);
     faultRow({
-      fault: "The broker's name changes after the check",
+      fault: "Name: the broker's changes after the check",
       injected:
         "a name server with TTL 0 that answers with an address in the EU once and with one in the US ever after; the connection cut",
       promised: "the node connects to the address that it checked, and to no other",

@@ -20,7 +20,7 @@ it(`keeps every promise in ${WORLDS} worlds of an hour that nobody has seen`, { 
   }
   console.log(tally.text());
   faultRow({
-    fault: "everything at once: sensors, clock, process, disk and broker fail while each other are failing",
+    fault: "Everything at once",
     injected: `${tally.faults.size} of ${FAULT_KINDS.length} kinds of fault in ${WORLDS} simulated worlds of ${HOURS} h, fresh seeds`,
     promised: "P1 to P8 after every step; when faults stop, the outbox drains and every sensor is well",
     measured: `none broken; ${tally.lives} starts; ${tally.exact} windows exact, ${tally.bounded} within bounds`,
@@ -34,7 +34,7 @@ it(`tells nothing of who passes in ${TWINS} worlds in which everything goes wron
     expect({ seed: seed + at, difference }).toEqual({ seed: seed + at, difference: null });
   }
   faultRow({
-    fault: "everything at once, on a busy street and on an empty one",
+    fault: "Everything at once, on a busy street and on an empty one",
     injected: `${TWINS} pairs of simulated worlds that differ in their road users only`,
     promised: "P1: every message, line of the log and status, and when, is equal but for noised numbers",
     measured: "no difference",

@@ -94,7 +94,7 @@ it(`${MINUTES} minutes at 100 times the rate: memory, descriptors and files do n
   expect((await node.stop()).code).toBe(0);
   expectWholeHistory(subscriber.messages, PREFIX);
   faultRow({
-    fault: "Years without a visit",
+    fault: "Process: years without a visit",
     injected: `${MINUTES} minutes at 100 times the rate of ${SENSORS} sensors: ${(readings / 1e6).toFixed(1)} million readings`,
     promised: "memory grows by less than 1 MB an hour; descriptors, WAL and live store do not grow",
     measured: `${slope.toFixed(2)} MB an hour; ${Math.max(...descriptors)} descriptors; live store ${(live / 1e6).toFixed(1)} MB at most`,

@@ -44,7 +44,7 @@ export function readSaid(text: string): readonly z.infer<typeof row>[] {
 export function afterRun(kept: FaultRows, said: ReturnType<typeof readSaid>, on: string, exists: (test: string) => boolean): FaultRows {
   const renewed = new Set(said.map(({ test }) => test));
   const rows = [...kept.filter(({ test }) => !renewed.has(test) && exists(test)), ...said.map((one) => ({ ...one, on }))];
-  const key = ({ test, fault, injected }: FaultRows[number]) => `${test}\n${fault}\n${injected}`;
+  const key = ({ test, fault, injected }: FaultRows[number]) => `${fault}\n${injected}\n${test}`;
   return rows.sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 

@@ -181,7 +181,7 @@ describe.skipIf(why !== "")(`the service under a real systemd${why === "" ? "" :
     const ids = summaries("pm25").map(({ id }) => id);
     expect(new Set(ids).size, "no window twice").toBe(ids.length);
     faultRow({
-      fault: "Event loop blocked",
+      fault: "Process: a driver that never returns",
       injected: `a driver that never returns, under a real systemd with WatchdogSec=${WATCHDOG_S} (60 in the unit)`,
       promised: "killed and started again within WatchdogSec and RestartSec; the open window keeps what came before",
       measured: `one window, ${window.stats.samples} of at most ${(WINDOW_S * 1_000) / READ_EVERY_MS} readings in it`,

@@ -5,7 +5,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/systemd/**/*.test.ts"],
-    globalSetup: "test/setup/build.ts",
+    globalSetup: ["test/setup/build.ts", "test/setup/fault-rows.ts"],
     testTimeout: 600_000,
     hookTimeout: 900_000,
     maxWorkers: 1,
