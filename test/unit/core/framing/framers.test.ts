@@ -65,6 +65,26 @@ const FRAME = hex("AAC0D4043A0AA1601DAB");
 const frameOf = (bytes: Uint8Array): Found => ({ frame: hexOf(bytes) });
 
 describe("headerFramer", () => {
+  it("finds frames whose first byte also carries a value", () => {
+    const masked = (): Framer =>
+      headerFramer({
+        header: [0xa0],
+        firstMask: 0xf8,
+        prefixBytes: 1,
+        frameBytes: () => 3,
+        frameBytesMax: 3,
+        isSound: (bytes, start) => ((bytes[start + 1] ?? 0) | (bytes[start + 2] ?? 0)) < 0x80,
+      });
+    const first = hex("A0 01 02");
+    const last = hex("A7 7F 00");
+    expect(run(masked(), [hex("A8 9F 20"), first, last])).toEqual([{ discard: "noise", byteCount: 3 }, frameOf(first), frameOf(last)]);
+    expect(run(masked(), [hex("A3 01"), last])).toEqual([
+      { discard: "checksum", byteCount: 1 },
+      { discard: "noise", byteCount: 1 },
+      frameOf(last),
+    ]);
+  });
+
   it("finds a frame whole, byte by byte and behind garbage", () => {
     expect(run(sds011(), [FRAME])).toEqual([frameOf(FRAME)]);
     expect(run(sds011(), cut(FRAME, [1, 2, 3, 4, 5, 6, 7, 8, 9]))).toEqual([frameOf(FRAME)]);
