@@ -2,6 +2,7 @@ import { crc8Maxim, crc16Arc, crc16Modbus, sum8, xor8 } from "./checksums.ts";
 import { type DelimiterOptions, delimiterFramer } from "./delimiter-framer.ts";
 import type { Framer } from "./framer.ts";
 import { type HeaderOptions, headerFramer } from "./header-framer.ts";
+import { type TelegramOptions, telegramFramer } from "./telegram-framer.ts";
 
 /** Framers and checksums, as drivers are given them. */
 export interface Framers {
@@ -9,6 +10,8 @@ export interface Framers {
   delimiterFramer(options: DelimiterOptions): Framer;
   /** Frames that start with a header and whose length and validity their own bytes tell. */
   headerFramer(options: HeaderOptions): Framer;
+  /** Text that starts with a byte of its own and tells its end: `$ … *47`, STX … ETX, `/ … !7EF9`. */
+  telegramFramer(options: TelegramOptions): Framer;
   readonly crc16Modbus: typeof crc16Modbus;
   readonly crc16Arc: typeof crc16Arc;
   readonly crc8Maxim: typeof crc8Maxim;
@@ -16,4 +19,4 @@ export interface Framers {
   readonly xor8: typeof xor8;
 }
 
-export const framers: Framers = { delimiterFramer, headerFramer, crc16Modbus, crc16Arc, crc8Maxim, sum8, xor8 };
+export const framers: Framers = { delimiterFramer, headerFramer, telegramFramer, crc16Modbus, crc16Arc, crc8Maxim, sum8, xor8 };

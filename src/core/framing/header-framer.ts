@@ -6,6 +6,8 @@ import type { Framer, FrameSink } from "./framer.ts";
 export interface HeaderOptions {
   /** The fixed bytes that every frame starts with. */
   readonly header: readonly number[];
+  /** The bits of the first byte that must agree with `header`, where the others carry a value; all of them by default. */
+  readonly firstMask?: number;
   /** Bytes that must have arrived before `frameBytes` can be asked. At least the header. */
   readonly prefixBytes: number;
   /** Whole length of the frame that starts at `start`, read from its prefix; null when no frame can start like this. */
@@ -20,12 +22,15 @@ class HeaderFramer implements Framer {
   readonly #options: HeaderOptions;
   readonly #window: ByteWindow;
   readonly #first: number;
+  readonly #firstMask: number;
 
   constructor(options: HeaderOptions) {
     assert(options.header.length > 0, "a header framer needs a header");
     assert(options.prefixBytes >= options.header.length, "the prefix includes the header");
     this.#options = options;
     this.#first = options.header[0] as number;
+    this.#firstMask = options.firstMask ?? 0xff;
+    assert((this.#first & this.#firstMask) === this.#first, "the mask covers the bits of the first byte");
     this.#window = new ByteWindow(options.frameBytesMax);
   }
 
@@ -54,7 +59,7 @@ class HeaderFramer implements Framer {
   #step(sink: FrameSink): boolean {
     const window = this.#window;
     if (window.length === 0) return false;
-    if (window.bytes[window.head] !== this.#first) return this.#skipNoise(sink);
+    if (((window.bytes[window.head] as number) & this.#firstMask) !== this.#first) return this.#skipNoise(sink);
     const { header, prefixBytes, frameBytesMax } = this.#options;
     for (let at = 1; at < header.length; at++) {
       if (at >= window.length) return false;
@@ -79,9 +84,17 @@ class HeaderFramer implements Framer {
     return true;
   }
 
+  /** Where a frame may begin next, or below 0. */
+  #findFirst(): number {
+    const { bytes, head, tail } = this.#window;
+    if (this.#firstMask === 0xff) return bytes.subarray(0, tail).indexOf(this.#first, head);
+    for (let at = head; at < tail; at++) if (((bytes[at] as number) & this.#firstMask) === this.#first) return at;
+    return -1;
+  }
+
   #skipNoise(sink: FrameSink): boolean {
     const window = this.#window;
-    const found = window.bytes.subarray(0, window.tail).indexOf(this.#first, window.head);
+    const found = this.#findFirst();
     const next = found < 0 ? window.tail : found;
     sink.discard("noise", next - window.head);
     window.head = next;

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { sum8 } from "../../../../src/core/framing/checksums.ts";
+import { sum8, xor8 } from "../../../../src/core/framing/checksums.ts";
 import { type DelimiterOptions, delimiterFramer } from "../../../../src/core/framing/delimiter-framer.ts";
 import type { Framer, FramingFault } from "../../../../src/core/framing/framer.ts";
 import { headerFramer } from "../../../../src/core/framing/header-framer.ts";
+import { telegramFramer } from "../../../../src/core/framing/telegram-framer.ts";
 
 type Found = { readonly frame: string } | { readonly discard: FramingFault; readonly byteCount: number };
 
@@ -64,6 +65,26 @@ const FRAME = hex("AAC0D4043A0AA1601DAB");
 const frameOf = (bytes: Uint8Array): Found => ({ frame: hexOf(bytes) });
 
 describe("headerFramer", () => {
+  it("finds frames whose first byte also carries a value", () => {
+    const masked = (): Framer =>
+      headerFramer({
+        header: [0xa0],
+        firstMask: 0xf8,
+        prefixBytes: 1,
+        frameBytes: () => 3,
+        frameBytesMax: 3,
+        isSound: (bytes, start) => ((bytes[start + 1] ?? 0) | (bytes[start + 2] ?? 0)) < 0x80,
+      });
+    const first = hex("A0 01 02");
+    const last = hex("A7 7F 00");
+    expect(run(masked(), [hex("A8 9F 20"), first, last])).toEqual([{ discard: "noise", byteCount: 3 }, frameOf(first), frameOf(last)]);
+    expect(run(masked(), [hex("A3 01"), last])).toEqual([
+      { discard: "checksum", byteCount: 1 },
+      { discard: "noise", byteCount: 1 },
+      frameOf(last),
+    ]);
+  });
+
   it("finds a frame whole, byte by byte and behind garbage", () => {
     expect(run(sds011(), [FRAME])).toEqual([frameOf(FRAME)]);
     expect(run(sds011(), cut(FRAME, [1, 2, 3, 4, 5, 6, 7, 8, 9]))).toEqual([frameOf(FRAME)]);
@@ -218,5 +239,84 @@ describe.each([
         ).toEqual(whole);
       }),
     );
+  });
+});
+
+const TELEGRAM_BYTES_MAX = 24;
+/** `$`, text, `*`, the exclusive or of the text in two hex digits, line end. */
+const nmea = (): Framer =>
+  telegramFramer({
+    first: 0x24,
+    closing: [0x2a],
+    last: 0x0a,
+    frameBytesMax: TELEGRAM_BYTES_MAX,
+    isSound: (bytes, start, end) => {
+      const star = bytes.indexOf(0x2a, start);
+      const sum = Number.parseInt(Buffer.from(bytes.subarray(star + 1, end - 2)).toString(), 16);
+      return xor8(bytes, start + 1, star) === sum;
+    },
+  });
+/** As DSMR has it: the end is a line of its own, and `!` elsewhere is none. */
+const lineClosed = (): Framer =>
+  telegramFramer({ first: 0x2f, closing: [0x0a, 0x21], last: 0x0a, frameBytesMax: TELEGRAM_BYTES_MAX, isSound: () => true });
+
+describe("telegramFramer", () => {
+  const AB = ascii("$AB*03\r\n");
+
+  it("finds a telegram whole, byte by byte and behind garbage", () => {
+    expect(run(nmea(), [AB])).toEqual([frameOf(AB)]);
+    expect(run(nmea(), cut(AB, [1, 2, 3, 4, 5, 6, 7]))).toEqual([frameOf(AB)]);
+    expect(run(nmea(), [ascii("B*03\r\n"), AB, AB])).toEqual([{ discard: "noise", byteCount: 6 }, frameOf(AB), frameOf(AB)]);
+  });
+
+  it.each([
+    ["cut short", "$A"],
+    ["cut in its checksum", "$AB*0"],
+    ["of which one byte is wrong", "$AC*03\r\n"],
+    ["that is a first byte alone", "$"],
+  ])("finds the telegram that follows one %s", (_, broken) => {
+    const found = run(nmea(), [ascii(broken), AB]);
+    expect(found.at(-1)).toEqual(frameOf(AB));
+    expect(discardedBytes(found)).toBe(broken.length);
+  });
+
+  it("takes closing bytes only whole and in order, wherever they are cut", () => {
+    const telegram = ascii("/x!y\n\n1(!)\r\n!7E\r\n");
+    for (let at = 0; at <= telegram.length; at++) expect(run(lineClosed(), cut(telegram, [at]))).toEqual([frameOf(telegram)]);
+  });
+
+  it("takes a telegram of the greatest length and gives up one that is a byte longer", () => {
+    const longest = ascii(`/${"x".repeat(TELEGRAM_BYTES_MAX - 4)}\n!\n`);
+    const longer = ascii(`/${"x".repeat(TELEGRAM_BYTES_MAX - 3)}\n!\n`);
+    expect(longest.length).toBe(TELEGRAM_BYTES_MAX);
+    expect(run(lineClosed(), [longest])).toEqual([frameOf(longest)]);
+    expect(run(lineClosed(), [longer, longest])).toEqual([
+      { discard: "overflow", byteCount: 1 },
+      { discard: "noise", byteCount: TELEGRAM_BYTES_MAX },
+      frameOf(longest),
+    ]);
+  });
+
+  it("accounts for every byte and finds the same however the bytes are cut", () => {
+    const letter = fc.constantFrom("$AB*03\r\n", "$", "*", "\n", "A", "\r\n", "$AB*04\r\n", "0", "3", "$AB");
+    fc.assert(
+      fc.property(fc.array(letter, { maxLength: 40 }), fc.array(fc.nat(), { maxLength: 12 }), (parts, places) => {
+        const bytes = ascii(parts.join(""));
+        const framer = nmea();
+        const found = run(framer, cut(bytes, places), TELEGRAM_BYTES_MAX);
+        const framed = found.reduce((sum, each) => sum + ("frame" in each ? each.frame.length / 2 : 0), 0);
+        expect(framed + discardedBytes(found) + framer.pendingBytes).toBe(bytes.length);
+        expect(found).toEqual(run(nmea(), [bytes]));
+      }),
+    );
+  });
+
+  it("gives up what is pending when the port closes, and starts afresh", () => {
+    const framer = nmea();
+    run(framer, [ascii("$A*")]);
+    const discards: [FramingFault, number][] = [];
+    framer.reset({ frame: () => expect.unreachable(), discard: (reason, count) => discards.push([reason, count]) });
+    expect(discards).toEqual([["stale", 3]]);
+    expect(run(framer, [AB])).toEqual([frameOf(AB)]);
   });
 });
