@@ -2,6 +2,7 @@ import { crc8Maxim, crc16Arc, crc16Modbus, sum8, xor8 } from "./checksums.ts";
 import { type DelimiterOptions, delimiterFramer } from "./delimiter-framer.ts";
 import type { Framer } from "./framer.ts";
 import { type HeaderOptions, headerFramer } from "./header-framer.ts";
+import { type StuffedOptions, stuffedFramer } from "./stuffed-framer.ts";
 
 /** Framers and checksums, as drivers are given them. */
 export interface Framers {
@@ -9,6 +10,8 @@ export interface Framers {
   delimiterFramer(options: DelimiterOptions): Framer;
   /** Frames that start with a header and whose length and validity their own bytes tell. */
   headerFramer(options: HeaderOptions): Framer;
+  /** Frames between flag bytes, with stuffing inside: HDLC and its relatives. They arrive without flags and stuffing. */
+  stuffedFramer(options: StuffedOptions): Framer;
   readonly crc16Modbus: typeof crc16Modbus;
   readonly crc16Arc: typeof crc16Arc;
   readonly crc8Maxim: typeof crc8Maxim;
@@ -16,4 +19,4 @@ export interface Framers {
   readonly xor8: typeof xor8;
 }
 
-export const framers: Framers = { delimiterFramer, headerFramer, crc16Modbus, crc16Arc, crc8Maxim, sum8, xor8 };
+export const framers: Framers = { delimiterFramer, headerFramer, stuffedFramer, crc16Modbus, crc16Arc, crc8Maxim, sum8, xor8 };
