@@ -163,7 +163,7 @@ const optionsOf = ({ z }: DriverApi) =>
         .min(1)
         .max(FARTHEST_CM)
         .describe(
-          "Nothing is there from this distance on. What lies between nearCm and farCm changes nothing, so that an edge does not count twice.",
+          "Nothing is there from this distance on. What lies between the two changes nothing, so that an edge does not count twice.",
         ),
       arriveMs: z
         .int()
