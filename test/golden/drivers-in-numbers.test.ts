@@ -64,7 +64,35 @@ describe("captures", () => {
     expect(seen.every(({ speedKmh = 0 }) => speedKmh > 8 && speedKmh < 60)).toBe(true);
   });
 
+  it("tfmini: nine pass on the path of the capture, and the state tells each arrival and each leaving", async () => {
+    const { options, events } = capture("tfmini", "path.txt");
+    const answers = play(await load("tfmini"), options, events, 0);
+    expect(passages(answers)).toEqual(Array.from({ length: 9 }, () => ({})));
+    expect(readings(answers, "presence")).toEqual([0, ...Array.from({ length: 9 }, () => [1, 0]).flat()]);
+  });
+
+  it("a02yyuw: the water of the capture rises by 3 cm", async () => {
+    const { options, events } = capture("a02yyuw", "quay.txt");
+    const levels = readings(play(await load("a02yyuw"), options, events, 0), "level");
+    const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+    expect(levels.length).toBe(300);
+    // The means lie 24 mm of rise apart; waves of 8 mm average out to within 5 mm.
+    expect(mean(levels.slice(-60)) - mean(levels.slice(0, 60))).toBeCloseTo(0.024, 2);
+  });
+
   it.each([
+    ["mhz19", 5],
+    ["senseair-s8", 4],
+  ])("%s: the capture holds a value for each question, one every %d s", async (name, everyS) => {
+    const { options, events } = capture(name, "street.txt");
+    const answers = play(await load(name), options, events, 60 * everyS * 1_000);
+    const asked = answers.filter((answer) => answer.call === "write" && answer.data.length > 1).length;
+    expect(readings(answers, "co2").length).toBe(60);
+    expect(Math.abs(asked - 60)).toBeLessThanOrEqual(1);
+  });
+
+  it.each([
+    ["sps30", "street.txt", "pm25", 120],
     ["sds011", "street.txt", "pm25", 120],
     ["pms5003", "street.txt", "pm10", 120],
     ["json-lines", "sound-meter.txt", "laeq", 120],
@@ -198,5 +226,37 @@ describe("simulator", () => {
     ["min above max", { channels: { p: { quantity: "pm25", min: 2, max: 1 } } }],
   ])("refuses %s", async (_, options) => {
     expect((await load("simulator")).options.safeParse(options).success).toBe(false);
+  });
+});
+
+describe("tfmini", () => {
+  it.each([
+    ["no distances", {}],
+    ["a far edge at the near one", { nearCm: 250, farCm: 250 }],
+    ["an edge beyond its reach", { nearCm: 250, farCm: 1_201 }],
+  ])("refuses %s", async (_, options) => {
+    expect((await load("tfmini")).options.safeParse(options).success).toBe(false);
+  });
+
+  it("declares every channel as presence, whatever it is read as", async () => {
+    const driver = await load("tfmini");
+    const channels = ["passages", "bay"].flatMap((as) => driver.channels(driver.options.parse({ as, nearCm: 250, farCm: 300 })));
+    expect(channels.map(({ name, sensitivity }) => [name, sensitivity])).toEqual([
+      ["passages", "presence"],
+      ["presence", "presence"],
+      ["bay", "presence"],
+    ]);
+  });
+});
+
+describe("a02yyuw", () => {
+  it("publishes no distance by itself, and a level only with a height", async () => {
+    const driver = await load("a02yyuw");
+    const names = (options: unknown) => driver.channels(driver.options.parse(options)).map(({ name, publish }) => [name, publish ?? true]);
+    expect(names({})).toEqual([["distance", false]]);
+    expect(names({ heightMm: 3_200 })).toEqual([
+      ["level", true],
+      ["distance", false],
+    ]);
   });
 });

@@ -125,10 +125,11 @@ const technology = (dtpr: string | null, en: string, nl: string): Technology => 
 const AIR = technology("Air Quality", "air quality sensor", "luchtkwaliteitsmeter");
 const WEATHER = technology("Weather Station", "weather station", "weerstation");
 const RADAR = technology("Radar", "radar", "radar");
+const LIDAR = technology(null, "lidar (measures distance with light)", "lidar (meet afstand met licht)");
 const ENERGY = technology(null, "electricity meter", "elektriciteitsmeter");
 
 /** Drivers that are for one kind of instrument. */
-const BY_DRIVER: Readonly<Record<string, Technology>> = { ops243: RADAR, sds011: AIR, pms5003: AIR };
+const BY_DRIVER: Readonly<Record<string, Technology>> = { ops243: RADAR, tfmini: LIDAR, sds011: AIR, pms5003: AIR, sps30: AIR };
 
 /** What a quantity is measured with. That somebody passed can be seen by many means: there the driver has to know. */
 const BY_QUANTITY: Readonly<Partial<Record<QuantityName, Technology>>> = {

@@ -2,6 +2,7 @@ import { crc8Maxim, crc16Arc, crc16Modbus, sum8, xor8 } from "./checksums.ts";
 import { type DelimiterOptions, delimiterFramer } from "./delimiter-framer.ts";
 import type { Framer } from "./framer.ts";
 import { type HeaderOptions, headerFramer } from "./header-framer.ts";
+import { type StuffedOptions, stuffedFramer } from "./stuffed-framer.ts";
 import { type TelegramOptions, telegramFramer } from "./telegram-framer.ts";
 
 /** Framers and checksums, as drivers are given them. */
@@ -12,6 +13,8 @@ export interface Framers {
   headerFramer(options: HeaderOptions): Framer;
   /** Text that starts with a byte of its own and tells its end: `$ … *47`, STX … ETX, `/ … !7EF9`. */
   telegramFramer(options: TelegramOptions): Framer;
+  /** Frames between flag bytes, with stuffing inside: HDLC and its relatives. They arrive without flags and stuffing. */
+  stuffedFramer(options: StuffedOptions): Framer;
   readonly crc16Modbus: typeof crc16Modbus;
   readonly crc16Arc: typeof crc16Arc;
   readonly crc8Maxim: typeof crc8Maxim;
@@ -19,4 +22,7 @@ export interface Framers {
   readonly xor8: typeof xor8;
 }
 
-export const framers: Framers = { delimiterFramer, headerFramer, telegramFramer, crc16Modbus, crc16Arc, crc8Maxim, sum8, xor8 };
+export const framers: Framers = {
+  ...{ delimiterFramer, headerFramer, telegramFramer, stuffedFramer },
+  ...{ crc16Modbus, crc16Arc, crc8Maxim, sum8, xor8 },
+};
