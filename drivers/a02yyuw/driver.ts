@@ -10,12 +10,12 @@ import type {
   SessionSink,
 } from "../../src/driver-api/index.ts";
 
-// DFRobot wiki, SEN0311 "A02YYUW Waterproof Ultrasonic Sensor", in this file "wiki".
+// DFRobot wiki, "Waterproof Ultrasonic Sensor", in this file "wiki": SEN0311 is the A02YYUW; SEN0312, which was at hand, speaks the same.
 
 /** Wiki, "UART output": `FF`, distance high, distance low, and the low byte of the sum of these three. Millimetres. */
 const HEAD = 0xff;
 const FRAME_BYTES = 4;
-/** Wiki, "specification": 30 to 4500 mm. */
+/** Wiki of SEN0311, "specification", from memory: 30 to 4500 mm (werner.rothschopf.net: A02YYUW, and esphome have the same ends). */
 const NEAREST_MM = 30;
 const FARTHEST_MM = 4_500;
 const MM_PER_M = 1_000;

@@ -36,6 +36,7 @@ const FRAME_BYTES_MAX = READ_OVERHEAD_BYTES + STATUS_TO_CO2_BYTES;
 const OUT_OF_RANGE = 0x20;
 /** Protocol: holding register 32, address 1F: the period of the self-calibration in hours, 0 is off; 180 from the factory. */
 const PERIOD_REGISTER = 0x1f;
+/** Two hundred days: the highest period of the protocol, from memory of it. */
 const PERIOD_HOURS_MAX = 4_800;
 
 /** Specification, table 1: a measurement every 4 s. */

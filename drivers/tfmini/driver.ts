@@ -10,7 +10,7 @@ import type {
   SessionSink,
 } from "../../src/driver-api/index.ts";
 
-// Benewake "TF-Luna Product Manual" SJ-PM-TF-Luna A05, in this file "Luna"; "TFmini User Manual" SJ-PM-TFmini-T-01 A03, "mini".
+// Benewake "TF-Luna" manual SJ-PM-TF-Luna A03 (appendix I: also A05), in this file "Luna"; "TFmini" SJ-PM-TFmini-T-01 A03, "mini".
 
 /** Luna appendix I, mini §5.3: `59 59`, distance, strength, temperature (TFmini: mode, spare), little endian; the sum of all before. */
 const HEADER = [0x59, 0x59];
@@ -57,7 +57,7 @@ const word = (bytes: Uint8Array, at: number): number => (bytes[at] as number) | 
 function evidenceOf(distanceCm: number, strength: number, { nearCm, farCm, noEcho }: Options): Evidence {
   if (strength === OVEREXPOSED) return "unreliable";
   if (strength < STRENGTH_MIN) return noEcho === "clear" ? CLEAR : "unreliable";
-  // Zero is no distance: both manuals begin their range at tens of centimetres.
+  // Zero is no distance: nearer than 20 cm is the dead zone of the TF-Luna, and what it sends there is not in the manual.
   if (distanceCm === 0) return "unreliable";
   if (distanceCm < nearCm) return OCCUPIED;
   return distanceCm >= farCm ? CLEAR : "between";

@@ -89,6 +89,26 @@ describe("stuffedFramer", () => {
     expect(run(framer, [hex("00 00 FC 7E")])).toEqual(["length 4"]);
   });
 
+  it("keeps nothing of a frame after the call, not even of a sink that throws", () => {
+    for (const fails of [false, true]) {
+      let kept = new Uint8Array();
+      const framer = shdlc();
+      const sink = {
+        frame: (bytes: Uint8Array) => {
+          kept = bytes as Uint8Array<ArrayBuffer>;
+          expect(bytes.some((byte) => byte !== 0)).toBe(true);
+          if (fails) throw new Error("a driver's bug");
+        },
+        discard: () => {},
+      };
+      const push = (): void => framer.push(hex("7E 00 03 00 00 FC 7E"), sink);
+      if (fails) expect(push).toThrow("a driver's bug");
+      else push();
+      expect(kept.length).toBe(FRAME_BYTES_MAX);
+      expect(kept.every((byte) => byte === 0)).toBe(true);
+    }
+  });
+
   it("finds what was stuffed, whatever it was and wherever it is cut", () => {
     const data = fc.uint8Array({ minLength: 4, maxLength: FRAME_BYTES_MAX - 1 });
     fc.assert(
