@@ -2,7 +2,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadDriver } from "../../src/adapters/driver-loader.ts";
+import { policiesOf } from "../../src/core/anonymise/policy.ts";
+import { findQuantity, stricter } from "../../src/core/reading/quantity.ts";
 import { monotonicMs } from "../../src/core/units/time.ts";
+import { driverApi } from "../../src/driver-api/api.ts";
 import type { BusEvent, Driver } from "../../src/driver-api/driver.ts";
 import { type Answer, parseGolden, recordingSink } from "../../src/driver-api/golden.ts";
 
@@ -258,5 +261,62 @@ describe("a02yyuw", () => {
       ["level", true],
       ["distance", false],
     ]);
+describe("what may leave", () => {
+  /** Per channel, the policies that an operator could give a stream of it. */
+  const policies = async (name: string, options: unknown = {}) => {
+    const driver = await load(name);
+    return driver.channels(driver.options.parse(options)).map(({ quantity, sensitivity }) => {
+      const known = findQuantity(quantity);
+      return policiesOf(known?.kind ?? "gauge", stricter(sensitivity, known?.floor ?? "presence"));
+    });
+  };
+
+  it("nmea: nothing, whatever the policy", async () => {
+    expect(await policies("nmea")).toEqual(Array.from({ length: 6 }, () => ["withheld"]));
+  });
+
+  it("dsmr-p1: nothing of one household; the energy of a lighting cabinet as it is", async () => {
+    expect(await policies("dsmr-p1")).toEqual(Array.from({ length: 6 }, () => ["withheld"]));
+    expect(await policies("dsmr-p1", { serves: "street-lighting" })).toEqual([["open", "withheld"]]);
+  });
+});
+
+describe("dsmr-p1", () => {
+  const summed = (lines: readonly string[]): Uint8Array => {
+    const body = Buffer.from([...lines, "!"].join("\r\n"));
+    return Buffer.from(`${body.toString()}${driverApi.crc16Arc(body, 0, body.length).toString(16).padStart(4, "0").toUpperCase()}\r\n`);
+  };
+  const bytes = (data: Uint8Array): BusEvent => ({ type: "bytes", atMs: monotonicMs(0), data });
+
+  it("says nothing of numbers and texts, wherever the meter prints them", async () => {
+    const secret = "4B384547303034303436333935353037";
+    const objects = ["0-0:96.1.1", "0-0:96.1.0", "0-0:96.13.0", "0-0:96.13.1", "0-1:96.1.0", "0-4:96.1.1", "1-0:99.97.0"];
+    const telegram = summed([`/ISk5\\2${secret}`, "", ...objects.map((object) => `${object}(${secret})`), "1-0:1.7.0(00.244*kW)"]);
+    const answers = play(await load("dsmr-p1"), {}, [bytes(telegram)], 0);
+    expect(readings(answers, "power_import")).toEqual([244]);
+    expect(JSON.stringify(answers)).not.toContain(secret.slice(0, 4));
+  });
+
+  it("adds two tariffs without the dust of binary fractions", async () => {
+    const driver = await load("dsmr-p1");
+    for (const [first, second, sum] of [
+      ["000000.100", "000000.200", 0.3],
+      ["001581.123", "001435.706", 3016.829],
+      ["999998.999", "000001.000", 999_999.999],
+    ] as const) {
+      const telegram = summed(["/ISk5\\2MT382", "", `1-0:1.8.1(${first}*kWh)`, `1-0:1.8.2(${second}*kWh)`]);
+      const totals = play(driver, {}, [bytes(telegram)], 0).flatMap((answer) => (answer.call === "total" ? [answer.value] : []));
+      expect(totals).toEqual([sum]);
+    }
+  });
+});
+
+describe("sound-meter", () => {
+  it.each([
+    ["no format", {}],
+    ["a field of a frame that has none", { format: "ms6701", field: 2 }],
+    ["an upside-down range", { format: "ascii", range: [140, 20] }],
+  ])("refuses %s", async (_, options) => {
+    expect((await load("sound-meter")).options.safeParse(options).success).toBe(false);
   });
 });
