@@ -261,6 +261,9 @@ describe("a02yyuw", () => {
       ["level", true],
       ["distance", false],
     ]);
+  });
+});
+
 describe("what may leave", () => {
   /** Per channel, the policies that an operator could give a stream of it. */
   const policies = async (name: string, options: unknown = {}) => {
