@@ -21,6 +21,8 @@ export class Anchors {
   readonly #world: AnchorWorld;
   /** With which offset readings that waited for the clock are to be labelled; null when none wait. */
   #labelWith: number | null = null;
+  /** Readings of a time that was too far ahead are still in the live store. */
+  #isAhead = false;
 
   constructor(world: AnchorWorld) {
     this.#world = world;
@@ -29,7 +31,10 @@ export class Anchors {
   anchored(offsetMs: number, how: Anchoring): void {
     const { clock, ingest, closer } = this.#world;
     const nowMs = clock.monotonicMs();
-    if (how === "return") ingest.dropAhead();
+    if (how === "return") {
+      this.#isAhead = true;
+      this.#dropAhead();
+    }
     ingest.anchor(offsetMs, nowMs, how);
     if (how === "lose") this.#labelWith = null;
     if (how !== "first" && how !== "return") return;
@@ -37,8 +42,23 @@ export class Anchors {
     this.#labelWith = offsetMs;
   }
 
+  /** A live store that fails now is tried again before the next window is closed. */
+  #dropAhead(): boolean {
+    if (!this.#isAhead) return true;
+    try {
+      this.#world.ingest.dropAhead();
+      this.#isAhead = false;
+      return true;
+    } catch (error) {
+      if (!(error instanceof LiveStoreError)) throw error;
+      this.#world.events.emit({ type: "CloseFailed", detail: error.message });
+      return false;
+    }
+  }
+
   /** Windows are closed only when all their readings are in them; false when that failed and is to be tried again. */
   async labelWaiting(): Promise<boolean> {
+    if (!this.#dropAhead()) return false;
     if (this.#labelWith === null) return true;
     const { clock, events, live, ingest } = this.#world;
     try {

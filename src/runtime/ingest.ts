@@ -201,20 +201,24 @@ export class Ingest {
     }
   }
 
-  /** The clock came back from a time that was too far ahead: what was put into windows there will not be released, and is counted. */
+  /**
+   * The clock came back from a time that was too far ahead: what was put into windows there will not be released, and is counted. Throws
+   * when the live store fails; what was purged by then is counted, and the rest is for the next call.
+   */
   dropAhead(): void {
     this.flush();
     const { live } = this.#world;
     const windows = live.held().filter(({ window }) => window !== null);
-    for (const [windowMs, window] of new Map(
-      windows.map((one) => [`${one.windowMs}/${one.window}`, [one.windowMs, one.window] as const]),
-    ).values()) {
-      for (const { fromMs, data } of live.read(windowMs, window as EpochMs)) {
-        if (fromMs >= this.#appendedFromMs) this.#countShed(data, "late");
-        data.fill(0);
+    const classes = new Map(windows.map((one) => [`${one.sensitivity}/${one.windowMs}`, one]));
+    for (const { sensitivity, windowMs } of classes.values()) {
+      const ofClass = windows.filter((one) => one.sensitivity === sensitivity && one.windowMs === windowMs);
+      const chunks = ofClass.flatMap(({ window }) => [...live.read(windowMs, window as EpochMs)]);
+      live.purge(sensitivity, windowMs, Number.MAX_SAFE_INTEGER as EpochMs);
+      for (const chunk of chunks) {
+        if (chunk.sensitivity === sensitivity && chunk.fromMs >= this.#appendedFromMs) this.#countShed(chunk.data, "late");
+        chunk.data.fill(0);
       }
     }
-    for (const { sensitivity, windowMs } of windows) live.purge(sensitivity, windowMs, Number.MAX_SAFE_INTEGER as EpochMs);
   }
 
   /** How readings that waited are labelled, with this offset between the clocks. */

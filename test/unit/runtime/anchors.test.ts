@@ -69,3 +69,19 @@ it("labels nothing with a window that an earlier process closed, and counts it",
   expect(second.counters.balanced).toBe(true);
   expect(second.summaries()).toHaveLength(before);
 });
+
+it("comes back from a time that was too far ahead also when the live store fails then, and counts what was there once", async () => {
+  const bench = dust();
+  bench.open();
+  await bench.pass(30_000, () => bench.read(7));
+  const { stored } = bench.counters;
+  bench.live.failing.set("purge", "LIVE_IO");
+  bench.anchors.anchored(bench.clock.wallMs() - bench.clock.monotonicMs() - 60 * W, "return");
+  expect(await bench.anchors.labelWaiting(), "no window is closed before it is done").toBe(false);
+  expect(bench.counters.dropped.late).toBe(0);
+  bench.live.failing.clear();
+  expect(await bench.anchors.labelWaiting()).toBe(true);
+  expect(bench.counters).toMatchObject({ balanced: true, stored: 0 });
+  expect(bench.counters.dropped.late).toBe(stored);
+  expect(bench.live.records()).toEqual([]);
+});
