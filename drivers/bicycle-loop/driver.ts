@@ -62,25 +62,23 @@ class BicycleLoop implements Session {
     if (event.type === "opened") {
       // An empty path at night is no fault: the ports show life, never the cyclists.
       out.expect(null);
-      this.#forget();
-    } else if (event.type === "closed") this.#forget();
+    } else if (event.type === "closed") {
+      // What waits for the other loop would be paired with somebody else.
+      this.#waiting = null;
+      this.#passedNs = null;
+    }
     // Where a closure ends tells nothing: a long bicycle and a slow one look alike.
     else if (event.type === "edge" && isLine(event.line) && event.rising === this.#activeHigh) {
       this.#closure({ line: event.line, atNs: event.atNs }, out);
     }
   }
 
-  #forget(): void {
-    this.#waiting = null;
-    this.#passedNs = null;
-  }
-
   #closure(closure: Closure, out: SessionSink): void {
     if (this.#passedNs !== null && closure.atNs - this.#passedNs < this.#holdOffNs) return;
     const before = this.#waiting;
     if (before === null || before.line === closure.line) {
-      // A second closure of one loop soon after is the second wheel: the object is where it first was.
-      if (before === null || closure.atNs - before.atNs >= this.#holdOffNs) this.#waiting = closure;
+      // Of several closures of one loop the newest waits: what was there before it has not come to the other one.
+      this.#waiting = closure;
       return;
     }
     // Two lines may be told out of order; the kernel's time stamps are in order.
@@ -121,7 +119,7 @@ export default ({ z }: DriverApi): Driver<Options> => ({
       .min(0)
       .max(HOLD_OFF_MS_MAX)
       .default(HOLD_OFF_MS)
-      .describe("Closures this soon after a passage, or after one of the same loop, belong to the same object. Milliseconds."),
+      .describe("Closures this soon after a passage belong to the same object. Milliseconds."),
     activeHigh: z
       .boolean()
       .default(false)
