@@ -49,7 +49,7 @@ class BicycleLoop implements Session {
   readonly #holdOffNs: bigint;
   readonly #activeHigh: boolean;
   #waiting: Closure | null = null;
-  /** When the last passage was complete; null: none since the port was opened. */
+  /** When the last passage was complete; null: none was. */
   #passedNs: bigint | null = null;
 
   constructor({ pairMs, holdOffMs, activeHigh }: Options) {
@@ -65,7 +65,6 @@ class BicycleLoop implements Session {
     } else if (event.type === "closed") {
       // What waits for the other loop would be paired with somebody else.
       this.#waiting = null;
-      this.#passedNs = null;
     }
     // Where a closure ends tells nothing: a long bicycle and a slow one look alike.
     else if (event.type === "edge" && isLine(event.line) && event.rising === this.#activeHigh) {

@@ -107,6 +107,11 @@ describe("rain-gauge", () => {
 });
 
 describe("s0-meter", () => {
+  it("calls its channel identifying, whatever the vocabulary says", async () => {
+    const driver = await load("s0-meter");
+    expect(driver.channels(driver.options.parse({ pulsesPerKwh: 1_000 })).map(({ sensitivity }) => sensitivity)).toEqual(["identifying"]);
+  });
+
   it("adds 375 pulses of a meter with 375 imp/kWh up to one kilowatt-hour", async () => {
     const driver = await load("s0-meter");
     let sum = 0;
