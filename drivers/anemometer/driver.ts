@@ -5,8 +5,8 @@ const LINE = "line";
 const WIND_SPEED = "wind_speed";
 const INTERVAL = "interval";
 const MS_PER_S = 1_000;
-/** SEN-15901 weather meter datasheet: 2.4 km/h at one closure a second. 3.6 km/h are 1 m/s. */
-const METRES_PER_PULSE = 2.4 / 3.6;
+/** SEN-15901 weather meter datasheet: 2.4 km/h at one closure a second, which is 0.6667 m/s. */
+const METRES_PER_PULSE = 0.6667;
 const METRES_PER_PULSE_MIN = 0.001;
 const METRES_PER_PULSE_MAX = 100;
 const OFFSET_MPS_MAX = 5;

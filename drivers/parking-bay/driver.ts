@@ -42,7 +42,6 @@ class ParkingBay implements Session {
       case "opened": {
         // An empty bay at night is no fault: the port shows life.
         out.expect(null);
-        this.#forget();
         const high = event.settings.lines?.[LINE]?.high ?? null;
         if (high !== null) this.#level(high, event.atMs, event.atMs, out);
         break;
