@@ -44,7 +44,7 @@ export const demo: Command = {
       output.out(
         `Stopped. ${pending === 0 ? "Every summary that was made reached the broker" : `${pending} summaries did not reach the broker`}.`,
       );
-      output.out(`${openWindows.length} windows were still open; their readings were in memory and are gone.`);
+      output.out(`Windows that were still open: ${openWindows.length}; their readings were in memory and are gone.`);
       output.out("(A service keeps them in /run/stoep and goes on where it was.)");
       return EXIT.ok;
     } finally {

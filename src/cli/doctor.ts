@@ -61,7 +61,7 @@ async function examineAll(file: string, trial: BrokerTrial, place: Place, withTe
   const running = await askNode(plan, base);
   const status = "status" in running ? running.status : null;
   return [
-    ok("file", `${file}: ${plan.sensors.length} sensors`),
+    ok("file", `${file}, sensors: ${plan.sensors.length}`),
     running.finding,
     ...(await examineMachine(plan, base)),
     ...(await examinePorts(plan.sensors, status?.sensors ?? null)),
