@@ -1,10 +1,12 @@
+import { availableParallelism } from "node:os";
 import type { SimulationReport } from "../testing/simulation/simulation.ts";
-import { DEFAULT_HOURS, simulate as simulateWorld } from "../testing/simulation/simulation.ts";
-import { type Arguments, type Command, EXIT, JSON_OPTION, type Output, UsageError } from "./command.ts";
-import { createSimulationMachine } from "./simulation-machine.ts";
+import { DEFAULT_HOURS } from "../testing/simulation/simulation.ts";
+import { type Arguments, type Command, EXIT, JSON_OPTION, UsageError } from "./command.ts";
+import { simulateMany, simulateSeed } from "./simulation-pool.ts";
 
 const HOURS_MAX = 1_000;
 const SEED_MAX = 2 ** 31 - 1;
+const JOBS_MAX = 256;
 const MS_PER_HOUR = 3_600_000;
 
 export const simulate: Command = {
@@ -16,6 +18,7 @@ export const simulate: Command = {
     seed: { type: "string", value: "N", says: "the world with this number; the same number is the same world" },
     seeds: { type: "string", value: "A..B", says: "the worlds A to B" },
     hours: { type: "string", value: "H", says: `virtual hours with faults in each world (default ${DEFAULT_HOURS})` },
+    jobs: { type: "string", value: "N", says: "so many worlds at a time (default: one for each processor)" },
     trace: { type: "boolean", says: "print everything that happens" },
     json: JSON_OPTION,
   },
@@ -28,10 +31,12 @@ export const simulate: Command = {
   async run(typed, output) {
     const { first, last } = seedsOf(typed);
     const hours = numberOf(typed, "hours", DEFAULT_HOURS, HOURS_MAX);
+    const jobs = numberOf(typed, "jobs", availableParallelism(), JOBS_MAX);
+    const onLine = typed.flag("trace") ? (line: string): void => output.out(line) : undefined;
     const began = performance.now();
     let virtualMs = 0;
-    for (let seed = first; seed <= last; seed++) {
-      const report = await simulateSeed(seed, hours, typed.flag("trace") ? output : null);
+    const isAlone = jobs === 1 || first === last || onLine !== undefined;
+    for await (const report of isAlone ? oneByOne(first, last, hours, onLine) : simulateMany({ first, last, hours, jobs })) {
       virtualMs += report.virtualMs;
       output.out(typed.flag("json") ? JSON.stringify(report) : reportText(report));
       if (report.finding !== null) return EXIT.bug;
@@ -42,13 +47,8 @@ export const simulate: Command = {
   },
 };
 
-async function simulateSeed(seed: number, hours: number, trace: Output | null): Promise<SimulationReport> {
-  const machine = createSimulationMachine();
-  try {
-    return await simulateWorld({ machine, seed, hours, ...(trace === null ? {} : { onLine: (line) => trace.out(line) }) });
-  } finally {
-    machine.remove();
-  }
+async function* oneByOne(first: number, last: number, hours: number, onLine?: (line: string) => void): AsyncGenerator<SimulationReport> {
+  for (let seed = first; seed <= last; seed++) yield await simulateSeed(seed, hours, onLine);
 }
 
 /** What a world came to, for people. */
@@ -85,12 +85,14 @@ function seedsOf(typed: Arguments): { readonly first: number; readonly last: num
   return { first, last };
 }
 
-function numberOf(typed: Arguments, name: "seed" | "hours", otherwise: number, most: number): number {
+function numberOf(typed: Arguments, name: "seed" | "hours" | "jobs", otherwise: number, most: number): number {
   const text = typed.text(name);
   if (text === null) return otherwise;
   const value = Number(text);
   const isWhole = name === "hours" || Number.isSafeInteger(value);
-  if (text.trim() === "" || !isWhole || !(value >= 0) || value > most || (name === "hours" && value === 0))
-    throw new UsageError(`--${name} takes a ${name === "hours" ? "number above 0" : "whole number"} up to ${most}, got "${text}"`);
+  if (text.trim() === "" || !isWhole || !(value >= 0) || value > most || (name !== "seed" && value === 0)) {
+    const what = { seed: "whole number", hours: "number above 0", jobs: "whole number from 1" }[name];
+    throw new UsageError(`--${name} takes a ${what} up to ${most}, got "${text}"`);
+  }
   return value;
 }

@@ -48,6 +48,7 @@ class FolderMachine implements Machine {
   readonly #buried: string[] = [];
   #dying: Connection[] = [];
   #open: Connection[] = [];
+  #unhandled: ((error: unknown) => void) | null = null;
 
   constructor(root: string) {
     this.#root = root;
@@ -109,7 +110,13 @@ class FolderMachine implements Machine {
     return readdirSync(this.#card).map((name) => readFileSync(join(this.#card, name)));
   }
 
+  onUnhandled(tell: (error: unknown) => void): void {
+    this.#unhandled = tell;
+    process.on("unhandledRejection", tell);
+  }
+
   remove(): void {
+    if (this.#unhandled !== null) process.off("unhandledRejection", this.#unhandled);
     for (const db of [...this.#open, ...this.#dying]) db.close();
     rmSync(this.#root, { recursive: true, force: true });
   }

@@ -6,6 +6,7 @@ import { OutboxError } from "../ports/outbox.ts";
 import { FLUSH_EVERY_MS } from "./ingest.ts";
 import { NodeParts } from "./node-parts.ts";
 import { streamsOf } from "./node-streams.ts";
+import { Patience } from "./patience.ts";
 import { Reloading, type ReloadOutcome, type ReloadRequest } from "./reload.ts";
 import { type Remembered, remember } from "./remembered.ts";
 import type { Parting } from "./retirement.ts";
@@ -18,6 +19,11 @@ import type { NodeOptions, StopReport, World } from "./world.ts";
 export type { NodeOptions, StopReport, World } from "./world.ts";
 
 const SLOW_TICK_MS = 1_000;
+/**
+ * What could not be closed is read and computed anew at each attempt, and a card that is full or failing stays so for a while. The longest
+ * is short against the watchdog (systemd/stoep.service, WatchdogSec=60): a window that closes at last keeps the process.
+ */
+const CLOSE_AGAIN = { firstMs: SLOW_TICK_MS, longestMs: 8_000 };
 /** The first readings need not wait for what a connection takes to set up: MQTT.js alone takes longer to load than a port to open. */
 const CONNECT_AFTER_MS = 25;
 /** Nothing is old enough to be let go in the first second. */
@@ -31,6 +37,7 @@ export class Node {
   readonly #reloading: Reloading;
   readonly #timers: Timers;
   readonly #turns = new Turns();
+  readonly #closeAgain: Patience;
   readonly #startedMs: number;
   /** The names of metas that are queued; those of another plan are not. */
   #queuedMetas: NodeParts["metas"] | null = null;
@@ -45,6 +52,7 @@ export class Node {
 
   private constructor(plan: NodePlan, world: World, options: NodeOptions, found: Remembered) {
     this.#timers = new Timers(world.clock);
+    this.#closeAgain = new Patience(world, CLOSE_AGAIN);
     this.#startedMs = world.clock.monotonicMs();
     this.#parts = new NodeParts(plan, world, options, found, {
       fatal: (code) => this.#reloading.isBlamed(code) || options.onFatal?.(code),
@@ -209,7 +217,8 @@ export class Node {
 
   /** While a plan is on trial windows wait: they are closed by the one that stays. */
   async #closeDue(): Promise<boolean> {
-    return this.#reloading.isOnTrial || ((await this.#queueMetas()) && (await this.#parts.closer.run()));
+    if (this.#reloading.isOnTrial) return true;
+    return this.#closeAgain.try(async () => (await this.#queueMetas()) && (await this.#parts.closer.run()));
   }
 
   #mark(code: string, isWrong: boolean): void {

@@ -172,3 +172,20 @@ describe("a bug that is planted at a port is found", { timeout: 300_000 }, () =>
     expect.fail(`not found in ${seeds} worlds`);
   });
 });
+
+it("a failure that nobody met is found", async () => {
+  // Vitest listens too, and would call the run failed.
+  const others = process.listeners("unhandledRejection");
+  process.removeAllListeners("unhandledRejection");
+  try {
+    const { finding } = await world(1, {
+      spoil: (around) => {
+        around.clock.after(60_000, () => void Promise.reject(new Error("planted")));
+        return around;
+      },
+    });
+    expect(finding).toMatchObject({ invariant: expect.stringMatching(/^P6/), what: expect.stringContaining("nobody met Error: planted") });
+  } finally {
+    for (const listener of others) process.on("unhandledRejection", listener);
+  }
+});

@@ -55,6 +55,8 @@ export interface Machine {
   card(): readonly Uint8Array[];
   /** A filter for the bounce of one contact, as the adapters have it: which of the edges are told, at these times in ms. */
   debouncer(debounceMs: number): (atMs: number) => boolean;
+  /** Tells of promises whose failure nobody met: in the field that ends the process. Until `remove`. */
+  onUnhandled(tell: (error: unknown) => void): void;
   /** Deletes everything. */
   remove(): void;
 }

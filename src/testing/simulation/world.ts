@@ -1,20 +1,21 @@
 import type { NodePlan } from "../../config/plan.ts";
 import type { NodeEvent } from "../../core/events/events.ts";
-import type { Node, World } from "../../runtime/node.ts";
+import type { Node } from "../../runtime/node.ts";
 import type { LocalStatus } from "../../runtime/status.ts";
 import { Chance, type Dice } from "./chance.ts";
 import { ClockFaults } from "./clock-faults.ts";
 import { DiskFaults } from "./disk-faults.ts";
-import { type Fault, faultsOf } from "./faults.ts";
+import { comparable, type Fault, faultsOf } from "./faults.ts";
 import { Field } from "./field.ts";
 import { Life } from "./life.ts";
-import type { Machine, OpenStores } from "./machine.ts";
+import type { OpenStores } from "./machine.ts";
 import { MachineClock } from "./machine-clock.ts";
-import { type Observation, readSummary, type Truth } from "./observation.ts";
+import { readSummary, type Truth } from "./observation.ts";
 import { nodeFileOf, PEOPLE_WINDOW_MS, type Scenario, scenarioOf } from "./scenario.ts";
 import { Timeline } from "./timeline.ts";
 import type { Trace } from "./trace.ts";
 import { Uplink } from "./uplink.ts";
+import type { WorldOptions } from "./world-options.ts";
 
 /** What the wall clock shows when a world begins: soon before an hour, a day and a longer window end. */
 const BEGAN_WALL_MS = Date.UTC(2026, 10, 23, 23, 48, 20);
@@ -27,19 +28,6 @@ const UNTRUSTED_MS_MAX = 100_000;
 /** How often a node is asked how it is. */
 const ASK_EVERY_MS = 30_000;
 const CARD_EVERY_MS = 600_000;
-
-export interface WorldOptions {
-  readonly machine: Machine;
-  readonly seed: number;
-  /** For how long faults happen. */
-  readonly faultsForMs: number;
-  readonly isEmptyStreet: boolean;
-  /** Nothing happens at a moment that depends on who passed: two streets can be compared. */
-  readonly isComparable: boolean;
-  spoil(world: World): World;
-  observe(observation: Observation): void;
-  readonly trace: (now: () => string) => Trace;
-}
 
 /** A simulated lamp post: a node with everything around it, and whatever goes wrong. */
 export class SimulatedWorld implements Truth {
@@ -120,6 +108,7 @@ export class SimulatedWorld implements Truth {
     const { machine, faultsForMs } = this.#options;
     this.#plan = await machine.plan(nodeFileOf(this.scenario));
     this.timeline.onStep = () => this.#look();
+    machine.onUnhandled((error) => this.#unhandled(error));
     this.#field.begin();
     for (const fault of this.faults) this.timeline.at(fault.atMs, () => this.#begins(fault));
     this.#start();
@@ -149,7 +138,7 @@ export class SimulatedWorld implements Truth {
     const life = this.#life;
     const node = life?.node ?? null;
     if (life?.stores === null || life?.stores === undefined || node === null) {
-      return this.#options.observe({ type: "died", of: "when faults are over the node does not run" });
+      return this.#died("when faults are over the node does not run");
     }
     const { outbox } = life.stores;
     this.#options.observe({ type: "card", files: this.#options.machine.card() });
@@ -161,8 +150,12 @@ export class SimulatedWorld implements Truth {
       isStopped = true;
     });
     await this.timeline.runUntil(this.timeline.nowMs + 60_000, () => isStopped);
-    if (!isStopped) return this.#options.observe({ type: "died", of: "the node does not stop within a minute" });
+    if (!isStopped) return this.#died("the node does not stop within a minute");
     await stopping;
+  }
+
+  #died(of: string): void {
+    this.#options.observe({ type: "died", of });
   }
 
   #start(): void {
@@ -188,10 +181,15 @@ export class SimulatedWorld implements Truth {
       wrote: (path, data) => this.#field.wrote(path, data),
       links: (count) => observe({ type: "links", count }),
       drawn: (what) => observe({ type: "drawn", what }),
-      died: (error) => observe({ type: "died", of: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+      died: (error) => this.#died(stackOf(error)),
     });
     this.#life = life;
     life.begin().catch((error: unknown) => this.#couldNotStart(life, error));
+  }
+
+  /** Of a life that is over, whose code runs into nothing, it says nothing. */
+  #unhandled(error: unknown): void {
+    if (this.#life?.isAlive === true) this.#died(`nobody met ${stackOf(error)}`);
   }
 
   /** What a store says of its disk is no fault of the node: it is started again. Everything else is. */
@@ -199,7 +197,7 @@ export class SimulatedWorld implements Truth {
     if (!life.isAlive) return;
     const { name, message } = error instanceof Error ? error : { name: "", message: String(error) };
     if (!["OutboxError", "LiveStoreError", "StoreError"].includes(name)) {
-      this.#options.observe({ type: "died", of: `at its start: ${error instanceof Error ? error.stack : message}` });
+      this.#died(`at its start: ${stackOf(error)}`);
     }
     this.#die(`it could not start: ${message}`);
   }
@@ -210,7 +208,7 @@ export class SimulatedWorld implements Truth {
     this.trace.say(
       `opened ${instance} run ${run}, summaries to ${standing.lastSeq}, ${standing.pendingRows} rows wait, ${discarded ?? "live kept"}`,
     );
-    if (isRenewed) this.#options.observe({ type: "died", of: `the store ${instance} got a new name, and was not moved` });
+    if (isRenewed) this.#died(`the store ${instance} got a new name, and was not moved`);
     this.#options.observe({ type: "opened", instance, run, standing });
   }
 
@@ -345,5 +343,4 @@ export class SimulatedWorld implements Truth {
   }
 }
 
-/** A statement of live.db is counted sooner where somebody passed: in its place the process is killed at the time of the fault. */
-const comparable = (fault: Fault): Fault => (fault.kind === "crash-live" ? { ...fault, kind: "kill", forMs: RESTART_MS } : fault);
+const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
