@@ -1,0 +1,86 @@
+import type { Contact } from "./instruments/contacts.ts";
+import type { Instrument, Truth } from "./instruments/instrument.ts";
+import { compareState, compareWindow, type HeardSummary, wrongCoverage, type Zone } from "./oracle.ts";
+import type { Street } from "./street.ts";
+
+/** How many windows were compared, and how: a comparison that never happens finds nothing. */
+export interface Compared {
+  /** Equal to the last digit. */
+  exact: number;
+  /** Of those: no value came so near an edge that it could have been in the neighbour. */
+  unambiguous: number;
+  /** Shares of time, and values made by the node's own timers, which arrival moves a little: within bounds. */
+  bounded: number;
+  readonly problems: string[];
+}
+
+/** What is known of the time of arrival, and of sensors that were disturbed for a while. */
+export interface Circumstances {
+  /** By sensor. Null: just when it was told. */
+  zone(sensor: string): Zone;
+  /** A sensor was unplugged, or deaf, in part of this window: its values are exact, its coverage is not known. */
+  isCoverageKnown(sensor: string, fromMs: number, toMs: number): boolean;
+  /** Values around then cannot be known either. */
+  areValuesKnown(sensor: string, fromMs: number, toMs: number): boolean;
+}
+
+/** The slowest rhythm on the street, for the coverage of the window in which a sensor began. */
+const RHYTHM_MS_MAX = 10_000;
+
+/** What is published of a channel, or null. */
+export function truthOf(street: Street, { sensor, stream }: Pick<HeardSummary, "sensor" | "stream">): Truth | null {
+  return thingOf(street, sensor)?.truths[stream] ?? null;
+}
+
+const thingOf = (street: Street, sensor: string): Instrument | Contact | null => street.instrument(sensor) ?? street.contact(sensor);
+
+/** Compares every summary of the environment with what the street said. */
+export function compareAll(street: Street, summaries: readonly HeardSummary[], around: Circumstances): Compared {
+  const compared: Compared = { exact: 0, unambiguous: 0, bounded: 0, problems: [] };
+  for (const summary of summaries) {
+    const what = truthOf(street, summary);
+    if (what !== null) compareOne(street, summary, what, around, compared);
+  }
+  return compared;
+}
+
+function compareOne(street: Street, summary: HeardSummary, what: Truth, around: Circumstances, compared: Compared): void {
+  const { id, sensor, stream, window } = summary;
+  const [fromMs, toMs] = [Date.parse(window.start), Date.parse(window.end)];
+  const samples = street.log.of(`${sensor}.${stream}`);
+  const zone = around.zone(sensor);
+  const arrivalMs = zone.earlyMs + zone.lateMs;
+  const complain = (problem: string | null): void => {
+    if (problem !== null) compared.problems.push(`${id}: ${problem}; ${JSON.stringify(summary.stats ?? summary.reason)}`);
+  };
+  if (!around.areValuesKnown(sensor, fromMs, toMs)) return;
+  if (what.kind === "state") {
+    complain(compareState(summary, what, { fromMs: samples[0]?.atMs ?? toMs, changes: samples }, 2 * arrivalMs));
+    if (arrivalMs === 0) compared.exact++;
+    else compared.bounded++;
+    if (arrivalMs === 0) compared.unambiguous++;
+  } else if ((street.contact(sensor)?.intervalMs ?? null) !== null && arrivalMs > 0) {
+    complain(outOfBounds(summary, samples.map(({ steps }) => steps / 10 ** what.scale)));
+    compared.bounded++;
+  } else {
+    const { problem, ways } = compareWindow(summary, what, samples, zone);
+    complain(problem);
+    compared.exact++;
+    if (ways === 1) compared.unambiguous++;
+  }
+  if (around.isCoverageKnown(sensor, fromMs, toMs)) complain(wrongCoverage(summary, aliveFrom(street, sensor), RHYTHM_MS_MAX));
+}
+
+/** From when on values count: since the port was opened, and the instrument is warm. */
+function aliveFrom(street: Street, sensor: string): number {
+  const openedMs = street.openedMs.get(sensor) ?? Number.POSITIVE_INFINITY;
+  return Math.max(openedMs, street.instrument(sensor)?.warmUntilMs ?? openedMs);
+}
+
+/** Values of an anemometer are of intervals that the node begins when it opens the port: here only what lies between all of them. */
+function outOfBounds({ stats = {} }: HeardSummary, values: readonly number[]): string | null {
+  const most = Math.max(0, ...values);
+  const { min, max, mean } = stats as Readonly<Record<string, number>>;
+  const isInside = [min, max, mean].every((figure) => figure === undefined || (figure >= 0 && figure <= 1.5 * most + 1));
+  return isInside ? null : `is beyond every interval, of which the windiest had ${most}`;
+}

@@ -1,0 +1,226 @@
+import type { Chance, Dice } from "../../src/testing/simulation/chance.ts";
+import { Contact } from "./instruments/contacts.ts";
+import { Instrument, type Said, type Utterance } from "./instruments/instrument.ts";
+import { StreetLog } from "./street-log.ts";
+
+/** What is wrong with a line, besides that it tears what is said into pieces. */
+export interface Disturbance {
+  /** Bytes that come in between; no byte of them may look like the head of a frame. */
+  readonly between?: (dice: Dice) => readonly number[];
+  /** So many utterances of a hundred have one bit turned round: the checksum finds it, and what they mean is lost. */
+  readonly bitFlips?: number;
+}
+
+/** One thing on the street. */
+export interface Sensor {
+  readonly id: string;
+  make(dice: Dice): Instrument | Contact;
+  /** Windows of its streams of the environment, where they are not as long as those of the others. Seconds. */
+  readonly windowSeconds?: number;
+  readonly disturbance?: Disturbance;
+}
+
+/** Where a street is: on virtual time and fakes, or on real lines. */
+export interface Ground {
+  /** Wall time. */
+  nowMs(): number;
+  after(delayMs: number, task: () => void): void;
+  /** False: nobody listens, and the bytes are lost. */
+  feed(sensor: string, data: Uint8Array): boolean;
+  level(sensor: string, line: string, high: boolean): void;
+}
+
+/** The longest that the two pieces of one utterance are apart. */
+const PIECE_GAP_MS_MAX = 25;
+/** How long an instrument thinks before it answers. */
+const ANSWER_MS = { least: 8, most: 60 } as const;
+/** So many utterances of a hundred come together with the next one: buffers on the way merge what was said. */
+const MERGED_PERCENT = 4;
+/** Closures of an anemometer are never at the instant at which an interval ends: in virtual time both are at whole milliseconds. */
+const GRID_MS = 10;
+const OFF_GRID_MS = 5;
+
+interface Line {
+  readonly id: string;
+  readonly instrument: Instrument;
+  readonly disturbance: Disturbance;
+  readonly dice: Dice;
+  /** Up to when the line is in use by what is being said. */
+  busyToMs: number;
+  /** Counts openings of the port: what was torn by one means nothing. */
+  opening: number;
+  held: Utterance | null;
+  /** It hears no questions, as with a loose wire. */
+  isDeaf: boolean;
+}
+
+interface Pulse {
+  readonly id: string;
+  readonly contact: Contact;
+  closures: number;
+}
+
+/** Everything that hangs on the street: it says what it says, and a log is kept of what it means. */
+export class Street {
+  readonly log = new StreetLog();
+  /** When the port of each sensor was opened last. */
+  readonly openedMs = new Map<string, number>();
+  readonly #ground: Ground;
+  readonly #lines = new Map<string, Line>();
+  readonly #pulses = new Map<string, Pulse>();
+  #isOver = false;
+
+  constructor(sensors: readonly Sensor[], chance: Chance, ground: Ground) {
+    this.#ground = ground;
+    for (const { id, make, disturbance = {} } of sensors) {
+      const thing = make(chance.of(`${id} content`));
+      if (thing instanceof Contact) this.#pulses.set(id, { id, contact: thing, closures: 0 });
+      else {
+        const dice = chance.of(`${id} line`);
+        this.#lines.set(id, { id, instrument: thing, disturbance, dice, busyToMs: 0, opening: 0, held: null, isDeaf: false });
+      }
+    }
+  }
+
+  instrument(sensor: string): Instrument | null {
+    return this.#lines.get(sensor)?.instrument ?? null;
+  }
+
+  contact(sensor: string): Contact | null {
+    return this.#pulses.get(sensor)?.contact ?? null;
+  }
+
+  get serial(): readonly string[] {
+    return [...this.#lines.keys()];
+  }
+
+  get contacts(): readonly string[] {
+    return [...this.#pulses.keys()];
+  }
+
+  /** From now on they speak by themselves. What they are asked they answer from the start. */
+  begin(): void {
+    for (const line of this.#lines.values()) this.#speakLater(line);
+    for (const pulse of this.#pulses.values()) this.#happenLater(pulse);
+  }
+
+  end(): void {
+    this.#isOver = true;
+  }
+
+  /** The node has opened the port of a sensor. */
+  opened(sensor: string): void {
+    const nowMs = this.#ground.nowMs();
+    this.openedMs.set(sensor, nowMs);
+    const line = this.#lines.get(sensor);
+    const pulse = this.#pulses.get(sensor);
+    if (line !== undefined) line.opening++;
+    line?.instrument.opened(nowMs);
+    if (pulse === undefined) return;
+    const { first, intervalMs } = pulse.contact;
+    if (first !== null) this.log.add(sensor, first, nowMs, false);
+    if (intervalMs !== null) this.#countLater(pulse, intervalMs);
+  }
+
+  /** The port is not open any more. */
+  closed(sensor: string): void {
+    const line = this.#lines.get(sensor);
+    if (line !== undefined) line.opening++;
+  }
+
+  /** The node wrote something to a sensor. */
+  heard(sensor: string, data: Uint8Array): void {
+    const line = this.#lines.get(sensor);
+    if (line === undefined || line.isDeaf || this.#isOver) return;
+    for (const answer of line.instrument.hear(data, this.#ground.nowMs())) {
+      this.#say(line, answer, line.dice.between(ANSWER_MS.least, ANSWER_MS.most));
+    }
+  }
+
+  /** A sensor does not hear questions for a while. */
+  deafen(sensor: string, isDeaf: boolean): void {
+    const line = this.#lines.get(sensor);
+    if (line !== undefined) line.isDeaf = isDeaf;
+  }
+
+  #speakLater(line: Line): void {
+    const waitMs = line.instrument.waitMs();
+    if (waitMs === null) return;
+    this.#ground.after(waitMs, () => {
+      if (this.#isOver) return;
+      const next = line.instrument.next(this.#ground.nowMs());
+      if (line.held === null && line.dice.percent(MERGED_PERCENT)) line.held = next;
+      else {
+        this.#say(line, line.held === null ? next : merged(line.held, next), 0);
+        line.held = null;
+      }
+      this.#speakLater(line);
+    });
+  }
+
+  #say(line: Line, whole: Utterance, afterMs: number): void {
+    const { dice, disturbance } = line;
+    const garbled = dice.percent(disturbance.bitFlips ?? 0) ? withBitFlip(whole, dice) : whole;
+    const data = Uint8Array.from([...(disturbance.between?.(dice) ?? []), ...garbled.bytes]);
+    const cut = dice.percent(50) ? dice.between(1, data.length) : data.length;
+    const fromMs = Math.max(this.#ground.nowMs() + afterMs, line.busyToMs);
+    const gapMs = cut < data.length ? dice.between(1, PIECE_GAP_MS_MAX) : 0;
+    line.busyToMs = fromMs + gapMs;
+    let opening = -1;
+    const feed = (from: number, to: number): void => {
+      const isHeard = this.#ground.feed(line.id, data.subarray(from, to));
+      if (from === 0) opening = isHeard ? line.opening : -1;
+      if (to === data.length && isHeard && opening === line.opening) this.#note(line, garbled.means);
+    };
+    this.#ground.after(fromMs - this.#ground.nowMs(), () => feed(0, cut));
+    if (cut < data.length) this.#ground.after(fromMs + gapMs - this.#ground.nowMs(), () => feed(cut, data.length));
+  }
+
+  #note({ id, instrument }: Line, means: readonly Said[]): void {
+    const nowMs = this.#ground.nowMs();
+    for (const one of means) this.log.add(id, one, nowMs, nowMs < instrument.warmUntilMs);
+  }
+
+  #happenLater(pulse: Pulse): void {
+    const { id, contact } = pulse;
+    const nowMs = this.#ground.nowMs();
+    const atMs = nowMs + contact.waitMs();
+    const delayMs = contact.intervalMs === null ? atMs - nowMs : Math.ceil(atMs / GRID_MS) * GRID_MS + OFF_GRID_MS - nowMs;
+    this.#ground.after(delayMs, () => {
+      if (this.#isOver) return;
+      const { moves, means, meansAfterMs } = contact.next();
+      if (meansAfterMs === 0) this.#noteOf(pulse, means);
+      else this.#ground.after(meansAfterMs, () => this.#noteOf(pulse, means));
+      for (const { afterMs, line, high } of moves) {
+        if (afterMs === 0) this.#ground.level(id, line, high);
+        else this.#ground.after(afterMs, () => this.#ground.level(id, line, high));
+      }
+      this.#happenLater(pulse);
+    });
+  }
+
+  #noteOf(pulse: Pulse, means: readonly Said[]): void {
+    pulse.closures++;
+    for (const one of means) this.log.add(pulse.id, one, this.#ground.nowMs(), false);
+  }
+
+  /** The values of an anemometer, made of the closures of each interval since the port was opened. */
+  #countLater(pulse: Pulse, intervalMs: number): void {
+    const before = pulse.closures;
+    this.#ground.after(intervalMs, () => {
+      if (this.#isOver) return;
+      for (const one of pulse.contact.ofInterval(pulse.closures - before)) this.log.add(pulse.id, one, this.#ground.nowMs(), false);
+      this.#countLater(pulse, intervalMs);
+    });
+  }
+}
+
+const merged = (one: Utterance, other: Utterance): Utterance => ({
+  bytes: Uint8Array.from([...one.bytes, ...other.bytes]),
+  means: [...one.means, ...other.means],
+});
+
+function withBitFlip({ bytes }: Utterance, dice: Dice): Utterance {
+  const at = dice.below(bytes.length);
+  return { bytes: bytes.map((byte, index) => (index === at ? byte ^ (1 << dice.below(8)) : byte)), means: [] };
+}

@@ -1,0 +1,129 @@
+import { stringify } from "yaml";
+import { createSimulationMachine } from "../../src/cli/simulation-machine.ts";
+import { epochMs, monotonicMs } from "../../src/core/units/time.ts";
+import { FakeBrokerPort, type ReceivedMessage } from "../../src/testing/fake-broker-port.ts";
+import { FakeGpioBus } from "../../src/testing/fake-gpio-bus.ts";
+import { FakeSerialBus } from "../../src/testing/fake-serial-bus.ts";
+import { Chance } from "../../src/testing/simulation/chance.ts";
+import { Life } from "../../src/testing/simulation/life.ts";
+import type { Machine } from "../../src/testing/simulation/machine.ts";
+import { MachineClock } from "../../src/testing/simulation/machine-clock.ts";
+import { Timeline } from "../../src/testing/simulation/timeline.ts";
+import { SENSORS, sensorsOf, type Wiring } from "./layout.ts";
+import { type Ground, Street } from "./street.ts";
+
+/** A little before a window begins, so that the first one is not whole. */
+export const BEGAN_WALL_MS = Date.UTC(2026, 10, 26, 9, 58, 7);
+/** Everything is open by then. */
+const LISTENS_MS = 200;
+
+const WIRING: Wiring = { path: (sensor) => `/dev/${sensor}`, line: (sensor, line) => `${sensor}/${line}` };
+
+const nodeFile = (sensors: object): string =>
+  stringify({
+    stoep: 1,
+    node: { id: "n0042", purpose: "A whole street" },
+    broker: { url: "mqtts://broker.invalid", prefix: "city/test", username: "n0042", password: { env: "NONE" } },
+    window: "5m",
+    sensors,
+  });
+
+/** A street on virtual time: the real runtime, drivers and stores, with fakes of the lines and the broker. */
+export class VirtualStreet {
+  readonly timeline = new Timeline();
+  readonly street: Street;
+  readonly events: { readonly type: string }[] = [];
+  /** What went wrong in a way that nothing may. */
+  readonly deaths: string[] = [];
+  readonly #machine: Machine = createSimulationMachine();
+  readonly #clock = new MachineClock(this.timeline, BEGAN_WALL_MS);
+  readonly #serial: FakeSerialBus;
+  readonly #gpio: FakeGpioBus;
+  readonly #broker: FakeBrokerPort;
+  readonly #chance: Chance;
+  #life: Life | null = null;
+
+  constructor(seed: number) {
+    const { timeline } = this;
+    const defer = (task: () => void): void => void timeline.after(0, task);
+    this.#chance = new Chance(seed);
+    this.#serial = new FakeSerialBus({ defer });
+    const ground: Ground = {
+      nowMs: () => this.#clock.wallMs,
+      after: (delayMs, task) => void timeline.after(delayMs, task),
+      feed: (sensor, data) => this.#serial.feed(WIRING.path(sensor), data),
+      level: (sensor, line, high) => this.#gpio.set(WIRING.line(sensor, line), high),
+    };
+    this.street = new Street(SENSORS, this.#chance, ground);
+    const lines = this.street.contacts.flatMap((id) => (this.street.contact(id)?.lines ?? []).map((line) => WIRING.line(id, line)));
+    this.#gpio = new FakeGpioBus(Object.fromEntries(lines.map((line) => [line, true])), { defer });
+    for (const id of this.street.serial) this.#serial.plug(WIRING.path(id));
+    this.#broker = new FakeBrokerPort({ clock: worldClock(timeline) });
+  }
+
+  get received(): readonly ReceivedMessage[] {
+    return this.#broker.received;
+  }
+
+  get life(): Life {
+    if (this.#life === null) throw new Error("it was not begun");
+    return this.#life;
+  }
+
+  /** Starts the node, and has the street begin once everything is open. */
+  async begin(): Promise<void> {
+    const { street, timeline } = this;
+    this.#life = new Life({
+      plan: await this.#machine.plan(nodeFile(sensorsOf(street, WIRING))),
+      machine: this.#machine,
+      clock: this.#clock,
+      serial: this.#serial,
+      gpio: this.#gpio,
+      broker: this.#broker,
+      noise: this.#chance.of("noise"),
+      jitter: this.#chance.of("jitter"),
+      spoil: (world) => world,
+      statement: () => "done",
+      isRandomnessGone: () => false,
+      opened: () => undefined,
+      event: (event) => void this.events.push(event),
+      told: (sensor, { type }) => (type === "opened" ? street.opened(sensor) : type === "closed" ? street.closed(sensor) : undefined),
+      wrote: (path, data) => street.heard(path.slice("/dev/".length), data),
+      links: () => undefined,
+      drawn: () => undefined,
+      died: (error) => void this.deaths.push(String(error)),
+    });
+    this.#life.begin().catch((error: unknown) => this.deaths.push(String(error)));
+    await timeline.runUntil(LISTENS_MS);
+    street.begin();
+  }
+
+  unplug(sensor: string): void {
+    this.#serial.unplug(WIRING.path(sensor));
+  }
+
+  plug(sensor: string): void {
+    this.#serial.plug(WIRING.path(sensor));
+  }
+
+  /** Lets time go on to an instant of the wall clock. */
+  async until(wallMs: number): Promise<void> {
+    await this.timeline.runUntil(wallMs - BEGAN_WALL_MS);
+  }
+
+  remove(): void {
+    this.#life?.end();
+    this.#machine.bury();
+    this.#machine.remove();
+  }
+}
+
+const worldClock = (timeline: Timeline) => ({
+  bootId: "world",
+  monotonicMs: () => monotonicMs(timeline.nowMs),
+  monotonicNs: () => BigInt(timeline.nowMs) * 1_000_000n,
+  wallMs: () => epochMs(timeline.nowMs),
+  testimonies: () => Promise.resolve([]),
+  after: (delayMs: number, task: () => void) => timeline.after(delayMs, task),
+  breathe: () => Promise.resolve(),
+});
