@@ -1,6 +1,6 @@
 import type { Contact } from "./instruments/contacts.ts";
 import type { Instrument, Truth } from "./instruments/instrument.ts";
-import { compareState, compareWindow, type HeardSummary, wrongCoverage, type Zone } from "./oracle.ts";
+import { compareState, compareWindow, gapsIn, type HeardSummary, wrongCoverage, type Zone } from "./oracle.ts";
 import type { Street } from "./street.ts";
 
 /** How many windows were compared, and how: a comparison that never happens finds nothing. */
@@ -47,7 +47,7 @@ export function compareAll(street: Street, summaries: readonly HeardSummary[], a
 function compareOne(street: Street, summary: HeardSummary, what: Truth, around: Circumstances, compared: Compared): void {
   const { id, sensor, stream, window } = summary;
   const [fromMs, toMs] = [Date.parse(window.start), Date.parse(window.end)];
-  const samples = street.log.of(`${sensor}.${stream}`);
+  const samples = street.log.of(sensor, stream);
   const zone = around.zone(sensor);
   const arrivalMs = zone.earlyMs + zone.lateMs;
   const complain = (problem: string | null): void => {
@@ -60,7 +60,12 @@ function compareOne(street: Street, summary: HeardSummary, what: Truth, around: 
     else compared.bounded++;
     if (arrivalMs === 0) compared.unambiguous++;
   } else if ((street.contact(sensor)?.intervalMs ?? null) !== null && arrivalMs > 0) {
-    complain(outOfBounds(summary, samples.map(({ steps }) => steps / 10 ** what.scale)));
+    complain(
+      outOfBounds(
+        summary,
+        samples.map(({ steps }) => steps / 10 ** what.scale),
+      ),
+    );
     compared.bounded++;
   } else {
     const { problem, ways } = compareWindow(summary, what, samples, zone);
@@ -68,7 +73,10 @@ function compareOne(street: Street, summary: HeardSummary, what: Truth, around: 
     compared.exact++;
     if (ways === 1) compared.unambiguous++;
   }
-  if (around.isCoverageKnown(sensor, fromMs, toMs)) complain(wrongCoverage(summary, aliveFrom(street, sensor), RHYTHM_MS_MAX));
+  if (!around.isCoverageKnown(sensor, fromMs, toMs)) return;
+  // Counters and states are vouched for by the line; other values by those before and after.
+  const gapsMs = what.kind === "counter" || what.kind === "state" ? 0 : gapsIn(samples, summary);
+  complain(wrongCoverage(summary, aliveFrom(street, sensor), RHYTHM_MS_MAX, gapsMs));
 }
 
 /** From when on values count: since the port was opened, and the instrument is warm. */

@@ -56,7 +56,11 @@ const SERIAL: readonly Sensor[] = [
   { id: "wind-2", make: (dice) => new WindSonic(dice), windowSeconds: 60, disturbance: { between: noise(0x02) } },
   { id: "weather-1", make: (dice) => new Wxt530(dice, 5, "M") },
   { id: "weather-2", make: (dice) => new Wxt530(dice, 6, "A") },
-  { id: "sound-1", make: (dice) => new SoundMeter(dice, { isLong: true }), disturbance: { between: chatter("SLM-1 V2.3\r\n", ";;OVER\r\n") } },
+  {
+    id: "sound-1",
+    make: (dice) => new SoundMeter(dice, { isLong: true }),
+    disturbance: { between: chatter("SLM-1 V2.3\r\n", ";;OVER\r\n") },
+  },
   { id: "sound-2", make: (dice) => new SoundMeter(dice, { isLong: false }) },
   { id: "board-1", make: (dice) => new JsonBoard(dice), disturbance: { between: chatter("boot ok\n", '{"laeq":\n', "\u00ff\u00fe\n") } },
   { id: "board-2", make: (dice) => new PairsBoard(dice) },

@@ -67,7 +67,8 @@ function addValues(wanted: Wanted, { kind, scale, decimals }: Truth, inside: rea
   if (kind === "level") {
     wanted.set("lamax", value(ascending[n - 1] as number));
     // L10 is the level that was exceeded a tenth of the time.
-    for (const [name, percent] of [["l10", 90] as const, ["l50", 50] as const, ["l90", 10] as const]) wanted.set(name, value(rank(percent)));
+    for (const [name, percent] of [["l10", 90] as const, ["l50", 50] as const, ["l90", 10] as const])
+      wanted.set(name, value(rank(percent)));
     const laeq = energyMean(ascending, scale);
     wanted.set("laeq", (said) => Math.abs(said - laeq) <= 0.5 * 10 ** -decimals + TIE);
     return;

@@ -42,7 +42,7 @@ function compareOne(street: Street, summary: HeardSummary, compared: PeopleCompa
   const startMs = Date.parse(window.start);
   const endMs = Date.parse(window.end);
   // A speed is that of a passage.
-  const samples = street.log.of(`${sensor}.${stream === "speed" ? "passages" : stream}`);
+  const samples = street.log.of(sensor, stream === "speed" ? "passages" : stream);
   const reach = NOISE_SCALES_MAX / EPSILON;
   const counts = countsOf(summary);
   if (counts.length === 0) compared.problems.push(`${id} has no number: ${String(summary.reason)}`);
@@ -55,7 +55,8 @@ function compareOne(street: Street, summary: HeardSummary, compared: PeopleCompa
     const sure = fits.filter(({ atMs }) => atMs >= startMs + BESIDE_MS && atMs < endMs - BESIDE_MS).length;
     const around = fits.filter(({ atMs }) => atMs >= startMs - BESIDE_MS && atMs < endMs + BESIDE_MS).length;
     const least = cell === "speed" ? 0 : sure;
-    if (count < least - reach || count > around + reach) compared.problems.push(`${id} tells ${count} of ${String(cell)}: ${sure} to ${around}`);
+    if (count < least - reach || count > around + reach)
+      compared.problems.push(`${id} tells ${count} of ${String(cell)}: ${sure} to ${around}`);
     if (cell === "speed") continue;
     compared.counts++;
     if (sure === around && count === sure) compared.asTheyWere++;

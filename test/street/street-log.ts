@@ -8,14 +8,15 @@ export interface Sample extends Said {
 
 /** What the street said, stream by stream, in the order of time: all that the oracle knows. */
 export class StreetLog {
-  readonly #samples = new Map<string, Sample[]>();
+  readonly #samples = new Map<string, Map<string, Sample[]>>();
   #count = 0;
 
-  add(sensor: string, one: Said, atMs: number, isSetAside: boolean): void {
-    const id = `${sensor}.${one.channel}`;
-    const known = this.#samples.get(id) ?? [];
-    this.#samples.set(id, known);
-    known.push({ ...one, atMs, isSetAside: isSetAside || one.isSetAside === true });
+  add(sensor: string, { channel, steps, cell = "", isSetAside: isDoubtful = false }: Said, atMs: number, isSetAside: boolean): void {
+    const channels = this.#samples.get(sensor) ?? new Map<string, Sample[]>();
+    this.#samples.set(sensor, channels);
+    const known = channels.get(channel) ?? [];
+    channels.set(channel, known);
+    known.push({ channel, steps, cell, atMs, isSetAside: isSetAside || isDoubtful });
     this.#count++;
   }
 
@@ -24,7 +25,7 @@ export class StreetLog {
     return this.#count;
   }
 
-  of(id: string): readonly Sample[] {
-    return this.#samples.get(id) ?? [];
+  of(sensor: string, channel: string): readonly Sample[] {
+    return this.#samples.get(sensor)?.get(channel) ?? [];
   }
 }

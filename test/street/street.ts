@@ -1,6 +1,6 @@
 import type { Chance, Dice } from "../../src/testing/simulation/chance.ts";
 import { Contact } from "./instruments/contacts.ts";
-import { Instrument, type Said, type Utterance } from "./instruments/instrument.ts";
+import type { Instrument, Said, Utterance } from "./instruments/instrument.ts";
 import { StreetLog } from "./street-log.ts";
 
 /** What is wrong with a line, besides that it tears what is said into pieces. */
@@ -133,7 +133,7 @@ export class Street {
     const line = this.#lines.get(sensor);
     if (line === undefined || line.isDeaf || this.#isOver) return;
     for (const answer of line.instrument.hear(data, this.#ground.nowMs())) {
-      this.#say(line, answer, line.dice.between(ANSWER_MS.least, ANSWER_MS.most));
+      this.#say(line, [garbled(answer, line)], line.dice.between(ANSWER_MS.least, ANSWER_MS.most));
     }
   }
 
@@ -148,32 +148,39 @@ export class Street {
     if (waitMs === null) return;
     this.#ground.after(waitMs, () => {
       if (this.#isOver) return;
-      const next = line.instrument.next(this.#ground.nowMs());
+      const next = garbled(line.instrument.next(this.#ground.nowMs()), line);
       if (line.held === null && line.dice.percent(MERGED_PERCENT)) line.held = next;
       else {
-        this.#say(line, line.held === null ? next : merged(line.held, next), 0);
+        this.#say(line, line.held === null ? [next] : [line.held, next], 0);
         line.held = null;
       }
       this.#speakLater(line);
     });
   }
 
-  #say(line: Line, whole: Utterance, afterMs: number): void {
+  /** What is said together goes out in one piece or two; each utterance is told with the piece that its last byte is in. */
+  #say(line: Line, said: readonly Utterance[], afterMs: number): void {
     const { dice, disturbance } = line;
-    const garbled = dice.percent(disturbance.bitFlips ?? 0) ? withBitFlip(whole, dice) : whole;
-    const data = Uint8Array.from([...(disturbance.between?.(dice) ?? []), ...garbled.bytes]);
+    const bytes = [...(disturbance.between?.(dice) ?? [])];
+    const parts = said.map((one) => {
+      bytes.push(...one.bytes);
+      return { end: bytes.length, means: one.means };
+    });
+    const data = Uint8Array.from(bytes);
     const cut = dice.percent(50) ? dice.between(1, data.length) : data.length;
-    const fromMs = Math.max(this.#ground.nowMs() + afterMs, line.busyToMs);
+    const nowMs = this.#ground.nowMs();
+    const fromMs = Math.max(nowMs + afterMs, line.busyToMs);
     const gapMs = cut < data.length ? dice.between(1, PIECE_GAP_MS_MAX) : 0;
     line.busyToMs = fromMs + gapMs;
     let opening = -1;
     const feed = (from: number, to: number): void => {
       const isHeard = this.#ground.feed(line.id, data.subarray(from, to));
       if (from === 0) opening = isHeard ? line.opening : -1;
-      if (to === data.length && isHeard && opening === line.opening) this.#note(line, garbled.means);
+      if (!isHeard || opening !== line.opening) return;
+      for (const { end, means } of parts) if (end > from && end <= to) this.#note(line, means);
     };
-    this.#ground.after(fromMs - this.#ground.nowMs(), () => feed(0, cut));
-    if (cut < data.length) this.#ground.after(fromMs + gapMs - this.#ground.nowMs(), () => feed(cut, data.length));
+    this.#ground.after(fromMs - nowMs, () => feed(0, cut));
+    if (cut < data.length) this.#ground.after(fromMs + gapMs - nowMs, () => feed(cut, data.length));
   }
 
   #note({ id, instrument }: Line, means: readonly Said[]): void {
@@ -215,12 +222,10 @@ export class Street {
   }
 }
 
-const merged = (one: Utterance, other: Utterance): Utterance => ({
-  bytes: Uint8Array.from([...one.bytes, ...other.bytes]),
-  means: [...one.means, ...other.means],
-});
-
-function withBitFlip({ bytes }: Utterance, dice: Dice): Utterance {
+/** Some have one bit turned round: then they mean nothing. */
+function garbled(whole: Utterance, { dice, disturbance }: Line): Utterance {
+  if (!dice.percent(disturbance.bitFlips ?? 0)) return whole;
+  const { bytes } = whole;
   const at = dice.below(bytes.length);
   return { bytes: bytes.map((byte, index) => (index === at ? byte ^ (1 << dice.below(8)) : byte)), means: [] };
 }

@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
 import { createSimulationMachine } from "../../src/cli/simulation-machine.ts";
 import { epochMs, monotonicMs } from "../../src/core/units/time.ts";
-import { FakeBrokerPort, type ReceivedMessage } from "../../src/testing/fake-broker-port.ts";
+import { FakeBrokerPort } from "../../src/testing/fake-broker-port.ts";
 import { FakeGpioBus } from "../../src/testing/fake-gpio-bus.ts";
 import { FakeSerialBus } from "../../src/testing/fake-serial-bus.ts";
 import { Chance } from "../../src/testing/simulation/chance.ts";
@@ -9,6 +9,7 @@ import { Life } from "../../src/testing/simulation/life.ts";
 import type { Machine } from "../../src/testing/simulation/machine.ts";
 import { MachineClock } from "../../src/testing/simulation/machine-clock.ts";
 import { Timeline } from "../../src/testing/simulation/timeline.ts";
+import type { Received } from "../support/subscriber.ts";
 import { SENSORS, sensorsOf, type Wiring } from "./layout.ts";
 import { type Ground, Street } from "./street.ts";
 
@@ -61,8 +62,11 @@ export class VirtualStreet {
     this.#broker = new FakeBrokerPort({ clock: worldClock(timeline) });
   }
 
-  get received(): readonly ReceivedMessage[] {
-    return this.#broker.received;
+  /** All that the broker has got, as a subscriber would have it. */
+  get messages(): readonly Received[] {
+    return this.#broker.received.map(({ topic, payload, retain, at }) => {
+      return { topic, payload: Buffer.from(payload), retain, properties: undefined, atMs: at };
+    });
   }
 
   get life(): Life {

@@ -1,6 +1,5 @@
 import { ascii, crc16, decimal, Instrument, said, truth, type Utterance, utterance } from "./instrument.ts";
 
-
 /** The number of a meter, as it stands in every telegram: 17 characters of ASCII in hexadecimal. It must be nowhere. */
 export const METER_CANARY = "4530303434303037313331353530363134";
 /** What a household pretends to use in every telegram: digits that stand nowhere else. */
@@ -87,4 +86,3 @@ export class GnssReceiver extends Instrument {
 
 /** Degrees and minutes of a latitude, in the form of NMEA. */
 export const POSITION_CANARY = "5221.6613";
-

@@ -1,4 +1,4 @@
-import { ascii, decimal, Instrument, type Said, sumOf, type Utterance, utterance } from "./instrument.ts";
+import { ascii, Instrument, type Said, sumOf, type Utterance, utterance } from "./instrument.ts";
 
 /** A speed with digits that no released number has. */
 export const SPEED_CANARY = "61.372948";

@@ -128,7 +128,16 @@ export class Wxt530 extends Instrument {
     this.#toldRain = this.#rain;
     const written = decimal(this.#reset === "M" ? this.#rain : more, 2);
     const means: readonly Said[] = this.#reset === "M" && before === null ? [] : [said("rainfall", more)];
-    return message(3, [["Rc", `${written}M`], ["Rd", "10s"], ["Ri", "0.6M"], ["Hc", "0.0M"]], means);
+    return message(
+      3,
+      [
+        ["Rc", `${written}M`],
+        ["Rd", "10s"],
+        ["Ri", "0.6M"],
+        ["Hc", "0.0M"],
+      ],
+      means,
+    );
   }
 }
 
