@@ -20,6 +20,7 @@ export default defineConfig({
             "test/privacy/**",
             "test/systemd/**",
             "test/soak/**",
+            "test/street/real/**",
             "node_modules/**",
             ...NODE_TESTS,
           ],

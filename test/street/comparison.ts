@@ -1,7 +1,7 @@
 import type { Contact } from "./instruments/contacts.ts";
 import type { Instrument, Truth } from "./instruments/instrument.ts";
 import { compareState, compareWindow, gapsIn, type HeardSummary, wrongCoverage, type Zone } from "./oracle.ts";
-import type { Street } from "./street.ts";
+import { CLOSURE, type Street } from "./street.ts";
 
 /** How many windows were compared, and how: a comparison that never happens finds nothing. */
 export interface Compared {
@@ -60,12 +60,7 @@ function compareOne(street: Street, summary: HeardSummary, what: Truth, around: 
     else compared.bounded++;
     if (arrivalMs === 0) compared.unambiguous++;
   } else if ((street.contact(sensor)?.intervalMs ?? null) !== null && arrivalMs > 0) {
-    complain(
-      outOfBounds(
-        summary,
-        samples.map(({ steps }) => steps / 10 ** what.scale),
-      ),
-    );
+    complain(windOutOfBounds(summary, street));
     compared.bounded++;
   } else {
     const { problem, ways } = compareWindow(summary, what, samples, zone);
@@ -85,10 +80,29 @@ function aliveFrom(street: Street, sensor: string): number {
   return Math.max(openedMs, street.instrument(sensor)?.warmUntilMs ?? openedMs);
 }
 
-/** Values of an anemometer are of intervals that the node begins when it opens the port: here only what lies between all of them. */
-function outOfBounds({ stats = {} }: HeardSummary, values: readonly number[]): string | null {
-  const most = Math.max(0, ...values);
-  const { min, max, mean } = stats as Readonly<Record<string, number>>;
-  const isInside = [min, max, mean].every((figure) => figure === undefined || (figure >= 0 && figure <= 1.5 * most + 1));
-  return isInside ? null : `is beyond every interval, of which the windiest had ${most}`;
+/** SEN-15901: metres of wind for each closure. */
+const METRES_PER_CLOSURE = 0.6667;
+/** What rounding to hundredths may have moved each value by, and the mean of them, m/s. */
+const ROUNDED_MPS = 0.01;
+/** The last interval of a window ends in it, and began an interval before; edges may be told so much late. */
+const EDGE_MS = 500;
+
+/**
+ * Values of an anemometer are of intervals that the node begins when it opens the port. So it is counted back: the closures that the mean
+ * of a window stands for are those of that window, but for an interval at each end.
+ */
+function windOutOfBounds({ sensor, window, stats }: HeardSummary, street: Street): string | null {
+  const intervalMs = street.contact(sensor)?.intervalMs ?? 0;
+  const closures = street.log.of(sensor, CLOSURE.channel);
+  const within = (fromMs: number, toMs: number): number => closures.filter(({ atMs }) => atMs >= fromMs && atMs < toMs).length;
+  const [startMs, endMs] = [Date.parse(window.start), Date.parse(window.end)];
+  const { samples = 0, mean = 0 } = (stats ?? {}) as Readonly<Record<string, number>>;
+  const seconds = (samples * intervalMs) / 1_000;
+  const told = (mean * seconds) / METRES_PER_CLOSURE;
+  const rounding = (ROUNDED_MPS * seconds) / METRES_PER_CLOSURE;
+  const least = within(startMs + EDGE_MS, endMs - intervalMs - EDGE_MS) - rounding;
+  const most = within(startMs - intervalMs - EDGE_MS, endMs + EDGE_MS) + rounding;
+  return told >= least && told <= most
+    ? null
+    : `tells of ${told.toFixed(1)} closures, and it was ${least.toFixed(1)} to ${most.toFixed(1)}`;
 }

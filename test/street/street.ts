@@ -27,7 +27,8 @@ export interface Ground {
   after(delayMs: number, task: () => void): void;
   /** False: nobody listens, and the bytes are lost. */
   feed(sensor: string, data: Uint8Array): boolean;
-  level(sensor: string, line: string, high: boolean): void;
+  /** `atMs`: when it happens, by the kernel's stamp; the call comes at that time or a little later. */
+  level(sensor: string, line: string, high: boolean, atMs: number): void;
 }
 
 /** The longest that the two pieces of one utterance are apart. */
@@ -40,6 +41,9 @@ const MERGED_PERCENT = 4;
 const GRID_MS = 10;
 const OFF_GRID_MS = 5;
 
+/** What the log keeps of each closure of an anemometer, of which the node makes values. */
+export const CLOSURE: Said = { channel: "closures", steps: 1 };
+
 interface Line {
   readonly id: string;
   readonly instrument: Instrument;
@@ -50,6 +54,8 @@ interface Line {
   /** Counts openings of the port: what was torn by one means nothing. */
   opening: number;
   held: Utterance | null;
+  /** What is still to be done, in this order. */
+  readonly queue: (() => void)[];
   /** It hears no questions, as with a loose wire. */
   isDeaf: boolean;
 }
@@ -58,6 +64,7 @@ interface Pulse {
   readonly id: string;
   readonly contact: Contact;
   closures: number;
+  readonly queue: (() => void)[];
 }
 
 /** Everything that hangs on the street: it says what it says, and a log is kept of what it means. */
@@ -74,10 +81,10 @@ export class Street {
     this.#ground = ground;
     for (const { id, make, disturbance = {} } of sensors) {
       const thing = make(chance.of(`${id} content`));
-      if (thing instanceof Contact) this.#pulses.set(id, { id, contact: thing, closures: 0 });
+      if (thing instanceof Contact) this.#pulses.set(id, { id, contact: thing, closures: 0, queue: [] });
       else {
         const dice = chance.of(`${id} line`);
-        this.#lines.set(id, { id, instrument: thing, disturbance, dice, busyToMs: 0, opening: 0, held: null, isDeaf: false });
+        this.#lines.set(id, { id, instrument: thing, disturbance, dice, busyToMs: 0, opening: 0, held: null, queue: [], isDeaf: false });
       }
     }
   }
@@ -179,8 +186,14 @@ export class Street {
       if (!isHeard || opening !== line.opening) return;
       for (const { end, means } of parts) if (end > from && end <= to) this.#note(line, means);
     };
-    this.#ground.after(fromMs - nowMs, () => feed(0, cut));
-    if (cut < data.length) this.#ground.after(fromMs + gapMs - nowMs, () => feed(cut, data.length));
+    this.#inOrder(line, fromMs - nowMs, () => feed(0, cut));
+    if (cut < data.length) this.#inOrder(line, fromMs + gapMs - nowMs, () => feed(cut, data.length));
+  }
+
+  /** Timers of a real machine may be out of order when it is late; what happens on one line is not. */
+  #inOrder({ queue }: Pick<Line, "queue">, delayMs: number, task: () => void): void {
+    queue.push(task);
+    this.#ground.after(delayMs, () => queue.shift()?.());
   }
 
   #note({ id, instrument }: Line, means: readonly Said[]): void {
@@ -195,20 +208,22 @@ export class Street {
     const delayMs = contact.intervalMs === null ? atMs - nowMs : Math.ceil(atMs / GRID_MS) * GRID_MS + OFF_GRID_MS - nowMs;
     this.#ground.after(delayMs, () => {
       if (this.#isOver) return;
+      const happensMs = this.#ground.nowMs();
       const { moves, means, meansAfterMs } = contact.next();
-      if (meansAfterMs === 0) this.#noteOf(pulse, means);
-      else this.#ground.after(meansAfterMs, () => this.#noteOf(pulse, means));
+      if (meansAfterMs === 0) this.#noteOf(pulse, means, happensMs);
+      else this.#ground.after(meansAfterMs, () => this.#noteOf(pulse, means, happensMs + meansAfterMs));
       for (const { afterMs, line, high } of moves) {
-        if (afterMs === 0) this.#ground.level(id, line, high);
-        else this.#ground.after(afterMs, () => this.#ground.level(id, line, high));
+        if (afterMs === 0) this.#ground.level(id, line, high, happensMs);
+        else this.#inOrder(pulse, afterMs, () => this.#ground.level(id, line, high, happensMs + afterMs));
       }
       this.#happenLater(pulse);
     });
   }
 
-  #noteOf(pulse: Pulse, means: readonly Said[]): void {
+  #noteOf(pulse: Pulse, means: readonly Said[], atMs: number): void {
     pulse.closures++;
-    for (const one of means) this.log.add(pulse.id, one, this.#ground.nowMs(), false);
+    if (pulse.contact.intervalMs !== null) this.log.add(pulse.id, CLOSURE, atMs, false);
+    for (const one of means) this.log.add(pulse.id, one, atMs, false);
   }
 
   /** The values of an anemometer, made of the closures of each interval since the port was opened. */

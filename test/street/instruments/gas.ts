@@ -12,6 +12,7 @@ export class Mhz19 extends Instrument {
   constructor(dice: ConstructorParameters<typeof Instrument>[0], options: object = {}) {
     super(dice);
     this.options = options;
+    this.warmUntilMs = Number.POSITIVE_INFINITY;
   }
 
   /** Manual: 3 min until it is warm. Nobody can ask it when it was switched on, so the node counts from the opening. */
