@@ -15,6 +15,7 @@ import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
 import type { NodePlan, PortPlan } from "../config/plan.ts";
 import type { EventLevel } from "../core/events/events.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import { firstConnectMs } from "../core/machine/spread.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
@@ -75,7 +76,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const host = createHost();
   const events = options.events(clock);
   const manager = await createServiceManager(process.env, process.pid);
-  const standing = new Set<string>();
+  const standing = new Set<NodeProblem>();
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await makeFolder(plan.storage.directory, "storage.directory");
   const stopping = options.stopping ?? new AbortController().signal;
@@ -148,7 +149,7 @@ interface Preparation {
 /** Turns a planned file into what a running node can take over. A broker that is reached in the same way is kept. */
 function preparer({ base, host, events, ports, evidence, identityOf }: Preparation) {
   return async (wanted: PlannedFile & { readonly plan: NodePlan }, before: NodePlan): Promise<ReloadRequest> => {
-    const found = new Set<string>();
+    const found = new Set<NodeProblem>();
     const next = await keepable(withPaths(wanted.plan, base), host, events, found);
     const request = { plan: next, identity: identityOf(next, wanted.rev), ports: await ports.for(next), standing: found };
     if (sameData(before.broker, next.broker)) return request;
@@ -200,7 +201,7 @@ const unplanned = (): never => {
 const NO_GPIO: GpioBus = { probe: unplanned, watch: unplanned, close: () => {} };
 const NO_REPLAY: ReplayBus = { open: unplanned };
 
-async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<string>) {
+async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<NodeProblem>) {
   const crypto = createSystemCrypto();
   const path = await livePathOf(plan, host, events, standing);
   const { outbox, live } = await openStores({
@@ -234,7 +235,7 @@ async function salvaged(directory: string, { outbox, clock, events }: { outbox: 
 }
 
 /** Opens them, under one lock however often that is tried: a card can be full. */
-function storesOnce(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<string>) {
+function storesOnce(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<NodeProblem>) {
   let lock: DirectoryLock | null = null;
   return async () => {
     lock ??= lockDirectory(plan.storage.directory);
@@ -304,7 +305,7 @@ async function makeFolder(path: string, key: string): Promise<void> {
 }
 
 /** Streams of people are withheld where this machine cannot keep their readings in memory. */
-async function keepable(plan: NodePlan, host: Host, events: Events, standing: Set<string>): Promise<NodePlan> {
+async function keepable(plan: NodePlan, host: Host, events: Events, standing: Set<NodeProblem>): Promise<NodePlan> {
   if (!hasPeople(plan)) return plan;
   const problems = await peopleProblems(host);
   for (const problem of problems) {
@@ -315,7 +316,7 @@ async function keepable(plan: NodePlan, host: Host, events: Events, standing: Se
 }
 
 /** The file of the live store; null, the memory of this process, where the folder is not memory. */
-async function livePathOf(plan: NodePlan, host: Host, events: Events, standing: Set<string>): Promise<string | null> {
+async function livePathOf(plan: NodePlan, host: Host, events: Events, standing: Set<NodeProblem>): Promise<string | null> {
   const { live } = plan.storage;
   if (live === null) return null;
   await makeFolder(live, "storage.live");

@@ -1,5 +1,6 @@
 import type { NodePlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import type { SensorId, StreamId } from "../core/units/ids.ts";
 import { NativeFormat } from "../formats/native.ts";
 import type { Mark } from "../ports/outbox.ts";
@@ -40,7 +41,7 @@ export class NodeParts {
   readonly housekeeping: Housekeeping;
   readonly maintenance: Maintenance;
   /** Codes of what is wrong with the node itself. */
-  readonly problems: Set<string>;
+  readonly problems: Set<NodeProblem>;
   identity: NodeIdentity;
   #world: World;
   #plan: NodePlan;

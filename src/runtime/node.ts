@@ -1,4 +1,5 @@
 import type { NodePlan } from "../config/plan.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import type { SensorId } from "../core/units/ids.ts";
 import type { EpochMs } from "../core/units/time.ts";
 import type { Broker } from "../ports/broker.ts";
@@ -221,7 +222,7 @@ export class Node {
     return this.#closeAgain.try(async () => (await this.#queueMetas()) && (await this.#parts.closer.run()));
   }
 
-  #mark(code: string, isWrong: boolean): void {
+  #mark(code: NodeProblem, isWrong: boolean): void {
     if (isWrong) this.#parts.problems.add(code);
     else this.#parts.problems.delete(code);
   }

@@ -1,10 +1,11 @@
 import type { NodePlan, SensorPlan } from "../config/plan.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { Host } from "../ports/host.ts";
 
 /** Why streams of people are withheld on this machine, and how to mend it. */
 export interface PeopleProblem {
-  readonly code: "SWAP_ON_DISK" | "SWAP_UNKNOWN" | "CORE_DUMPS" | "CORE_DUMPS_UNKNOWN";
+  readonly code: Extract<NodeProblem, "SWAP_ON_DISK" | "SWAP_UNKNOWN" | "CORE_DUMPS" | "CORE_DUMPS_UNKNOWN">;
   readonly remedy: string;
 }
 

@@ -1,5 +1,6 @@
 import type { NodePlan } from "../config/plan.ts";
 import type { SensorCounters } from "../core/events/counters.ts";
+import { type NodeProblem, problemEntry } from "../core/events/problems.ts";
 import { isoUtc } from "../core/units/time.ts";
 import type { Health, LostStatus, OnlineStatus, Problem, SensorState } from "../formats/documents.ts";
 import type { Outbox } from "../ports/outbox.ts";
@@ -57,7 +58,7 @@ export interface StatusWorld {
   readonly sensors: readonly Sensor[];
   readonly nodeRev: string;
   /** Problems of the node itself that others found: codes. */
-  readonly standing: ReadonlySet<string>;
+  readonly standing: ReadonlySet<NodeProblem>;
   connection(): ConnectionReport;
   readonly safety: BrokerSafety;
 }
@@ -158,19 +159,8 @@ export class StatusDesk {
   }
 }
 
-// Nothing leaves, or nothing may leave.
-const FAILING: readonly string[] = [
-  "TIME_UNTRUSTED",
-  "CLOCK_WENT_BACK",
-  "OUTBOX_FAILED",
-  "LIVE_FULL",
-  "BROKER_REFUSES",
-  "CLIENT_ID_TAKEN",
-  "BROKER_NOT_ALLOWED",
-];
-
 function healthOf(problems: readonly Problem[]): Health {
-  if (problems.some(({ code }) => FAILING.includes(code))) return "failing";
+  if (problems.some(({ code }) => problemEntry(code).health === "failing")) return "failing";
   return problems.length > 0 ? "degraded" : "ok";
 }
 

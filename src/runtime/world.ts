@@ -1,3 +1,4 @@
+import type { NodeProblem } from "../core/events/problems.ts";
 import type { EpochMs } from "../core/units/time.ts";
 import type { Broker } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -30,7 +31,7 @@ export interface World extends BrokerWitnesses {
 export interface NodeOptions {
   readonly identity: NodeIdentity;
   /** Codes of what is wrong with this machine for as long as the node runs: `SWAP_ON_DISK`. */
-  readonly standing?: ReadonlySet<string>;
+  readonly standing?: ReadonlySet<NodeProblem>;
   /** Called once a second when loop, closer and stores are well: it feeds the watchdog. Never for sensor or broker data. */
   readonly heartbeat?: () => void;
   readonly onMade?: (made: MadeSummary) => void;
