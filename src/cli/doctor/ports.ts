@@ -51,8 +51,8 @@ export async function judgeFolder(what: string, path: string, user: string): Pro
     if (code === "EACCES")
       return broken(what, `${user} may not read ${path}`, `let ${user} read it: a udev rule, or the mode of the folder`);
     if (code === "ENOTDIR") return broken(what, `${path} is no folder`, "name the folder of the device, not a file in it");
-    const remedy = `check cable and power: ls ${dirname(path)} shows what the kernel sees. On a Pi 1-Wire needs dtoverlay=w1-gpio in config.txt`;
-    return broken(what, `there is no ${path}`, remedy);
+    const remedy = `check cable and power: ls ${dirname(path)} shows what the kernel sees`;
+    return broken(what, `there is no ${path}`, `${remedy}. On a Pi 1-Wire needs dtoverlay=w1-gpio in config.txt`);
   }
 }
 
