@@ -19,7 +19,7 @@ import type { NodeProblem } from "../core/events/problems.ts";
 import { firstConnectMs } from "../core/machine/spread.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
-import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
+import type { FileBus, GpioBus, ReplayBus } from "../ports/field-port.ts";
 import type { Host } from "../ports/host.ts";
 import type { Outbox } from "../ports/outbox.ts";
 import type { EvidenceLog } from "../ports/residency.ts";
@@ -173,6 +173,7 @@ class FieldPorts {
   readonly #clock: Clock;
   readonly #base: string;
   #gpio: GpioBus = NO_GPIO;
+  #files: FileBus = NO_FILES;
   #replay: ReplayBus = NO_REPLAY;
 
   constructor(clock: Clock, base: string) {
@@ -180,10 +181,14 @@ class FieldPorts {
     this.#base = base;
   }
 
-  async for(plan: NodePlan): Promise<{ readonly gpio: GpioBus; readonly replay: ReplayBus }> {
+  async for(plan: NodePlan): Promise<{ readonly gpio: GpioBus; readonly files: FileBus; readonly replay: ReplayBus }> {
     if (stands(plan, "gpio") && this.#gpio === NO_GPIO) {
       const { createGpioBus } = await import("../adapters/gpio/gpio-bus.ts");
       this.#gpio = createGpioBus({ clock: this.#clock, path: process.env.PATH ?? "/usr/bin:/bin" });
+    }
+    if (stands(plan, "file") && this.#files === NO_FILES) {
+      const { createFileBus } = await import("../adapters/file-bus.ts");
+      this.#files = createFileBus({ clock: this.#clock });
     }
     if (stands(plan, "replay") && this.#replay === NO_REPLAY) {
       const { createReplayBus, readCaptureFile } = await import("../adapters/replay-bus.ts");
@@ -191,7 +196,7 @@ class FieldPorts {
       const readText = (path: string) => readCaptureFile(resolve(this.#base, path));
       this.#replay = createReplayBus({ clock: this.#clock, readText, parseCapture: parseGolden });
     }
-    return { gpio: this.#gpio, replay: this.#replay };
+    return { gpio: this.#gpio, files: this.#files, replay: this.#replay };
   }
 }
 
@@ -199,6 +204,7 @@ const unplanned = (): never => {
   throw new Error("bug: a port of a kind that no sensor of the plan has");
 };
 const NO_GPIO: GpioBus = { probe: unplanned, watch: unplanned, close: () => {} };
+const NO_FILES: FileBus = { open: unplanned };
 const NO_REPLAY: ReplayBus = { open: unplanned };
 
 async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<NodeProblem>) {

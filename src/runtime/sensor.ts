@@ -9,18 +9,15 @@ import type { SensorState } from "../formats/documents.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import type { FieldPort, GpioBus, GpioPort, PortEvent, PortFault, ReplayBus } from "../ports/field-port.ts";
+import type { FieldPort, GpioPort, PortEvent, PortFault } from "../ports/field-port.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Intake } from "./intake.ts";
-import type { SerialClaims } from "./serial-claims.ts";
+import { openPort, type PortWorld } from "./open-port.ts";
 
-export interface SensorWorld {
+export interface SensorWorld extends PortWorld {
   readonly clock: Clock;
   readonly crypto: Crypto;
   readonly events: Events;
-  readonly serial: SerialClaims;
-  readonly gpio: GpioBus;
-  readonly replay: ReplayBus;
   readonly ingest: Ingest;
   /** Whether somebody works on the sensor now. */
   isInMaintenance?(sensor: SensorId): boolean;
@@ -176,22 +173,9 @@ export class Sensor implements SessionSink {
     const listener = (event: PortEvent): void => {
       if (number === this.#portNumber) this.#hear(event);
     };
-    const { port } = this.plan;
-    switch (port.is) {
-      case "serial":
-        this.#port = this.#world.serial.open(this.plan.id, port.path, this.#settings ?? port.settings, listener);
-        break;
-      case "gpio":
-        this.#lines = this.#world.gpio.watch(port.lines, listener);
-        this.#port = this.#lines;
-        break;
-      case "replay":
-        this.#port = this.#world.replay.open(port, listener);
-        break;
-      case "simulator":
-        this.#world.clock.after(0, () => listener({ type: "opened", settings: {} }));
-        break;
-    }
+    const opened = openPort(this.#world, this.plan, this.#settings, listener);
+    this.#port = opened.port;
+    this.#lines = opened.lines;
   }
 
   #close(reason: string): void {
@@ -234,6 +218,11 @@ export class Sensor implements SessionSink {
         const isPlausible = stampMs <= atMs && atMs - stampMs < STAMP_AGE_MS_MAX;
         return this.#tell({ type: "edge", atMs, line: event.line, rising: event.rising, atNs }, isPlausible ? monotonicMs(stampMs) : atMs);
       }
+      case "reply":
+        this.counters.bytes += event.data.byteLength;
+        return this.#tell({ type: "reply", atMs, tag: event.tag, data: event.data });
+      case "noReply":
+        return this.#tell({ ...event, atMs });
       case "lost":
         this.counters.lostEdges += event.count ?? 1;
         return;
@@ -292,8 +281,9 @@ export class Sensor implements SessionSink {
     this.#intake.identity(channel, bytes, this.#nowMs);
   }
 
-  /** No port of today can tell which bytes answer which question; buses that can will come with their drivers. */
-  request(tag: string, _body: RequestBody, _timeoutMs: number): void {
+  /** A port that cannot tell which bytes answer which question refuses. */
+  request(tag: string, body: RequestBody, timeoutMs: number): void {
+    if (this.#port?.request !== undefined) return this.#port.request(tag, body, timeoutMs);
     this.#world.clock.after(0, () => this.#tell({ type: "noReply", atMs: this.#world.clock.monotonicMs(), tag, reason: "exception" }));
   }
 

@@ -4,7 +4,7 @@ import type { Broker } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import type { GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
+import type { FileBus, GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
 import type { LiveStore } from "../ports/live-store.ts";
 import type { Outbox } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
@@ -20,6 +20,7 @@ export interface World extends BrokerWitnesses {
   readonly scheduler: Scheduler;
   readonly serial: SerialBus;
   readonly gpio: GpioBus;
+  readonly files: FileBus;
   readonly replay: ReplayBus;
   readonly live: LiveStore;
   readonly outbox: Outbox;
