@@ -11,6 +11,8 @@ const COMMANDS: ReadonlyMap<string, () => Command> = new Map([
   ["run", () => (load("./run.js") as typeof import("./run.ts")).run],
   ["check", () => (load("./check.js") as typeof import("./check.ts")).check],
   ["reload", () => (load("./reload.js") as typeof import("./reload.ts")).reload],
+  ["watch", () => (load("./watch.js") as typeof import("./watch.ts")).watch],
+  ["capture", () => (load("./capture.js") as typeof import("./capture.ts")).capture],
   ["maintenance", () => (load("./maintenance.js") as typeof import("./maintenance.ts")).maintenance],
   ["config", () => (load("./config.js") as typeof import("./config.ts")).config],
   ["init", () => (load("./init.js") as typeof import("./init.ts")).init],
