@@ -26,6 +26,8 @@ const COMMANDS: ReadonlyMap<string, () => Command> = new Map([
   ["time", () => (load("./time.js") as typeof import("./time.ts")).time],
   ["doctor", () => (load("./doctor.js") as typeof import("./doctor.ts")).doctor],
   ["drivers", () => (load("./drivers.js") as typeof import("./drivers.ts")).drivers],
+  ["replay", () => (load("./replay.js") as typeof import("./replay.ts")).replay],
+  ["golden", () => (load("./golden.js") as typeof import("./golden.ts")).golden],
   ["simulate", () => (load("./simulate.js") as typeof import("./simulate.ts")).simulate],
   ["demo", () => (load("./demo.js") as typeof import("./demo.ts")).demo],
   ["erase", () => (load("./erase.js") as typeof import("./erase.ts")).erase],
