@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import type { Actions, ControlServer, Routes } from "../adapters/control-socket.ts";
+import type { Actions, ControlServer, Routes, Streams } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
 import { createHost } from "../adapters/host.ts";
 import { createEvidenceLog } from "../adapters/residency/evidence-log.ts";
@@ -249,11 +249,11 @@ function storesOnce(plan: NodePlan, clock: Clock, host: Host, events: Events, st
   };
 }
 
-async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}): Promise<ControlServer | null> {
+async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}, streams: Streams = {}): Promise<ControlServer | null> {
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
   const { serveControl } = await import("../adapters/control-socket.ts");
-  return serveControl(socket, routes, actions);
+  return serveControl(socket, routes, actions, streams);
 }
 
 /** Some may take as long as a reload is on trial. */
@@ -271,6 +271,7 @@ async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloa
         "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, { ...world, broker: node.broker }, body),
         "/outbox/replay": async (body) => (await import("./outbox-actions.ts")).answerReplay(node, body),
       },
+      { "/watch": async (asked, reader) => (await import("./watch-actions.ts")).answerWatch(node, world.clock, asked, reader) },
     );
   } catch (error) {
     // A node that nobody can ask must not go on unseen.

@@ -21,6 +21,8 @@ export interface SensorWorld extends PortWorld {
   readonly ingest: Ingest;
   /** Whether somebody works on the sensor now. */
   isInMaintenance?(sensor: SensorId): boolean;
+  /** Told what the session is told; gives the sink that it answers to: `sink`, or one that passes everything on to it. */
+  overhear?(plan: SensorPlan, event: BusEvent, sink: SessionSink): SessionSink;
   /** The operator said `onStartFailure: fail`, and it did. */
   onFatal(code: string): void;
 }
@@ -256,7 +258,7 @@ export class Sensor implements SessionSink {
   #tell(event: BusEvent, happenedMs: MonotonicMs = event.atMs): void {
     this.#nowMs = happenedMs;
     try {
-      this.#session?.handle(event, this);
+      this.#session?.handle(event, this.#world.overhear?.(this.#plan, event, this) ?? this);
     } catch (error) {
       this.#driverThrew(error);
       if (event.type !== "closed") this.fault("driver-threw", "reopen");

@@ -119,6 +119,10 @@ const NODE_PROBLEMS = {
 /** Problems of one sensor. A driver may tell others, under names of its own: its README says what they mean. */
 const SENSOR_PROBLEMS = {
   COUNTERS_UNBALANCED: degraded("something that came in is neither stored nor counted as dropped: a bug of Stoep", "please report it"),
+  WATCHED: degraded(
+    "somebody on this machine watches or captures this sensor of people",
+    "nothing: it ends by itself within 10 minutes; `stoep egress` says who asked",
+  ),
   SENSOR_SILENT: degraded("it says nothing, though its port is open", "look at its power and its wires; `stoep watch` shows what comes"),
   SENSOR_GONE: degraded("its port is not there", "look whether it is plugged in, and whether the path in the node file is right"),
   SENSOR_PERMISSION: degraded("its port may not be opened", "add the user of the service to the group of the device (dialout, gpio)"),
