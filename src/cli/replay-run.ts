@@ -117,6 +117,7 @@ async function worldOf(capture: Capture, clock: VirtualClock, heard: (event: Nod
     scheduler: { every: () => () => {} },
     serial: { open: noSuchPort, realPath: (path) => path },
     gpio: { probe: noSuchPort, watch: noSuchPort, close: () => {} },
+    files: { open: noSuchPort },
     replay: createReplayBus({ clock: replaying, readText, parseCapture: parseGolden }),
     broker: { connect: noBroker },
     residentBytes: () => 0,
