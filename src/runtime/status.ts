@@ -140,6 +140,7 @@ export class StatusDesk {
     for (const sensor of this.#world.sensors) {
       const { trouble, plan, counters } = sensor;
       if (!counters.balanced) found.push({ code: "COUNTERS_UNBALANCED", sensor: plan.id });
+      if (sensor.isWorn) found.push({ code: "SENSOR_LIFE_EXCEEDED", sensor: plan.id });
       if (trouble !== null && sensor.state !== "maintenance")
         found.push({ code: `SENSOR_${trouble.toUpperCase().replaceAll("-", "_")}`, sensor: plan.id });
     }
