@@ -39,6 +39,8 @@ const STAMP_AGE_MS_MAX = 10_000;
  */
 export class Sensor implements SessionSink {
   readonly counters: SensorCounters;
+  /** The device says that it has worked for longer than one of its sensing elements lives. */
+  isWorn = false;
   #plan: SensorPlan;
   readonly #world: SensorWorld;
   #session: Session | null = null;
@@ -307,8 +309,11 @@ export class Sensor implements SessionSink {
   }
 
   /** The device spoke about itself: that is life, and says nothing about people. */
-  about(_facts: object): void {
+  about({ hours }: { readonly hours?: number }): void {
     this.#intake.lastLifeMs = this.#nowMs;
+    if (hours === undefined) return;
+    const { driver, options } = this.#plan;
+    this.isWorn = driver.channels(options).some(({ lifeHours }) => lifeHours !== undefined && hours > lifeHours);
   }
 
   timer(name: string, afterMs: number | null): void {

@@ -146,6 +146,7 @@ export class StatusDesk {
       const { trouble, plan, counters } = sensor;
       if (this.#world.isWatched(plan.id)) found.push({ code: "WATCHED", sensor: plan.id });
       if (!counters.balanced) found.push({ code: "COUNTERS_UNBALANCED", sensor: plan.id });
+      if (sensor.isWorn) found.push({ code: "SENSOR_LIFE_EXCEEDED", sensor: plan.id });
       if (trouble !== null && sensor.state !== "maintenance")
         found.push({ code: `SENSOR_${trouble.toUpperCase().replaceAll("-", "_")}`, sensor: plan.id });
     }
