@@ -11,6 +11,8 @@ const WARM_UP = "warm-up";
 const WARM_UP_MS = 60_000;
 const WARM_UP_MS_MAX = 600_000;
 const WARMING = { quality: "warming" } as const;
+/** Said in so many words: after a port was opened again the sensor is warm still. */
+const WARM = { quality: "ok" } as const;
 
 interface Options {
   readonly activeHigh: boolean;
@@ -61,7 +63,7 @@ class Pir implements Session {
     if (this.#high === null) return;
     const state = this.#high === this.#options.activeHigh ? PRESENT : ABSENT;
     if (this.#warmAtMs !== null && atMs < this.#warmAtMs) out.reading(PRESENCE, state, WARMING);
-    else out.reading(PRESENCE, state);
+    else out.reading(PRESENCE, state, WARM);
   }
 }
 

@@ -54,6 +54,8 @@ const ASK_TIMER = "ask";
 const WARM_UP_MS = 30_000;
 
 const WARMING = { quality: "warming" } as const;
+/** Said in so many words: a sensor that was running before its port was opened is warm. */
+const WARM = { quality: "ok" } as const;
 const SUSPECT = { quality: "suspect" } as const;
 
 // Datasheet §1.1: 0 to 1000 ug/m3; more than 10 years at 24 hours a day (87,600 h). The values are floats: tenths are finer than
@@ -146,7 +148,7 @@ class Sps30 implements Session, FrameSink {
 
   #values(data: Uint8Array, hasFault: boolean, out: SessionSink): void {
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-    const detail: ReadingDetail | undefined = this.#atMs < this.#warmUntilMs ? WARMING : hasFault ? SUSPECT : undefined;
+    const detail: ReadingDetail | undefined = this.#atMs < this.#warmUntilMs ? WARMING : hasFault ? SUSPECT : WARM;
     for (const [index, { name }] of CHANNELS.entries()) {
       const value = view.getFloat32(index * FLOAT_BYTES);
       out.reading(name, Number.isFinite(value) ? Math.round(value * STEPS) / STEPS : null, detail);

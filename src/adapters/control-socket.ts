@@ -1,11 +1,18 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request } from "node:http";
+import { type StreamReader, streamReader } from "./control-stream.ts";
 
 /** What the node answers on its Unix socket: a path to a function that makes a JSON document, or text. */
 export type Routes = Readonly<Record<string, () => object | string>>;
 
 /** What it does when it is asked to by POST, with the JSON that was sent; it rejects with what to tell. */
 export type Actions = Readonly<Record<string, (body: unknown) => Promise<object>>>;
+
+/**
+ * What it tells for as long as somebody listens: given what was sent and who reads. Resolves with an answer where nothing is told, and with
+ * null when it was begun. `reader.onGone` is called when whoever reads has gone, or was sent away.
+ */
+export type Streams = Readonly<Record<string, (body: unknown, reader: StreamReader) => Promise<object | null>>>;
 
 /** Text is metrics: version 0.0.4 of the text format of Prometheus (prometheus.io/docs/instrumenting/exposition_formats). */
 const TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -40,7 +47,7 @@ export class ControlError extends Error {
  * Serves HTTP on a Unix socket that only the node's own user may open, so that `stoep status` and `curl --unix-socket` can ask.
  * A socket that an earlier run left behind is replaced.
  */
-export function serveControl(path: string, routes: Routes, actions: Actions = {}): Promise<ControlServer> {
+export function serveControl(path: string, routes: Routes, actions: Actions = {}, streams: Streams = {}): Promise<ControlServer> {
   if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
     return Promise.reject(new ControlError("SOCKET_PATH", `${path} is too long for a Unix socket`, "shorten storage.live"));
   }
@@ -50,9 +57,13 @@ export function serveControl(path: string, routes: Routes, actions: Actions = {}
       answer.writeHead(status, { "content-type": isText ? TEXT_TYPE : "application/json" });
       answer.end(isText ? body : `${JSON.stringify(body)}\n`);
     };
-    const action = incoming.method === "POST" && Object.hasOwn(actions, incoming.url ?? "") ? actions[incoming.url ?? ""] : undefined;
-    if (action === undefined) send(answerTo(routes, incoming.method, incoming.url ?? ""));
-    else void done(action, incoming).then(send);
+    const posted = <T>(those: Readonly<Record<string, T>>): T | undefined =>
+      incoming.method === "POST" && Object.hasOwn(those, incoming.url ?? "") ? those[incoming.url ?? ""] : undefined;
+    const [action, stream] = [posted(actions), posted(streams)];
+    if (action !== undefined) void done(action, incoming).then((one) => one !== null && send(one));
+    else if (stream !== undefined)
+      void done((body) => stream(body, streamReader(answer)), incoming).then((one) => one !== null && send(one));
+    else send(answerTo(routes, incoming.method, incoming.url ?? ""));
   });
   rmSync(path, { force: true });
   return new Promise((resolve, reject) => {
@@ -94,7 +105,8 @@ interface Answer {
   readonly body: object | string;
 }
 
-async function done(action: Actions[string], incoming: IncomingMessage): Promise<Answer> {
+/** Null: the answer is being told already. */
+async function done(action: (body: unknown) => Promise<object | null>, incoming: IncomingMessage): Promise<Answer | null> {
   try {
     const parts: Buffer[] = [];
     let bytes = 0;
@@ -103,7 +115,8 @@ async function done(action: Actions[string], incoming: IncomingMessage): Promise
       if (bytes > BODY_BYTES_MAX) return { status: 413, body: { error: `more than ${BODY_BYTES_MAX} bytes` } };
       parts.push(part);
     }
-    return { status: 200, body: await action(JSON.parse(Buffer.concat(parts).toString("utf8"))) };
+    const body = await action(JSON.parse(Buffer.concat(parts).toString("utf8")));
+    return body === null ? null : { status: 200, body };
   } catch (error) {
     return failed(error);
   }
@@ -155,7 +168,8 @@ export function askControl(path: string, route: string, order?: ControlOrder): P
   });
 }
 
-function askFailure(path: string, cause: NodeJS.ErrnoException): ControlError {
+/** Why nobody answered. */
+export function askFailure(path: string, cause: NodeJS.ErrnoException): ControlError {
   if (cause.code === "ENOENT" || cause.code === "ECONNREFUSED") {
     const remedy = "start it: systemctl start stoep, or stoep run FILE";
     return new ControlError("NOT_RUNNING", `no node listens on ${path}`, remedy, { cause });

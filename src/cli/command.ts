@@ -13,6 +13,8 @@ export interface Output {
 export interface OptionSpec {
   readonly type: "boolean" | "string";
   readonly says: string;
+  /** One letter for the same: `-o`. */
+  readonly short?: string;
   /** How the value of a string option is called in the help. */
   readonly value?: string;
 }
@@ -48,7 +50,9 @@ export class UsageError extends Error {}
 
 /** Reads the words behind a command's name. Throws `UsageError`. */
 export function readArguments(command: Command, argv: readonly string[]): Arguments {
-  const options = Object.fromEntries(Object.entries(command.options).map(([name, { type }]) => [name, { type }]));
+  const options = Object.fromEntries(
+    Object.entries(command.options).map(([name, { type, short }]) => [name, short === undefined ? { type } : { type, short }]),
+  );
   try {
     const { values, positionals } = parseArgs({
       args: [...argv],
@@ -73,8 +77,8 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
 
 /** The help of one command, with its example. */
 export function commandHelp(command: Command): string {
-  const rows: [string, string][] = Object.entries(command.options).map(([name, { says, value }]) => [
-    value === undefined ? `--${name}` : `--${name} ${value}`,
+  const rows: [string, string][] = Object.entries(command.options).map(([name, { says, short, value }]) => [
+    `${short === undefined ? "" : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`,
     says,
   ]);
   rows.push(["--help", "print this"]);

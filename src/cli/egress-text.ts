@@ -44,7 +44,7 @@ const readable = (text: string): unknown => {
 export function changeLines(entry: ChangeEntry, before: ChangeEntry | null): readonly string[] {
   const [now, then] = [bookOf(entry.text), before === null ? null : bookOf(before.text)];
   const head = `${secondsOf(entry.atMs)}  entry ${entry.id}, SHA-256 ${entry.hash.slice(0, 16)}…`;
-  if (now === null) return [head, `  ${entry.text}`];
+  if (now === null) return [head, `  ${watchWords(entry.text) ?? entry.text}`];
   const ids = [...new Set([...Object.keys(then?.streams ?? {}), ...Object.keys(now.streams)])];
   const lines = ids.flatMap((id) => {
     const [old, terms] = [then?.streams[id], now.streams[id]];
@@ -56,6 +56,15 @@ export function changeLines(entry: ChangeEntry, before: ChangeEntry | null): rea
     lines.push(`  the ledger was damaged: nothing noised until ${secondsOf(now.pausedUntil)}`);
   }
   return [head, ...lines];
+}
+
+/** That somebody watched a sensor of people, in words; null: it is something else. */
+function watchWords(text: string): string | null {
+  const value = readable(text);
+  const watch = typeof value === "object" && value !== null && "watch" in value ? (value.watch as Readonly<Record<string, unknown>>) : null;
+  if (typeof watch?.sensor !== "string" || typeof watch.forMs !== "number") return null;
+  const what = watch.wants === "events" ? "recorded, raw," : "watched";
+  return `${watch.sensor}: ${what} on this machine, for at most ${durationText(watch.forMs)}, by ${String(watch.by)}`;
 }
 
 /** Whether a change is one of terms; what else is written down is printed as it is. */

@@ -42,9 +42,9 @@ export const erase: Command = {
   example: "sudo systemctl stop stoep && sudo stoep erase --yes",
   more: [
     "Erases the readings of open windows (live.db), the summaries, the ledger and the egress log (node.db), the evidence with its key,",
-    "and stores that were put aside as damaged. Summaries that the broker does not have yet are lost. FILE, secrets and certificates",
-    "stay. Exits with 64 when there is something to erase and --yes was not typed, and with 69 when the node runs or a file could not",
-    "be erased.",
+    "the copy of FILE that last held (config.good.yaml), and stores that were put aside as damaged. Summaries that the broker does not",
+    "have yet are lost. FILE, secrets and certificates stay. Exits with 64 when there is something to erase and --yes was not typed,",
+    "and with 69 when the node runs or a file could not be erased.",
   ].join("\n"),
   async run(typed, output) {
     const folders = foldersOf(typed.words[0] ?? DEFAULT_FILE, output);

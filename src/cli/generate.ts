@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { listDrivers, loadDriver } from "../adapters/driver-loader.ts";
 import { brokerAnswersMarkdown } from "../config/broker-answers.ts";
 import { jsonSchemaText, referenceMarkdown } from "../config/generate.ts";
+import { problemsMarkdown } from "../config/problems-page.ts";
 import { renderCatalogue, renderDriverReadme } from "../driver-api/catalogue.ts";
 import { OWN_DRIVERS } from "./node-file.ts";
 
@@ -17,6 +18,7 @@ async function generated(): Promise<ReadonlyMap<string, string>> {
     ["config/node.schema.json", jsonSchemaText()],
     ["config/reference.md", referenceMarkdown()],
     ["config/broker-answers.md", brokerAnswersMarkdown()],
+    ["config/problems.md", problemsMarkdown()],
   ]);
   const drivers = [];
   for (const name of await listDrivers(OWN_DRIVERS)) {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import type { Actions, ControlServer, Routes } from "../adapters/control-socket.ts";
+import type { Actions, ControlServer, Routes, Streams } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
 import { createHost } from "../adapters/host.ts";
 import { createEvidenceLog } from "../adapters/residency/evidence-log.ts";
@@ -15,10 +15,11 @@ import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
 import type { NodePlan, PortPlan } from "../config/plan.ts";
 import type { EventLevel } from "../core/events/events.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import { firstConnectMs } from "../core/machine/spread.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
-import type { GpioBus, ReplayBus } from "../ports/field-port.ts";
+import type { FileBus, GpioBus, ReplayBus } from "../ports/field-port.ts";
 import type { Host } from "../ports/host.ts";
 import type { Outbox } from "../ports/outbox.ts";
 import type { EvidenceLog } from "../ports/residency.ts";
@@ -75,7 +76,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const host = createHost();
   const events = options.events(clock);
   const manager = await createServiceManager(process.env, process.pid);
-  const standing = new Set<string>();
+  const standing = new Set<NodeProblem>();
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await makeFolder(plan.storage.directory, "storage.directory");
   const stopping = options.stopping ?? new AbortController().signal;
@@ -148,7 +149,7 @@ interface Preparation {
 /** Turns a planned file into what a running node can take over. A broker that is reached in the same way is kept. */
 function preparer({ base, host, events, ports, evidence, identityOf }: Preparation) {
   return async (wanted: PlannedFile & { readonly plan: NodePlan }, before: NodePlan): Promise<ReloadRequest> => {
-    const found = new Set<string>();
+    const found = new Set<NodeProblem>();
     const next = await keepable(withPaths(wanted.plan, base), host, events, found);
     const request = { plan: next, identity: identityOf(next, wanted.rev), ports: await ports.for(next), standing: found };
     if (sameData(before.broker, next.broker)) return request;
@@ -172,6 +173,7 @@ class FieldPorts {
   readonly #clock: Clock;
   readonly #base: string;
   #gpio: GpioBus = NO_GPIO;
+  #files: FileBus = NO_FILES;
   #replay: ReplayBus = NO_REPLAY;
 
   constructor(clock: Clock, base: string) {
@@ -179,10 +181,14 @@ class FieldPorts {
     this.#base = base;
   }
 
-  async for(plan: NodePlan): Promise<{ readonly gpio: GpioBus; readonly replay: ReplayBus }> {
+  async for(plan: NodePlan): Promise<{ readonly gpio: GpioBus; readonly files: FileBus; readonly replay: ReplayBus }> {
     if (stands(plan, "gpio") && this.#gpio === NO_GPIO) {
       const { createGpioBus } = await import("../adapters/gpio/gpio-bus.ts");
       this.#gpio = createGpioBus({ clock: this.#clock, path: process.env.PATH ?? "/usr/bin:/bin" });
+    }
+    if (stands(plan, "file") && this.#files === NO_FILES) {
+      const { createFileBus } = await import("../adapters/file-bus.ts");
+      this.#files = createFileBus({ clock: this.#clock });
     }
     if (stands(plan, "replay") && this.#replay === NO_REPLAY) {
       const { createReplayBus, readCaptureFile } = await import("../adapters/replay-bus.ts");
@@ -190,7 +196,7 @@ class FieldPorts {
       const readText = (path: string) => readCaptureFile(resolve(this.#base, path));
       this.#replay = createReplayBus({ clock: this.#clock, readText, parseCapture: parseGolden });
     }
-    return { gpio: this.#gpio, replay: this.#replay };
+    return { gpio: this.#gpio, files: this.#files, replay: this.#replay };
   }
 }
 
@@ -198,9 +204,10 @@ const unplanned = (): never => {
   throw new Error("bug: a port of a kind that no sensor of the plan has");
 };
 const NO_GPIO: GpioBus = { probe: unplanned, watch: unplanned, close: () => {} };
+const NO_FILES: FileBus = { open: unplanned };
 const NO_REPLAY: ReplayBus = { open: unplanned };
 
-async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<string>) {
+async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<NodeProblem>) {
   const crypto = createSystemCrypto();
   const path = await livePathOf(plan, host, events, standing);
   const { outbox, live } = await openStores({
@@ -234,7 +241,7 @@ async function salvaged(directory: string, { outbox, clock, events }: { outbox: 
 }
 
 /** Opens them, under one lock however often that is tried: a card can be full. */
-function storesOnce(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<string>) {
+function storesOnce(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<NodeProblem>) {
   let lock: DirectoryLock | null = null;
   return async () => {
     lock ??= lockDirectory(plan.storage.directory);
@@ -242,11 +249,11 @@ function storesOnce(plan: NodePlan, clock: Clock, host: Host, events: Events, st
   };
 }
 
-async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}): Promise<ControlServer | null> {
+async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}, streams: Streams = {}): Promise<ControlServer | null> {
   const socket = controlPath(plan.storage.live);
   if (socket === null) return null;
   const { serveControl } = await import("../adapters/control-socket.ts");
-  return serveControl(socket, routes, actions);
+  return serveControl(socket, routes, actions, streams);
 }
 
 /** Some may take as long as a reload is on trial. */
@@ -264,6 +271,7 @@ async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloa
         "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, { ...world, broker: node.broker }, body),
         "/outbox/replay": async (body) => (await import("./outbox-actions.ts")).answerReplay(node, body),
       },
+      { "/watch": async (asked, reader) => (await import("./watch-actions.ts")).answerWatch(node, world.clock, asked, reader) },
     );
   } catch (error) {
     // A node that nobody can ask must not go on unseen.
@@ -304,7 +312,7 @@ async function makeFolder(path: string, key: string): Promise<void> {
 }
 
 /** Streams of people are withheld where this machine cannot keep their readings in memory. */
-async function keepable(plan: NodePlan, host: Host, events: Events, standing: Set<string>): Promise<NodePlan> {
+async function keepable(plan: NodePlan, host: Host, events: Events, standing: Set<NodeProblem>): Promise<NodePlan> {
   if (!hasPeople(plan)) return plan;
   const problems = await peopleProblems(host);
   for (const problem of problems) {
@@ -315,7 +323,7 @@ async function keepable(plan: NodePlan, host: Host, events: Events, standing: Se
 }
 
 /** The file of the live store; null, the memory of this process, where the folder is not memory. */
-async function livePathOf(plan: NodePlan, host: Host, events: Events, standing: Set<string>): Promise<string | null> {
+async function livePathOf(plan: NodePlan, host: Host, events: Events, standing: Set<NodeProblem>): Promise<string | null> {
   const { live } = plan.storage;
   if (live === null) return null;
   await makeFolder(live, "storage.live");

@@ -1,4 +1,5 @@
 import { askControl, ControlError } from "../adapters/control-socket.ts";
+import { problemEntry } from "../core/events/problems.ts";
 import { reasonWords } from "../core/residency/evidence.ts";
 import type { BrokerSecurity } from "../runtime/broker-guard.ts";
 import type { LocalSensor, LocalStatus } from "../runtime/status.ts";
@@ -57,10 +58,13 @@ function text({ status: node, connection, security, outbox, live, memory, uptime
     ["outbox", `${outbox.rows} waiting (${kilobytes(outbox.bytes)}), ${room(node.outbox.hours)}, last seq ${node.outbox.lastSeq}`],
     ["memory", `${kilobytes(memory.residentBytes)} resident${live.bytes === null ? "" : `, ${kilobytes(live.bytes)} live store`}`],
   ];
-  const problems = node.problems.map(({ code, sensor, since }): [string, string] => [
-    sensor ?? "node",
-    `${code}${since === null ? "" : ` since ${since}`}`,
-  ]);
+  const problems = node.problems.flatMap(({ code, sensor, since }): [string, string][] => {
+    const { meaning, remedy } = problemEntry(code);
+    return [
+      [sensor ?? "node", `${code}${since === null ? "" : ` since ${since}`}: ${meaning}`],
+      ["", `what to do: ${remedy}`],
+    ];
+  });
   return [
     ...table(facts),
     "",

@@ -15,7 +15,7 @@ export function planPort(sensor: SensorConfig, driver: Driver, path: Path, repor
     const { file, speed, repeat } = sensor.replay;
     return { is: "replay", file, speed, repeat };
   }
-  for (const key of ["serial", "gpio"] as const) {
+  for (const key of ["serial", "gpio", "file"] as const) {
     if (sensor[key] === undefined || driver.port === key) continue;
     report.error([...path, key], `does not fit: driver ${driver.name} ${standsOn(driver)}`, "key");
     return null;
@@ -27,8 +27,9 @@ export function planPort(sensor: SensorConfig, driver: Driver, path: Path, repor
       return planGpio(sensor, driver, path, report);
     case "simulator":
       return { is: "simulator" };
-    case "modbus":
     case "file":
+      return planFile(sensor, driver, path, report);
+    case "modbus":
       report.error([...path, "driver"], `not yet: ports of kind ${driver.port}, which driver ${driver.name} needs`);
       return null;
   }
@@ -38,11 +39,12 @@ function standsOn(driver: Driver): string {
   if (driver.port === "simulator") return "has no port";
   if (driver.port === "serial") return "needs serial: { path: /dev/serial/by-id/… }";
   if (driver.port === "gpio") return "needs gpio: { line: GPIO17, edge: falling }";
+  if (driver.port === "file") return "needs file: { path: /sys/bus/w1/devices/28-… }";
   return `needs a port of kind ${driver.port}`;
 }
 
-function missingPort(key: "serial" | "gpio", driver: Driver, path: Path, report: PlanReport): void {
-  if (["serial", "gpio", "replay"].some((port) => report.isCut([...path, port]))) return;
+function missingPort(key: "serial" | "gpio" | "file", driver: Driver, path: Path, report: PlanReport): void {
+  if (["serial", "gpio", "file", "replay"].some((port) => report.isCut([...path, port]))) return;
   report.error([...path, key], `is missing: driver ${driver.name} ${standsOn(driver)}, or replay: { file: … }`);
 }
 
@@ -63,6 +65,18 @@ function planSerial(sensor: SensorConfig, driver: Driver, path: Path, report: Pl
     );
   }
   return { is: "serial", path: sensor.serial.path, settings: { ...driver.serial, baudRate } };
+}
+
+function planFile(sensor: SensorConfig, driver: Driver, path: Path, report: PlanReport): PortPlan | null {
+  if (sensor.file === undefined) {
+    missingPort("file", driver, path, report);
+    return null;
+  }
+  if (!sensor.file.path.startsWith("/")) {
+    report.error([...path, "file", "path"], "must be a whole path, such as /sys/bus/w1/devices/28-…");
+    return null;
+  }
+  return { is: "file", path: sensor.file.path };
 }
 
 type GpioConfig = NonNullable<SensorConfig["gpio"]>;
@@ -113,6 +127,7 @@ export function takePort(port: PortPlan, sensor: SensorConfig, path: Path, taken
     else report.error(where, `belongs to sensor ${holder.at(-1)} already (line ${report.lineOf(holder)} of this file)`);
   };
   if (port.is === "serial") take(`serial ${port.path}`, [...path, "serial", "path"]);
+  if (port.is === "file") take(`file ${port.path}`, [...path, "file", "path"]);
   if (port.is !== "gpio") return;
   for (const [name, { line }] of Object.entries(port.lines)) {
     const within = sensor.gpio?.lines === undefined ? ["line"] : ["lines", name, "line"];

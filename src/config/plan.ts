@@ -76,6 +76,8 @@ export interface ResidencyPlan extends ResidencyPolicy {
 export type PortPlan =
   | { readonly is: "serial"; readonly path: string; readonly settings: SerialSettings }
   | { readonly is: "gpio"; readonly lines: Readonly<Record<string, GpioLine>> }
+  /** A folder in which the kernel shows a device. */
+  | { readonly is: "file"; readonly path: string }
   | { readonly is: "replay"; readonly file: string; readonly speed: number; readonly repeat: boolean }
   | { readonly is: "simulator" };
 

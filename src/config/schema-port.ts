@@ -84,6 +84,13 @@ export const gpioSchema = z
     if (gpio.edge !== undefined) complain(["edge"], "cannot stand beside lines: write it with each line");
   });
 
+export const fileSchema = z.strictObject({
+  path: path().meta({
+    description: "The folder in which the kernel shows the device: for 1-Wire, the one of its number.",
+    examples: ["/sys/bus/w1/devices/28-000005e2fdc3"],
+  }),
+});
+
 export const replaySchema = z.strictObject({
   file: path().meta({ description: "A capture or golden file.", examples: ["captures/air-1.txt"] }),
   speed: number(0.1, 10_000, "times as fast")

@@ -3,7 +3,7 @@ import { MINIMUM_COUNT_FLOOR } from "../core/anonymise/policy.ts";
 import { SENSITIVITIES } from "../core/reading/quantity.ts";
 import { EPSILON_PER_EVENT_MAX } from "../core/units/epsilon.ts";
 import { DAY_MS, HOUR_MS } from "../core/units/time.ts";
-import { gpioSchema, replaySchema, serialSchema } from "./schema-port.ts";
+import { fileSchema, gpioSchema, replaySchema, serialSchema } from "./schema-port.ts";
 import { day, decimal, driverName, duration, id, integer, notYet, number, text } from "./values.ts";
 
 /** Most streams of one sensor. */
@@ -202,7 +202,7 @@ const directionSchema = z.strictObject({
     .meta({ description: "Compass bearing of that way.", examples: [170] }),
 });
 
-const PORT_KEYS = ["serial", "gpio", "replay"] as const;
+const PORT_KEYS = ["serial", "gpio", "file", "replay"] as const;
 
 /** One entry of `sensors`. */
 export const sensorSchema = z
@@ -219,6 +219,9 @@ export const sensorSchema = z
       description: "It is on one or more GPIO lines.",
       examples: [{ line: "GPIO17", edge: "falling", pull: "up", debounce: "50ms" }],
     }),
+    file: fileSchema
+      .optional()
+      .meta({ description: "It is shown by the kernel as files.", examples: [{ path: "/sys/bus/w1/devices/28-000005e2fdc3" }] }),
     replay: replaySchema.optional().meta({
       description: "In place of its port: a capture played back. Its summaries carry the flag simulated.",
       examples: [{ file: "captures/air-1.txt" }],

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { Framers } from "../core/framing/framers.ts";
 import type { CellAxes, Direction, RoadUser } from "../core/reading/direction.ts";
 import type { Quantity, Sensitivity } from "../core/reading/quantity.ts";
-import type { OpenedPort, SerialSettings } from "../core/units/port.ts";
+import type { NoReplyReason, OpenedPort, RequestBody, SerialSettings } from "../core/units/port.ts";
 import type { MonotonicMs } from "../core/units/time.ts";
 
 /** What a driver module exports by default: given the tools, it returns the driver. */
@@ -61,7 +61,7 @@ export type BusEvent =
       readonly type: "noReply";
       readonly atMs: MonotonicMs;
       readonly tag: string;
-      readonly reason: "timeout" | "exception" | "busy";
+      readonly reason: NoReplyReason;
       readonly code?: number;
     }
   | { readonly type: "timer"; readonly atMs: MonotonicMs; readonly name: string }
@@ -91,11 +91,7 @@ export interface Passage {
  */
 export type DiscardReason = "noise" | "checksum" | "length" | "syntax" | "overflow" | "stale" | "unexpected";
 
-/** What a driver asks the port for in `out.request`. */
-export type RequestBody =
-  | { readonly data: Uint8Array }
-  | { readonly registers: { readonly table: "holding" | "input" | "coil" | "discrete"; readonly address: number; readonly count: number } }
-  | { readonly file: string };
+export type { RequestBody } from "../core/units/port.ts";
 
 /** Where a session puts its answers. Every method may be called any number of times during one event. */
 export interface SessionSink {

@@ -65,7 +65,8 @@ export function mergeDiscards(answers: readonly Answer[]): Answer[] {
 const SERIAL_DEFAULTS = { dataBits: 8, parity: "none", stopBits: 1 } as const;
 const PARITY_LETTERS = { none: "N", even: "E", odd: "O" } as const;
 
-function formatSerial(settings: SerialSettings): string {
+/** Line settings as `reopen` has them: `9600 8N1`. */
+export function formatSerial(settings: SerialSettings): string {
   const { baudRate, dataBits, parity, stopBits } = { ...SERIAL_DEFAULTS, ...settings };
   return `${baudRate} ${dataBits}${PARITY_LETTERS[parity]}${stopBits}`;
 }

@@ -4,7 +4,7 @@ import type { BusEvent } from "./driver.ts";
 import { type Answer, formatAnswer, parseAnswer } from "./golden-answers.ts";
 import { formatBytes, formatDuration, LineScanner, parseCount } from "./golden-text.ts";
 
-export { type Answer, formatAnswer, mergeDiscards, recordingSink } from "./golden-answers.ts";
+export { type Answer, formatAnswer, formatSerial, mergeDiscards, recordingSink } from "./golden-answers.ts";
 
 /** The first line of every golden file and capture. */
 export const GOLDEN_HEADER = "# stoep-golden 1";

@@ -31,18 +31,19 @@ const STATUS_EXPIRY_PERIODS = 3;
 
 /** Stoep's own format: topics of CONTRACT §2, payloads of §3 and §4. */
 export class NativeFormat {
-  readonly #root: string;
+  /** Every topic of this node begins with it. */
+  readonly root: string;
   readonly #times = new TimeTexts();
 
   /** `prefix`: 1 to 4 topic levels. */
   constructor(prefix: string, node: NodeId) {
-    this.#root = `${prefix}/${node}`;
+    this.root = `${prefix}/${node}`;
   }
 
   summary(summary: Summary, envelope: Envelope): Message {
     assert(Summary.isSealed(summary), "only what core/anonymise made becomes a message");
     const { stream } = summary;
-    return seal(`${this.#root}/${stream.sensor}/${stream.name}/summary`, summaryPayload(summary, envelope, this.#times), false, null);
+    return seal(`${this.root}/${stream.sensor}/${stream.name}/summary`, summaryPayload(summary, envelope, this.#times), false, null);
   }
 
   status(document: StatusDocument): Message {
@@ -50,7 +51,7 @@ export class NativeFormat {
   }
 
   meta(document: MetaDocument): Message {
-    return seal(document.about === "node" ? `${this.#root}/meta` : `${this.#root}/${document.sensor}/meta`, document, true, null);
+    return seal(document.about === "node" ? `${this.root}/meta` : `${this.root}/${document.sensor}/meta`, document, true, null);
   }
 
   /** What makes a broker forget what it retains on a topic: a retained message of no bytes (MQTT 5 §3.3.1.3). */
@@ -60,17 +61,17 @@ export class NativeFormat {
   }
 
   get statusTopic(): string {
-    return `${this.#root}/status`;
+    return `${this.root}/status`;
   }
 
   /** Topic of a stream's summaries, for meta and for people. */
   summaryTopic(sensor: string, stream: string): string {
-    return `${this.#root}/${sensor}/${stream}/summary`;
+    return `${this.root}/${sensor}/${stream}/summary`;
   }
 
   /** Topic filter that everything of this node matches. */
   get everything(): string {
-    return `${this.#root}/#`;
+    return `${this.root}/#`;
   }
 }
 

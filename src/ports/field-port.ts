@@ -1,4 +1,4 @@
-import type { GpioLine, OpenedPort, SerialSettings } from "../core/units/port.ts";
+import type { GpioLine, NoReplyReason, OpenedPort, RequestBody, SerialSettings } from "../core/units/port.ts";
 
 /** What a port in the field tells. Times are the runtime's business, but an edge brings the kernel's own where there is one. */
 export type PortEvent =
@@ -8,6 +8,9 @@ export type PortEvent =
   | { readonly type: "edge"; readonly line: string; readonly rising: boolean; readonly atNs: bigint | null }
   /** Edges or bytes that are known to be lost before they reached us. */
   | { readonly type: "lost"; readonly what: "edges" | "bytes"; readonly count: number | null }
+  /** The answer to a request; `data` is only valid during the call. */
+  | { readonly type: "reply"; readonly tag: string; readonly data: Uint8Array }
+  | { readonly type: "noReply"; readonly tag: string; readonly reason: NoReplyReason; readonly code?: number }
   /** Final: the handle is dead. Also the answer to an open that failed. `remedy` is for the operator. */
   | { readonly type: "closed"; readonly code: PortFault; readonly detail: string; readonly remedy: string };
 
@@ -20,6 +23,11 @@ export type PortListener = (event: PortEvent) => void;
 export interface FieldPort {
   write(data: Uint8Array): void;
   signal(name: "break" | "dtr" | "rts", on: boolean): void;
+  /**
+   * Asks; `reply` or `noReply` with the same tag follows, never from within the call, unless the port closes before. Absent: this port
+   * cannot tell which bytes answer which question.
+   */
+  request?(tag: string, body: RequestBody, timeoutMs: number): void;
   /** Closes; no event follows. Idempotent. */
   close(): void;
 }
@@ -54,6 +62,15 @@ export interface GpioBus {
   watch(lines: Readonly<Record<string, GpioLine>>, listener: PortListener): GpioPort;
   /** Stops watching everything; no event follows. */
   close(): void;
+}
+
+/** A port that can be asked. */
+export type AskedPort = FieldPort & Required<Pick<FieldPort, "request">>;
+
+/** Folders of files that the kernel makes of devices, such as those of 1-Wire. */
+export interface FileBus {
+  /** Stands on the folder at `path`. `opened` or `closed` follows, never from within the call. Its requests are names of files there. */
+  open(path: string, listener: PortListener): AskedPort;
 }
 
 /** Captures played back as if they were a port. */

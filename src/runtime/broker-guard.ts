@@ -1,4 +1,5 @@
 import type { BrokerPlan } from "../config/plan.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import { failureCode } from "../core/residency/certificate-dates.ts";
 import { evidenceSentence, type ProviderDeclaration, type TlsFacts } from "../core/residency/evidence.ts";
 import { addressKind, DATABASE_AGE_MS_MAX, decidingReasons, judgeResidency, type ResidencyVerdict } from "../core/residency/verdict.ts";
@@ -88,7 +89,7 @@ export class BrokerGuard implements Broker {
   }
 
   /** What is wrong, by code, and whether it is. */
-  problems(): readonly (readonly [string, boolean])[] {
+  problems(): readonly (readonly [NodeProblem, boolean])[] {
     const verdict = this.#found?.verdict ?? null;
     const now = this.#world.time.now();
     const provider = this.#isLookedUp ? this.#plan.residency.provider : null;

@@ -1,4 +1,5 @@
 import type { BrokerPlan } from "../config/plan.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import { isoUtc } from "../core/units/time.ts";
 import type { OnlineStatus } from "../formats/documents.ts";
 import type { Broker } from "../ports/broker.ts";
@@ -14,7 +15,7 @@ export interface BrokerSafety {
   /** For status. */
   readonly ends: OnlineStatus["expires"];
   /** Called once a second; what is wrong, by code, and whether it is. */
-  tick(): readonly (readonly [string, boolean])[];
+  tick(): readonly (readonly [NodeProblem, boolean])[];
 }
 
 /**

@@ -43,13 +43,18 @@ export function flagsOf(
   { time, isInMaintenance, isSimulated }: Pick<CloserWorld, "time" | "isInMaintenance" | "isSimulated">,
 ): readonly Flag[] {
   let marks = 0;
-  for (let index = 0; index < readings.count; index++) marks |= readings.marks[index] as number;
+  let clockMarks = 0;
+  for (let index = 0; index < readings.count; index++) {
+    const own = readings.marks[index] as number;
+    marks |= own;
+    if ((own & MARK.sample) === 0) clockMarks |= own;
+  }
   const validUntil = plan.channel.calibration?.validUntil;
   const flags: Flag[] = [];
-  // Every second has a record, whoever passes; the other marks are on readings, and would tell that there was one.
+  // Every second has a record, whoever passes; marks on readings would tell that there was one.
   if (marks & MARK.stepped) flags.push("stepped");
   const showsReadings = plan.sensitivity === "environmental";
-  if (showsReadings && marks & MARK.warming) flags.push("warming");
+  if ((showsReadings ? marks : clockMarks) & MARK.warming) flags.push("warming");
   if (isInMaintenance?.(plan, windowAt(start, plan.windowMs))) flags.push("maintenance");
   if (validUntil !== undefined && isoUtc(start) > `${validUntil}T23:59:59Z`) flags.push("calibration-overdue");
   if (time.state() === "holdover") flags.push("holdover");

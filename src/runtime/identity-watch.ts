@@ -1,3 +1,4 @@
+import type { NodeProblem } from "../core/events/problems.ts";
 import { expiryOf } from "../core/residency/certificate-dates.ts";
 import { type EpochMs, HOUR_MS, isoUtc } from "../core/units/time.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -45,7 +46,7 @@ export class IdentityWatch {
     return { cert: text(this.#facts.certEnds), ca: text(this.#facts.caEnds) };
   }
 
-  problems(): readonly (readonly [string, boolean])[] {
+  problems(): readonly (readonly [NodeProblem, boolean])[] {
     const now = this.#world.time.now();
     const [cert, ca] = [expiryOf(this.#facts.certEnds, now), expiryOf(this.#facts.caEnds, now)];
     return [

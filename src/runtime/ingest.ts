@@ -7,7 +7,8 @@ import { type DurationMs, type EpochMs, HOUR_MS, MINUTE_MS, type MonotonicMs } f
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import { type LiveChunk, type LiveStore, LiveStoreError, type StoredChunk } from "../ports/live-store.ts";
-import { type Channel, channelOf, Intake, type Slot } from "./intake.ts";
+import { Intake } from "./intake.ts";
+import { type Channel, channelOf, type Slot } from "./intake-channel.ts";
 import { type Anchoring, Lane } from "./lane.ts";
 import type { Labelling } from "./relabel.ts";
 

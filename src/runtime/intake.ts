@@ -1,44 +1,11 @@
 import type { DropReason, SensorCounters } from "../core/events/counters.ts";
 import { cellIndex } from "../core/reading/direction.ts";
 import { MARK } from "../core/reading/record.ts";
-import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
 import type { MonotonicMs } from "../core/units/time.ts";
 import type { Passage, ReadingDetail } from "../driver-api/driver.ts";
 import type { Crypto } from "../ports/crypto.ts";
+import { type Channel, coverTo, fresh, type Slot, warmedUp } from "./intake-channel.ts";
 import type { Lane } from "./lane.ts";
-
-/** One stream at ingest. */
-export interface Slot {
-  readonly plan: StreamPlan;
-  readonly lane: Lane;
-  readonly index: number;
-  readonly counters: SensorCounters;
-  /** Up to when coverage is known; what is before it is never covered twice. */
-  coveredToMs: number;
-  /** When the last value that counts came; until there is one, when the port was opened. */
-  heardMs: number;
-  /** A value that counts came since the port was opened. */
-  isHeard: boolean;
-  /** For kind `state`: which state is held, or -1 when nobody knows. */
-  held: number;
-}
-
-/** One channel at ingest, with every stream that is made of it. */
-export interface Channel {
-  readonly plan: ChannelPlan;
-  readonly slots: readonly Slot[];
-  /** Its own readings carry the coverage: a value stands for the time since the one before, as long as the rhythm is kept. */
-  readonly isSampled: boolean;
-  /** By which a value is corrected: `value * scale + offset`. */
-  readonly scale: number;
-  readonly offset: number;
-  readonly min: number;
-  readonly max: number;
-  readonly isState: boolean;
-  /** Passages and identifiers have calls of their own. */
-  readonly takesValues: boolean;
-  lastTotal: number | null;
-}
 
 /**
  * The way of one sensor's readings into the live store: calibrate, check the range, say how long each stands for, count what is
@@ -71,9 +38,10 @@ export class Intake {
     for (const channel of channels) {
       const before = this.#channels.get(channel.plan.name);
       channel.lastTotal = before?.lastTotal ?? null;
+      channel.warmUntilMs = before?.warmUntilMs ?? nowMs;
       for (const slot of channel.slots) {
         const known = before?.slots.find(({ index, lane }) => index === slot.index && lane === slot.lane);
-        const { coveredToMs, heardMs, isHeard, held } = known ?? fresh(nowMs);
+        const { coveredToMs, heardMs, isHeard, held } = known ?? fresh(Math.max(nowMs, channel.warmUntilMs));
         Object.assign(slot, { coveredToMs, heardMs, isHeard, held });
       }
     }
@@ -99,8 +67,10 @@ export class Intake {
     this.#openedMs = atMs;
     this.lastLifeMs = atMs;
     for (const channel of this.#channels.values()) {
-      for (const slot of channel.slots) Object.assign(slot, fresh(atMs));
+      channel.warmUntilMs = atMs + channel.plan.warmUpMs;
+      for (const slot of channel.slots) Object.assign(slot, fresh(channel.warmUntilMs));
     }
+    this.#markWarming(atMs);
   }
 
   /** The link is gone: until it is back, nothing is covered. */
@@ -118,7 +88,9 @@ export class Intake {
     if (isPaused === this.#isPaused) return;
     if (isPaused) this.coverByLink(nowMs);
     this.#isPaused = isPaused;
-    for (const channel of this.#channels.values()) for (const slot of channel.slots) Object.assign(slot, fresh(nowMs));
+    for (const channel of this.#channels.values()) {
+      for (const slot of channel.slots) Object.assign(slot, fresh(Math.max(nowMs, channel.warmUntilMs)));
+    }
   }
 
   expect(withinMs: number | null): void {
@@ -130,12 +102,23 @@ export class Intake {
     if (channel === undefined) return this.#drop(null, "unknown-channel");
     if (!channel.takesValues) return this.#drop(channel, "wrong-kind");
     if (channel.plan.sensitivity === "environmental") this.lastLifeMs = atMs;
-    if (value === null) return this.#drop(channel, "null");
+    if (value === null) return this.#none(channel, atMs);
     if (!Number.isFinite(value)) return this.#drop(channel, "not-finite");
     const corrected = value * channel.scale + channel.offset;
     if (corrected < channel.min || corrected > channel.max) return this.#drop(channel, "out-of-range");
     if (channel.isState && !Number.isInteger(corrected)) return this.#drop(channel, "out-of-range");
     this.#store(channel, corrected, 0, detail, atMs);
+  }
+
+  /** The device has no value. A state that it does not know is not held any more. */
+  #none(channel: Channel, atMs: MonotonicMs): void {
+    if (channel.isState && !this.#isPaused) {
+      for (const slot of channel.slots) {
+        coverTo(slot, atMs);
+        slot.held = -1;
+      }
+    }
+    this.#drop(channel, "null");
   }
 
   passage(name: string, passage: Passage, atMs: MonotonicMs): void {
@@ -209,6 +192,7 @@ export class Intake {
   /** Vouches for the time since the last call, for every stream whose own readings do not. */
   coverByLink(nowMs: MonotonicMs): void {
     if (this.#openedMs === null || this.#isPaused) return;
+    this.#markWarming(nowMs);
     if (this.#withinMs !== null && nowMs - this.lastLifeMs > this.#withinMs) return;
     for (const channel of this.#channels.values()) {
       const isSampled = this.#isSampled(channel);
@@ -216,6 +200,15 @@ export class Intake {
         if (isSampled) this.#coverTail(slot, nowMs);
         else coverTo(slot, nowMs);
       }
+    }
+  }
+
+  /** Windows in which the hardware warmed up say so by the clock, whatever it said or whoever passed. */
+  #markWarming(nowMs: MonotonicMs): void {
+    if (this.#isPaused) return;
+    for (const { warmUntilMs, slots } of this.#channels.values()) {
+      if (nowMs >= warmUntilMs) continue;
+      for (const { lane, index } of slots) lane.put(index, nowMs, 0, 0, 0, MARK.warming);
     }
   }
 
@@ -237,17 +230,19 @@ export class Intake {
     const { slots } = channel;
     if (slots.length === 0) return this.#drop(channel, "not-published");
     if (this.#isPaused) return this.#drop(channel, "maintenance");
-    const quality = detail?.quality;
+    if (atMs < channel.warmUntilMs && detail?.quality === "ok") warmedUp(channel, atMs);
+    const quality = detail?.quality ?? (atMs < channel.warmUntilMs ? "warming" : "ok");
     const deviceMs = detail?.coversMs;
     let marks: number = MARK.sample;
     if (quality === "warming") marks |= MARK.warming;
     else if (quality === "suspect") marks |= MARK.suspect;
     if (deviceMs !== undefined) marks |= MARK.deviceInterval;
-    const isSetAside = quality !== undefined && quality !== "ok";
+    const isSetAside = quality !== "ok";
     for (let index = 0; index < slots.length; index++) {
       const slot = slots[index] as Slot;
       let coversMs = 0;
-      if (!isSetAside) coversMs = this.#isSampled(channel) ? this.#standsFor(slot, atMs, deviceMs) : this.#beforeChange(slot, atMs, value);
+      if (isSetAside) this.#setAside(channel, slot, atMs, value);
+      else coversMs = this.#isSampled(channel) ? this.#standsFor(slot, atMs, deviceMs) : this.#beforeChange(slot, atMs, value);
       this.counters.emitted++;
       const problem = slot.lane.put(slot.index, atMs, value, coversMs, cell, marks);
       if (problem !== null) this.counters.drop(problem);
@@ -267,6 +262,15 @@ export class Intake {
     return pausedMs <= (this.#withinMs as number) ? sinceMs : 0;
   }
 
+  /** A value that is set aside shows the rhythm, and the time before it is not covered by the next one. */
+  #setAside(channel: Channel, slot: Slot, atMs: number, value: number): void {
+    // A device does not repeat a state that stays: the one that it told while it was cold is held once it is warm.
+    if (channel.isState && atMs < channel.warmUntilMs) slot.held = value;
+    if (!this.#isSampled(channel)) return;
+    slot.coveredToMs = Math.max(slot.coveredToMs, atMs);
+    slot.heardMs = Math.max(slot.heardMs, atMs);
+  }
+
   /** A state was held until it changed: that time belongs to the old one. */
   #beforeChange(slot: Slot, atMs: number, value: number): number {
     if (slot.plan.channel.kind !== "state") return 0;
@@ -283,11 +287,6 @@ export class Intake {
   }
 }
 
-/** What is known of a stream's coverage when nothing was heard yet. */
-const fresh = (atMs: number): Pick<Slot, "coveredToMs" | "heardMs" | "isHeard" | "held"> => ({
-  ...{ coveredToMs: atMs, heardMs: atMs, isHeard: false, held: -1 },
-});
-
 const SECRET_BYTES = 32;
 
 /** Throws when there is no randomness. */
@@ -295,31 +294,4 @@ function freshSecret(crypto: Crypto): Uint8Array {
   const secret = new Uint8Array(SECRET_BYTES);
   crypto.fillRandom(secret);
   return secret;
-}
-
-function coverTo(slot: Slot, nowMs: number): void {
-  const coversMs = nowMs - slot.coveredToMs;
-  const isState = slot.plan.channel.kind === "state";
-  if (coversMs <= 0 || (isState && slot.held < 0)) return;
-  slot.coveredToMs = nowMs;
-  slot.lane.put(slot.index, nowMs as MonotonicMs, isState ? slot.held : 0, coversMs, 0, 0);
-}
-
-/** How ingest treats the readings of a channel. */
-export function channelOf(plan: ChannelPlan, slots: readonly Slot[]): Channel {
-  const { kind, sensitivity, range, states, calibration } = plan;
-  const isState = kind === "state";
-  return {
-    plan,
-    slots,
-    isSampled: sensitivity === "environmental" && (kind === "gauge" || kind === "level" || kind === "direction"),
-    scale: calibration?.scale ?? 1,
-    // A counter's values are increments: an offset cancels out between two totals.
-    offset: kind === "counter" ? 0 : (calibration?.offset ?? 0),
-    min: isState ? Math.max(0, range[0]) : range[0],
-    max: isState ? Math.min(states.length - 1, range[1]) : range[1],
-    isState,
-    takesValues: kind !== "passage" && kind !== "identity",
-    lastTotal: null,
-  };
 }

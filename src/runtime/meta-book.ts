@@ -42,9 +42,11 @@ export function forgottenMetas(cleared: readonly string[], kept: readonly string
 export class MetaBook {
   readonly entries: readonly MetaEntry[];
   readonly nodeRev: string;
+  readonly #format: NativeFormat;
   readonly #revs = new Map<SensorId, string>();
 
   constructor(plan: NodePlan, format: NativeFormat, crypto: Crypto, version: string) {
+    this.#format = format;
     const nodeMeta = stamped(nodeDocument(plan, version), crypto);
     this.nodeRev = nodeMeta.rev;
     const entries = [entry(nodeMeta, format)];
@@ -61,7 +63,10 @@ export class MetaBook {
     this.entries = entries;
   }
 
-  /** Puts the metas that differ from what was last queued into the outbox, with a note that they are there, or none of them. */
+  /**
+   * Puts the metas that differ from what was last queued into the outbox, with a note that they are there, or none of them. Those of
+   * sensors that are not there any more follow, empty: the broker forgets them once it has what they explain.
+   */
   async queue(outbox: Outbox, madeAt: EpochMs): Promise<void> {
     const rows: NewRow[] = [];
     const facts = new Map<string, string>();
@@ -70,9 +75,16 @@ export class MetaBook {
       rows.push({ message, seq: null });
       facts.set(revFact(topic), rev);
     }
-    const before = await metaTopics(outbox);
-    const topics = new Set([...before, ...this.entries.map(({ topic }) => topic)]);
-    if (topics.size > before.length) facts.set(TOPICS_FACT, JSON.stringify([...topics]));
+    const known = await metaTopics(outbox);
+    const present = new Set(this.entries.map(({ topic }) => topic));
+    // What an earlier name of the node or prefix left behind is not this node's to clear: `stoep retire` does, before it is renamed.
+    const gone = known.filter((topic) => !present.has(topic) && topic.startsWith(`${this.#format.root}/`));
+    rows.push(...gone.map((topic) => ({ message: this.#format.cleared(topic), seq: null })));
+    const kept = known.filter((topic) => !gone.includes(topic));
+    const topics = new Set([...kept, ...present]);
+    if (gone.length > 0 || topics.size > known.length) {
+      for (const [key, value] of forgottenMetas(gone, [...topics])) facts.set(key, value);
+    }
     if (facts.size > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt });
   }
 

@@ -1,5 +1,6 @@
 import type { NodePlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import type { SensorId, StreamId } from "../core/units/ids.ts";
 import { NativeFormat } from "../formats/native.ts";
 import type { Mark } from "../ports/outbox.ts";
@@ -17,6 +18,7 @@ import { SensorCrew } from "./sensor-crew.ts";
 import { type NodeIdentity, StatusDesk } from "./status.ts";
 import { StatusTeller } from "./status-teller.ts";
 import { EARLIEST_MS, TimeDesk } from "./time-desk.ts";
+import { Watches } from "./watches.ts";
 import type { NodeOptions, World } from "./world.ts";
 
 /** What the parts tell the node. */
@@ -39,8 +41,9 @@ export class NodeParts {
   readonly closer: Closer;
   readonly housekeeping: Housekeeping;
   readonly maintenance: Maintenance;
+  readonly watches: Watches;
   /** Codes of what is wrong with the node itself. */
-  readonly problems: Set<string>;
+  readonly problems: Set<NodeProblem>;
   identity: NodeIdentity;
   #world: World;
   #plan: NodePlan;
@@ -67,7 +70,10 @@ export class NodeParts {
     this.time = new TimeDesk(world.clock, world.events, source, (offsetMs, how) => this.anchors.anchored(offsetMs, how), limits);
     this.maintenance = new Maintenance({ ...world, time: this.time });
     const isInMaintenance = (sensor: SensorId): boolean => this.maintenance.isActive(sensor);
-    const crewWorld = { ...world, ingest: this.ingest, isInMaintenance, onFatal: (code: string) => listener.fatal(code) };
+    const sensors = () => this.crew.sensors;
+    this.watches = new Watches({ ...world, time: this.time, sensors, onFlagged: () => this.teller.tell() });
+    const listening = { overhear: this.watches.overhear.bind(this.watches), isInMaintenance };
+    const crewWorld = { ...world, ...listening, ingest: this.ingest, onFatal: (code: string) => listener.fatal(code) };
     this.crew = new SensorCrew(crewWorld, plan.sensors);
     this.#safety = this.#makeSafety();
     this.#publisher = this.#makePublisher(0);
@@ -105,7 +111,7 @@ export class NodeParts {
   }
 
   /** Ports of a kind that no sensor had until now. */
-  equip(ports: Partial<Pick<World, "gpio" | "replay">>): void {
+  equip(ports: Partial<Pick<World, "gpio" | "files" | "replay">>): void {
     this.#world = { ...this.#world, ...ports };
     this.crew.equip(ports);
   }
@@ -173,6 +179,7 @@ export class NodeParts {
       time: this.time,
       standing: this.problems,
       connection: () => this.#publisher.report,
+      isWatched: (sensor) => this.watches.isFlagged(sensor),
     });
   }
 

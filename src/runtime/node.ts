@@ -1,5 +1,6 @@
 import type { NodePlan } from "../config/plan.ts";
-import type { SensorId } from "../core/units/ids.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
+import type { NodeId, SensorId } from "../core/units/ids.ts";
 import type { EpochMs } from "../core/units/time.ts";
 import type { Broker } from "../ports/broker.ts";
 import { OutboxError } from "../ports/outbox.ts";
@@ -14,6 +15,7 @@ import type { LocalStatus } from "./status.ts";
 import type { TimeDesk } from "./time-desk.ts";
 import { Timers } from "./timers.ts";
 import { Turns } from "./turns.ts";
+import type { Tap, WatchAnswer, WatchGrant, WatchOrder } from "./watches.ts";
 import type { NodeOptions, StopReport, World } from "./world.ts";
 
 export type { NodeOptions, StopReport, World } from "./world.ts";
@@ -80,6 +82,10 @@ export class Node {
     return this.#parts.publisher.replay(fromSeq);
   }
 
+  get id(): NodeId {
+    return this.#parts.plan.node.id;
+  }
+
   /** For `stoep time`. */
   get time(): TimeDesk {
     return this.#parts.time;
@@ -123,6 +129,11 @@ export class Node {
     });
   }
 
+  /** For `stoep watch` and `stoep capture`: see `Watches.begin`. */
+  watch(order: WatchOrder, open: (grant: WatchGrant) => Tap): Promise<WatchAnswer> {
+    return this.#turns.take(() => this.#parts.watches.begin(order, open));
+  }
+
   /** Flushes, closes what is due, publishes what it can within a few seconds, says `offline`, closes the stores. Once. */
   stop(reason: string): Promise<StopReport> {
     this.#stopping ??= this.#stop(reason);
@@ -134,6 +145,7 @@ export class Node {
     const { clock, events, live, outbox } = world;
     events.emit({ type: "NodeStopping", reason });
     this.#timers.stop();
+    this.#parts.watches.stop();
     ingest.cover(clock.monotonicMs());
     crew.stop();
     ingest.tick(clock.monotonicMs());
@@ -189,6 +201,7 @@ export class Node {
     const nowMs = world.clock.monotonicMs();
     crew.tick(nowMs);
     ingest.tick(nowMs);
+    this.#parts.watches.tick();
   }
 
   async #slowTick(): Promise<void> {
@@ -221,7 +234,7 @@ export class Node {
     return this.#closeAgain.try(async () => (await this.#queueMetas()) && (await this.#parts.closer.run()));
   }
 
-  #mark(code: string, isWrong: boolean): void {
+  #mark(code: NodeProblem, isWrong: boolean): void {
     if (isWrong) this.#parts.problems.add(code);
     else this.#parts.problems.delete(code);
   }

@@ -1,10 +1,11 @@
 import type { NodePlan, SensorPlan } from "../config/plan.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { Host } from "../ports/host.ts";
 
 /** Why streams of people are withheld on this machine, and how to mend it. */
 export interface PeopleProblem {
-  readonly code: "SWAP_ON_DISK" | "SWAP_UNKNOWN" | "CORE_DUMPS" | "CORE_DUMPS_UNKNOWN";
+  readonly code: Extract<NodeProblem, "SWAP_ON_DISK" | "SWAP_UNKNOWN" | "CORE_DUMPS" | "CORE_DUMPS_UNKNOWN">;
   readonly remedy: string;
 }
 
@@ -31,6 +32,10 @@ const CORE_DUMPS_REMEDY =
 
 const isReal = (sensor: SensorPlan): boolean => sensor.port.is !== "replay" && sensor.port.is !== "simulator";
 
+/** Whether people cause anything of what a sensor sees. */
+export const isOfPeople = ({ channels, streams }: SensorPlan): boolean =>
+  [...channels, ...streams].some(({ sensitivity }) => sensitivity !== "environmental");
+
 /** The plan with every stream of people withheld; simulated and replayed ones stay, because nobody is behind them. */
 export function withoutPeople(plan: NodePlan): NodePlan {
   const sensors = plan.sensors.map((sensor) => {
@@ -48,7 +53,7 @@ export function withoutPeople(plan: NodePlan): NodePlan {
 
 /** Whether a real sensor's stream of people would be published. */
 export function hasPeople(plan: NodePlan): boolean {
-  const isOfPeople = ({ sensitivity, policy, group }: StreamPlan): boolean =>
+  const wouldLeave = ({ sensitivity, policy, group }: StreamPlan): boolean =>
     sensitivity !== "environmental" && (policy.is !== "withheld" || group !== null);
-  return plan.sensors.some((sensor) => isReal(sensor) && sensor.streams.some(isOfPeople));
+  return plan.sensors.some((sensor) => isReal(sensor) && sensor.streams.some(wouldLeave));
 }

@@ -1,6 +1,7 @@
 import { type ChargedSpan, Ledger } from "../core/anonymise/ledger.ts";
 import type { Grant } from "../core/anonymise/summary.ts";
 import { hasTerms, settleTerms, type TermsBook, UNREADABLE } from "../core/anonymise/terms.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { EpsilonMicro } from "../core/units/epsilon.ts";
 import { DAY_MS, type EpochMs, isoUtc } from "../core/units/time.ts";
@@ -51,7 +52,7 @@ export class PrivacyDesk {
   }
 
   /** Codes for the status, and whether each of them is the case: nothing noised leaves, or a change is not in force yet. */
-  problems(now: EpochMs | null): readonly (readonly [code: string, isWrong: boolean])[] {
+  problems(now: EpochMs | null): readonly (readonly [code: NodeProblem, isWrong: boolean])[] {
     const isPaused = now !== null && (this.#book?.pausedUntil ?? 0) > now;
     return [
       ["LEDGER_DAMAGED", isPaused],

@@ -1,5 +1,6 @@
 import type { NodePlan } from "../config/plan.ts";
 import { assert } from "../core/assert.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import type { StreamId } from "../core/units/ids.ts";
 import type { Clock } from "../ports/clock.ts";
 import { type Mark, OutboxError, TRIED_FACT } from "../ports/outbox.ts";
@@ -26,9 +27,9 @@ export interface ReloadRequest {
   readonly plan: NodePlan;
   readonly identity: NodeIdentity;
   /** Ports of a kind that no sensor had before. */
-  readonly ports?: Partial<Pick<World, "gpio" | "replay">>;
+  readonly ports?: Partial<Pick<World, "gpio" | "files" | "replay">>;
   /** Problems of this machine that the plan brings up, as `NodeOptions.standing`. */
-  readonly standing?: ReadonlySet<string>;
+  readonly standing?: ReadonlySet<NodeProblem>;
   /** Another broker, or another way to it; absent: the connection stays. */
   readonly broker?: WayToBroker;
 }

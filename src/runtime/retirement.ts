@@ -1,5 +1,6 @@
 import type { NodePlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import { reasonName } from "../core/machine/reason-codes.ts";
 import type { NativeFormat } from "../formats/native.ts";
 import type { Broker, BrokerLink, CloseCause } from "../ports/broker.ts";
@@ -140,7 +141,7 @@ export interface Parting {
   readonly format: NativeFormat;
   readonly metas: MetaBook;
   readonly time: TimeDesk;
-  readonly problems: Set<string>;
+  readonly problems: Set<NodeProblem>;
   goodbye(): Message;
 }
 

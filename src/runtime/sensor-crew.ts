@@ -52,7 +52,7 @@ export class SensorCrew {
   }
 
   /** Ports of a kind that no sensor had until now. */
-  equip(ports: Partial<Pick<World, "gpio" | "replay">>): void {
+  equip(ports: Partial<Pick<World, "gpio" | "files" | "replay">>): void {
     this.#world = { ...this.#world, ...ports };
   }
 

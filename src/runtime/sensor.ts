@@ -9,21 +9,20 @@ import type { SensorState } from "../formats/documents.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import type { FieldPort, GpioBus, GpioPort, PortEvent, PortFault, ReplayBus } from "../ports/field-port.ts";
+import type { FieldPort, GpioPort, PortEvent, PortFault } from "../ports/field-port.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Intake } from "./intake.ts";
-import type { SerialClaims } from "./serial-claims.ts";
+import { openPort, type PortWorld } from "./open-port.ts";
 
-export interface SensorWorld {
+export interface SensorWorld extends PortWorld {
   readonly clock: Clock;
   readonly crypto: Crypto;
   readonly events: Events;
-  readonly serial: SerialClaims;
-  readonly gpio: GpioBus;
-  readonly replay: ReplayBus;
   readonly ingest: Ingest;
   /** Whether somebody works on the sensor now. */
   isInMaintenance?(sensor: SensorId): boolean;
+  /** Told what the session is told; gives the sink that it answers to: `sink`, or one that passes everything on to it. */
+  overhear?(plan: SensorPlan, event: BusEvent, sink: SessionSink): SessionSink;
   /** The operator said `onStartFailure: fail`, and it did. */
   onFatal(code: string): void;
 }
@@ -40,6 +39,8 @@ const STAMP_AGE_MS_MAX = 10_000;
  */
 export class Sensor implements SessionSink {
   readonly counters: SensorCounters;
+  /** The device says that it has worked for longer than one of its sensing elements lives. */
+  isWorn = false;
   #plan: SensorPlan;
   readonly #world: SensorWorld;
   #session: Session | null = null;
@@ -176,22 +177,9 @@ export class Sensor implements SessionSink {
     const listener = (event: PortEvent): void => {
       if (number === this.#portNumber) this.#hear(event);
     };
-    const { port } = this.plan;
-    switch (port.is) {
-      case "serial":
-        this.#port = this.#world.serial.open(this.plan.id, port.path, this.#settings ?? port.settings, listener);
-        break;
-      case "gpio":
-        this.#lines = this.#world.gpio.watch(port.lines, listener);
-        this.#port = this.#lines;
-        break;
-      case "replay":
-        this.#port = this.#world.replay.open(port, listener);
-        break;
-      case "simulator":
-        this.#world.clock.after(0, () => listener({ type: "opened", settings: {} }));
-        break;
-    }
+    const opened = openPort(this.#world, this.plan, this.#settings, listener);
+    this.#port = opened.port;
+    this.#lines = opened.lines;
   }
 
   #close(reason: string): void {
@@ -234,6 +222,11 @@ export class Sensor implements SessionSink {
         const isPlausible = stampMs <= atMs && atMs - stampMs < STAMP_AGE_MS_MAX;
         return this.#tell({ type: "edge", atMs, line: event.line, rising: event.rising, atNs }, isPlausible ? monotonicMs(stampMs) : atMs);
       }
+      case "reply":
+        this.counters.bytes += event.data.byteLength;
+        return this.#tell({ type: "reply", atMs, tag: event.tag, data: event.data });
+      case "noReply":
+        return this.#tell({ ...event, atMs });
       case "lost":
         this.counters.lostEdges += event.count ?? 1;
         return;
@@ -267,7 +260,7 @@ export class Sensor implements SessionSink {
   #tell(event: BusEvent, happenedMs: MonotonicMs = event.atMs): void {
     this.#nowMs = happenedMs;
     try {
-      this.#session?.handle(event, this);
+      this.#session?.handle(event, this.#world.overhear?.(this.#plan, event, this) ?? this);
     } catch (error) {
       this.#driverThrew(error);
       if (event.type !== "closed") this.fault("driver-threw", "reopen");
@@ -292,8 +285,9 @@ export class Sensor implements SessionSink {
     this.#intake.identity(channel, bytes, this.#nowMs);
   }
 
-  /** No port of today can tell which bytes answer which question; buses that can will come with their drivers. */
-  request(tag: string, _body: RequestBody, _timeoutMs: number): void {
+  /** A port that cannot tell which bytes answer which question refuses. */
+  request(tag: string, body: RequestBody, timeoutMs: number): void {
+    if (this.#port?.request !== undefined) return this.#port.request(tag, body, timeoutMs);
     this.#world.clock.after(0, () => this.#tell({ type: "noReply", atMs: this.#world.clock.monotonicMs(), tag, reason: "exception" }));
   }
 
@@ -315,8 +309,11 @@ export class Sensor implements SessionSink {
   }
 
   /** The device spoke about itself: that is life, and says nothing about people. */
-  about(_facts: object): void {
+  about({ hours }: { readonly hours?: number }): void {
     this.#intake.lastLifeMs = this.#nowMs;
+    if (hours === undefined) return;
+    const { driver, options } = this.#plan;
+    this.isWorn = driver.channels(options).some(({ lifeHours }) => lifeHours !== undefined && hours > lifeHours);
   }
 
   timer(name: string, afterMs: number | null): void {

@@ -1,11 +1,14 @@
 import type { NodePlan } from "../config/plan.ts";
 import type { SensorCounters } from "../core/events/counters.ts";
+import { type NodeProblem, problemEntry } from "../core/events/problems.ts";
+import type { SensorId } from "../core/units/ids.ts";
 import { isoUtc } from "../core/units/time.ts";
 import type { Health, LostStatus, OnlineStatus, Problem, SensorState } from "../formats/documents.ts";
 import type { Outbox } from "../ports/outbox.ts";
 import type { BrokerSecurity } from "./broker-guard.ts";
 import type { BrokerSafety } from "./broker-safety.ts";
 import type { ConnectionReport } from "./connection-desk.ts";
+import { isOfPeople } from "./people.ts";
 import type { Sensor } from "./sensor.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
@@ -57,8 +60,10 @@ export interface StatusWorld {
   readonly sensors: readonly Sensor[];
   readonly nodeRev: string;
   /** Problems of the node itself that others found: codes. */
-  readonly standing: ReadonlySet<string>;
+  readonly standing: ReadonlySet<NodeProblem>;
   connection(): ConnectionReport;
+  /** Whether somebody on this machine watches a sensor of people. */
+  isWatched(sensor: SensorId): boolean;
   readonly safety: BrokerSafety;
 }
 
@@ -123,7 +128,7 @@ export class StatusDesk {
       connection,
       security: this.#world.safety.security,
       outbox: { rows: standing.pendingRows, bytes: standing.pendingBytes },
-      live: { bytes: sensors.some(isOfPeople) ? null : live.bytes },
+      live: { bytes: sensors.some(({ plan }) => isOfPeople(plan)) ? null : live.bytes },
       memory: { residentBytes },
       uptimeSeconds,
       sensors: Object.fromEntries(sensors.map((sensor) => [sensor.plan.id, localSensor(sensor)])),
@@ -139,7 +144,9 @@ export class StatusDesk {
     if (problem !== null) found.push({ code: problem, sensor: null });
     for (const sensor of this.#world.sensors) {
       const { trouble, plan, counters } = sensor;
+      if (this.#world.isWatched(plan.id)) found.push({ code: "WATCHED", sensor: plan.id });
       if (!counters.balanced) found.push({ code: "COUNTERS_UNBALANCED", sensor: plan.id });
+      if (sensor.isWorn) found.push({ code: "SENSOR_LIFE_EXCEEDED", sensor: plan.id });
       if (trouble !== null && sensor.state !== "maintenance")
         found.push({ code: `SENSOR_${trouble.toUpperCase().replaceAll("-", "_")}`, sensor: plan.id });
     }
@@ -158,27 +165,12 @@ export class StatusDesk {
   }
 }
 
-// Nothing leaves, or nothing may leave.
-const FAILING: readonly string[] = [
-  "TIME_UNTRUSTED",
-  "CLOCK_WENT_BACK",
-  "OUTBOX_FAILED",
-  "LIVE_FULL",
-  "BROKER_REFUSES",
-  "CLIENT_ID_TAKEN",
-  "BROKER_NOT_ALLOWED",
-];
-
 function healthOf(problems: readonly Problem[]): Health {
-  if (problems.some(({ code }) => FAILING.includes(code))) return "failing";
+  if (problems.some(({ code }) => problemEntry(code).health === "failing")) return "failing";
   return problems.length > 0 ? "degraded" : "ok";
 }
 
 function localSensor(sensor: Sensor): LocalSensor {
   const { state, trouble, plan, counters } = sensor;
-  return { state, trouble, driver: plan.driver.name, balanced: counters.balanced, counters: isOfPeople(sensor) ? null : counters };
-}
-
-function isOfPeople({ plan }: Sensor): boolean {
-  return [...plan.channels, ...plan.streams].some(({ sensitivity }) => sensitivity !== "environmental");
+  return { state, trouble, driver: plan.driver.name, balanced: counters.balanced, counters: isOfPeople(plan) ? null : counters };
 }

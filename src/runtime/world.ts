@@ -1,9 +1,10 @@
+import type { NodeProblem } from "../core/events/problems.ts";
 import type { EpochMs } from "../core/units/time.ts";
 import type { Broker } from "../ports/broker.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import type { GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
+import type { FileBus, GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
 import type { LiveStore } from "../ports/live-store.ts";
 import type { Outbox } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
@@ -19,6 +20,7 @@ export interface World extends BrokerWitnesses {
   readonly scheduler: Scheduler;
   readonly serial: SerialBus;
   readonly gpio: GpioBus;
+  readonly files: FileBus;
   readonly replay: ReplayBus;
   readonly live: LiveStore;
   readonly outbox: Outbox;
@@ -30,7 +32,7 @@ export interface World extends BrokerWitnesses {
 export interface NodeOptions {
   readonly identity: NodeIdentity;
   /** Codes of what is wrong with this machine for as long as the node runs: `SWAP_ON_DISK`. */
-  readonly standing?: ReadonlySet<string>;
+  readonly standing?: ReadonlySet<NodeProblem>;
   /** Called once a second when loop, closer and stores are well: it feeds the watchdog. Never for sensor or broker data. */
   readonly heartbeat?: () => void;
   readonly onMade?: (made: MadeSummary) => void;

@@ -55,6 +55,13 @@ const ops243 = fake({
   channels: () => [passages, channel("speed", "speed", "km/h", { sensitivity: "presence" })],
 });
 
+const thermometer = fake({
+  name: "thermometer",
+  port: "file",
+  options: nothing,
+  channels: () => [channel("temperature", "temperature", "Cel")],
+});
+
 const pulseCounter = fake({
   name: "pulse-counter",
   port: "gpio",
@@ -104,5 +111,5 @@ const modbusMeter = fake({ name: "modbus-meter", port: "modbus", options: nothin
 
 /** Every fake driver, by name. */
 export const fakeDrivers: ReadonlyMap<string, Driver> = new Map(
-  [contact, sds011, ops243, pulseCounter, windVane, jsonLines, simulator, modbusMeter].map((driver) => [driver.name, driver]),
+  [contact, sds011, ops243, pulseCounter, windVane, jsonLines, simulator, modbusMeter, thermometer].map((driver) => [driver.name, driver]),
 );

@@ -159,6 +159,53 @@ describe("json-lines", () => {
   });
 });
 
+describe("sdi12", () => {
+  const channel = { address: "0", value: 1, quantity: "temperature" };
+
+  it.each([
+    ["no channels", {}],
+    ["an address of two letters", { t: { ...channel, address: "10" } }],
+    ["a measurement that is none", { t: { ...channel, measurement: "R1" } }],
+    ["a value before the first", { t: { ...channel, value: 0 } }],
+    ["passages", { t: { ...channel, quantity: "passages" } }],
+    ["a counter that does not say what it counts", { t: { ...channel, quantity: "rainfall" } }],
+  ])("refuses %s", async (_, channels) => {
+    expect((await load("sdi12")).options.safeParse({ channels }).success).toBe(false);
+  });
+
+  it("speaks with an adapter in eight bits, at the rate of its port", async () => {
+    const driver = await load("sdi12");
+    const opened = (dataBits: 7 | 8): BusEvent => {
+      return { type: "opened", atMs: monotonicMs(0), settings: { serial: { baudRate: 9_600, dataBits, parity: "even" } } };
+    };
+    const first = (options: object, dataBits: 7 | 8): Answer | undefined =>
+      play(driver, { channels: { t: channel }, ...options }, [opened(dataBits)], 0)[0];
+    expect(first({ line: "adapter" }, 7)).toEqual({ call: "reopen", settings: { baudRate: 9_600, dataBits: 8, parity: "none" } });
+    expect(first({ line: "adapter" }, 8)?.call).toBe("expect");
+    expect(first({}, 7)?.call).toBe("expect");
+  });
+
+  it("an hour of the capture is a value of each channel a minute", async () => {
+    const { options, events } = capture("sdi12", "river.txt");
+    const answers = play(await load("sdi12"), options, events, 0);
+    for (const name of ["soil_moisture", "soil_temperature", "level"]) expect(readings(answers, name).length).toBe(60);
+    expect(readings(answers, "level").every((level) => level > 2.7 && level < 2.9)).toBe(true);
+  });
+});
+
+describe("davis-vantage", () => {
+  it("ten minutes of the capture: 60 LOOP and 60 LOOP2, and rain that only grows", async () => {
+    const { options, events } = capture("davis-vantage", "street.txt");
+    const answers = play(await load("davis-vantage"), options, events, 0);
+    expect(readings(answers, "temperature").length).toBe(120);
+    expect(readings(answers, "pressure").length).toBe(60);
+    const totals = answers.flatMap((answer) => (answer.call === "total" ? [answer.value] : []));
+    expect(totals.length).toBe(60);
+    expect(totals).toEqual([...totals].sort((a, b) => a - b));
+    expect((totals.at(-1) ?? 0) - (totals[0] ?? 0)).toBeGreaterThan(0.2);
+  });
+});
+
 describe("simulator", () => {
   const HOUR_MS = 3_600_000;
   const traffic = (seed: number) => ({

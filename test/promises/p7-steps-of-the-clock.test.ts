@@ -50,6 +50,7 @@ async function runWithStep(stepMs: number, beforeMs: number, afterMs: number): P
     scheduler: { every: () => () => {} },
     serial,
     gpio: { probe: () => Promise.reject(new Error("no GPIO here")), watch: () => ({ ...none, ignoredEdges: () => 0 }), close: () => {} },
+    files: { open: () => ({ ...none, request: () => undefined }) },
     replay: { open: () => none },
     live,
     outbox,

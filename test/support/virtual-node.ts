@@ -114,6 +114,7 @@ export class VirtualNode {
         watch: (lines, listener) => Object.assign(ports.open("gpio", lines, listener), { ignoredEdges: () => 0 }),
         close: () => undefined,
       },
+      files: { open: (path, listener) => Object.assign(ports.open(path, {}, listener), { request: () => undefined }) },
       replay: { open: (replay, listener) => ports.open(replay.file, replay, listener) },
       live: this.live,
       outbox: this.outbox,

@@ -1,4 +1,6 @@
+import { readdir } from "node:fs/promises";
 import { userInfo } from "node:os";
+import { dirname } from "node:path";
 import { createGpioTools } from "../../adapters/gpio/gpio-tools.ts";
 import { readSysfsChips, SYSFS_GPIO } from "../../adapters/gpio/sysfs-chips.ts";
 import { type PathFacts, pathFacts } from "../../adapters/port-facts.ts";
@@ -32,9 +34,26 @@ const REMEDY_OF_STATE = "journalctl -u stoep -g Sensor tells what happened and w
 async function examine(sensor: SensorPlan): Promise<readonly Finding[]> {
   const { id, port } = sensor;
   const what = `sensor ${id}`;
+  if (port.is === "file") return [await judgeFolder(what, port.path, userInfo().username)];
   if (port.is !== "serial") return [];
   const { path } = port;
   return [judgePath(what, path, await pathFacts(path), userInfo().username)];
+}
+
+/** Whether the kernel shows a device in this folder, to this user. */
+export async function judgeFolder(what: string, path: string, user: string): Promise<Finding> {
+  try {
+    const names = await readdir(path);
+    if (names.length > 0) return ok(what, `${path} is there, and ${user} may read it`);
+    return broken(what, `${path} is empty`, "name the folder of the device: ls /sys/bus/w1/devices shows those of 1-Wire");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EACCES")
+      return broken(what, `${user} may not read ${path}`, `let ${user} read it: a udev rule, or the mode of the folder`);
+    if (code === "ENOTDIR") return broken(what, `${path} is no folder`, "name the folder of the device, not a file in it");
+    const remedy = `check cable and power: ls ${dirname(path)} shows what the kernel sees`;
+    return broken(what, `there is no ${path}`, `${remedy}. On a Pi 1-Wire needs dtoverlay=w1-gpio in config.txt`);
+  }
 }
 
 /** What the facts about a serial path mean for a sensor. */

@@ -138,6 +138,13 @@ export function measuresTable(plan: NodePlan): string {
       "Afspraken wijzigen zonder dat het opvalt",
       "een wijziging gaat in met de volgende dag (UTC) en staat in een keten van SHA-256 (`stoep egress`)",
     ],
+    [
+      "Iemand op de node kijkt mee met een sensor",
+      [
+        "`stoep watch` en `stoep capture`: alleen met `--people`, hoogstens 10 minuten, vooraf vastgelegd in dezelfde keten en",
+        "zichtbaar in de status; identificerende gegevens worden niet getoond, maar staan wel in een opname",
+      ].join(" "),
+    ],
     ["Gegevens gaan ergens anders heen", `de node verbindt alleen met \`${brokerHost(plan)}\`; wat wanneer vertrok, wordt vastgelegd`],
     [
       "Meelezen of wijzigen onderweg",

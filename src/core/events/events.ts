@@ -31,6 +31,8 @@ export type NodeEvent =
   | { readonly type: "SensorAlive"; readonly sensor: SensorId }
   | { readonly type: "MaintenanceBegan"; readonly sensor: SensorId; readonly until: string }
   | { readonly type: "MaintenanceEnded"; readonly sensor: SensorId }
+  | { readonly type: "WatchBegan"; readonly sensor: SensorId; readonly wants: string }
+  | { readonly type: "WatchEnded"; readonly sensor: SensorId }
   | { readonly type: "SensorFault"; readonly sensor: SensorId; readonly code: string }
   | { readonly type: "SensorGivenUp"; readonly sensor: SensorId; readonly code: string }
   | { readonly type: "DriverThrew"; readonly sensor: SensorId; readonly detail: string }
@@ -97,6 +99,8 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   SensorAlive: { level: "info", says: "a silent sensor shows life again" },
   MaintenanceBegan: { level: "info", says: "somebody works on a sensor: its readings are not used, and its windows say so" },
   MaintenanceEnded: { level: "info", says: "the work on a sensor is over" },
+  WatchBegan: { level: "info", says: "somebody on this machine watches a sensor (`stoep watch`), or records what its port tells" },
+  WatchEnded: { level: "info", says: "a watch of a sensor is over" },
   SensorFault: { level: "warn", says: "the driver of a sensor reports that the device cannot work" },
   SensorGivenUp: { level: "error", says: "a sensor is not tried again until the node is started or its config changes" },
   DriverThrew: { level: "error", says: "a driver threw: a bug of the driver; the sensor is reopened" },

@@ -1,4 +1,4 @@
-import { crc8Maxim, crc16Arc, crc16Modbus, sum8, xor8 } from "./checksums.ts";
+import { crc8Maxim, crc16Arc, crc16Ccitt, crc16Modbus, sum8, xor8 } from "./checksums.ts";
 import { type DelimiterOptions, delimiterFramer } from "./delimiter-framer.ts";
 import type { Framer } from "./framer.ts";
 import { type HeaderOptions, headerFramer } from "./header-framer.ts";
@@ -17,6 +17,7 @@ export interface Framers {
   stuffedFramer(options: StuffedOptions): Framer;
   readonly crc16Modbus: typeof crc16Modbus;
   readonly crc16Arc: typeof crc16Arc;
+  readonly crc16Ccitt: typeof crc16Ccitt;
   readonly crc8Maxim: typeof crc8Maxim;
   readonly sum8: typeof sum8;
   readonly xor8: typeof xor8;
@@ -24,5 +25,5 @@ export interface Framers {
 
 export const framers: Framers = {
   ...{ delimiterFramer, headerFramer, telegramFramer, stuffedFramer },
-  ...{ crc16Modbus, crc16Arc, crc8Maxim, sum8, xor8 },
+  ...{ crc16Modbus, crc16Arc, crc16Ccitt, crc8Maxim, sum8, xor8 },
 };

@@ -1,3 +1,5 @@
+import type { NodeProblem } from "../events/problems.ts";
+
 /** What becomes of a message that was answered so. */
 export type Verdict = "settled" | "retry" | "not-authorised" | "refused";
 
@@ -13,7 +15,7 @@ export type Return =
   | "taken-over";
 
 /** What a problem of the connection is called in `status`. */
-export type BrokerProblem = "BROKER_REFUSES" | "CLIENT_ID_TAKEN" | "NOT_AUTHORISED";
+export type BrokerProblem = Extract<NodeProblem, "BROKER_REFUSES" | "CLIENT_ID_TAKEN" | "NOT_AUTHORISED">;
 
 /** A reason code of MQTT 5 (§2.4) that a node which only publishes can meet, and what it means here. */
 export interface ReasonCode {

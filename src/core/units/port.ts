@@ -16,6 +16,16 @@ export interface GpioLine {
   readonly debounceMs: number;
 }
 
+/** What a session asks of a port that answers questions. */
+export type RequestBody =
+  | { readonly data: Uint8Array }
+  | { readonly registers: { readonly table: "holding" | "input" | "coil" | "discrete"; readonly address: number; readonly count: number } }
+  /** Name of a file below the configured folder. */
+  | { readonly file: string };
+
+/** Why there was no answer. `exception`: the other side refused, `code` says why; of a file it is the error number of the system. */
+export type NoReplyReason = "timeout" | "exception" | "busy";
+
 /** How a port was opened, as a session sees it. */
 export interface OpenedPort {
   /** Present on a serial port: the settings now in force. */

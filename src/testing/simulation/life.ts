@@ -90,6 +90,7 @@ export class Life {
       scheduler: this.#scheduler(),
       serial: this.#serial(),
       gpio: this.#gpio(),
+      files: { open: unplanned },
       replay: { open: unplanned },
       live,
       outbox,

@@ -89,6 +89,7 @@ export async function benchWorld(plan: NodePlan, brokerOn: (clock: BenchClock) =
       watch: () => ({ ...none, ignoredEdges: () => 0 }),
       close: () => {},
     },
+    files: { open: () => ({ ...none, request: () => undefined }) },
     replay: { open: () => none },
     live,
     outbox,

@@ -40,6 +40,7 @@ describe("stoep erase", () => {
   it("overwrites every store before it deletes it, and no canary is found again", async () => {
     const site = openLab().site({ broker: BROKER, sensors });
     await filled(site);
+    writeFileSync(join(site.storage, "config.good.yaml"), CANARY);
     const before = filesOf(site.storage, site.live);
     expect(holders(before).length, "they hold the canaries, where this test can find them").toBeGreaterThanOrEqual(4);
     // A second name for each file shows what became of its bytes.
@@ -87,13 +88,13 @@ describe("stoep erase", () => {
     writeFileSync(elsewhere, CANARY);
     symlinkSync(elsewhere, join(site.storage, "node.db"));
     writeFileSync(join(site.storage, "node.db.bak"), CANARY);
-    writeFileSync(join(site.storage, "config.good.yaml"), "");
+    writeFileSync(join(site.storage, "config.yaml"), "");
     writeFileSync(join(site.live, "somebody-elses"), "");
     const { code, stdout } = await stoep(["erase", site.file, "--yes", "--json"]);
     expect(code).toBe(0);
     const { files, leftAlone } = JSON.parse(stdout);
     expect(files).toEqual([]);
-    expect(leftAlone).toEqual(["config.good.yaml", "node.db", "node.db.bak"].map((name) => join(site.storage, name)));
+    expect(leftAlone).toEqual(["config.yaml", "node.db", "node.db.bak"].map((name) => join(site.storage, name)));
     expect(readFileSync(elsewhere, "utf8")).toBe(CANARY);
   });
 

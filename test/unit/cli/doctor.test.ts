@@ -1,10 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { consolesOf, type PathFacts, pathFacts } from "../../../src/adapters/port-facts.ts";
 import { advice, broken, exitOf, findingsText, ok, skipped } from "../../../src/cli/doctor/finding.ts";
-import { judgePath } from "../../../src/cli/doctor/ports.ts";
+import { judgeFolder, judgePath } from "../../../src/cli/doctor/ports.ts";
 
 const fine: PathFacts = {
   device: "/dev/ttyUSB0",
@@ -51,6 +51,26 @@ describe("a serial path", () => {
   it("is a console when the kernel command line says so", () => {
     expect(consolesOf("console=ttyAMA0,115200 quiet console=tty1")).toEqual(["/dev/ttyAMA0", "/dev/tty1"]);
     expect(consolesOf("noconsole=ttyS0")).toEqual([]);
+  });
+});
+
+describe("the folder of a device", () => {
+  const root = mkdtempSync(join(tmpdir(), "stoep-folder-"));
+  mkdirSync(join(root, "28-1"));
+  mkdirSync(join(root, "28-empty"));
+  writeFileSync(join(root, "28-1/w1_slave"), "");
+  afterAll(() => rmSync(root, { recursive: true }));
+
+  it.each([
+    ["28-1", "ok", null],
+    ["28-empty", "broken", "name the folder of the device"],
+    ["28-1/w1_slave", "broken", "not a file in it"],
+    ["28-2", "broken", "dtoverlay=w1-gpio"],
+  ] as const)("%s is %s", async (name, verdict, remedy) => {
+    const finding = await judgeFolder("sensor road-1", join(root, name), "stoep");
+    expect(finding.verdict).toBe(verdict);
+    if (remedy === null) expect(finding.remedy).toBeNull();
+    else expect(finding.remedy).toContain(remedy);
   });
 });
 

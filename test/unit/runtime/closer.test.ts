@@ -122,8 +122,20 @@ describe("what a window is flagged with", () => {
     bench.intake.reading("pm25", 7, { coversMs: 30_000 }, bench.clock.monotonicMs());
     await bench.pass(W);
     expect(bench.summaries()).toMatchObject([
-      { flags: ["warming", "calibration-overdue", "device-interval", "simulated"], stats: { samples: 1, max: 7 }, coverage: 0.5 },
+      { flags: ["warming", "calibration-overdue", "device-interval", "simulated"], stats: { samples: 1, max: 7 }, coverage: 0.48 },
     ]);
+  });
+
+  it("every window in which a sensor of people warmed up, by the clock; none for what its readings say", async () => {
+    for (const warmUpMs of [W + 1_000, 0]) {
+      const channel = channelPlan({ ...PASSAGES, warmUpMs });
+      const bench = new CloserBench([streamPlan(channel, { windowMs: W, latenessMs: LATENESS })]);
+      bench.open();
+      await bench.pass(2 * W);
+      bench.intake.passage("passages", { direction: "towards" }, bench.clock.monotonicMs());
+      await bench.pass(2 * W);
+      expect(bench.summaries().map(({ flags }) => flags.includes("warming"))).toEqual([warmUpMs > 0, warmUpMs > 0, false]);
+    }
   });
 
   it("a calibration is good until the end of its last day", async () => {

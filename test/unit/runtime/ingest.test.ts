@@ -209,8 +209,8 @@ describe("coverage of a sensor with a rhythm", () => {
       bench.read("pm25", 900, { quality: minute < 5 ? "warming" : minute < 6 ? "suspect" : "ok" });
     }
     expect(bench.books()).toEqual({ emitted: 15, stored: 9, setAside: 6 });
-    // The first good one comes 7 minutes after the port was opened, which is no rhythm of a minute.
-    expect(bench.coverage()).toBe(0.53);
+    // Each good one stands for the minute since the one before it, and none for a minute that was set aside.
+    expect(bench.coverage()).toBe(0.6);
     expect(bench.statistic()).toMatchObject({ samples: 8 });
   });
 
@@ -372,6 +372,118 @@ describe("a state", () => {
     bench.read("cabinet_door", 1, { quality: "suspect" });
     bench.pass(10_000);
     expect(bench.statistic()).toEqual({ kind: "state", samples: 1, heldMs: [20_000, 0], transitions: 0 });
+  });
+});
+
+describe("a state that the device does not know any more", () => {
+  const door = () => new IntakeBench([DOOR], [streamPlan(DOOR)]);
+
+  it("is over, and nothing is covered until it says one again", () => {
+    const bench = door();
+    bench.open();
+    bench.read("cabinet_door", 1);
+    bench.pass(100_000);
+    bench.read("cabinet_door", null);
+    bench.pass(200_000);
+    bench.read("cabinet_door", null);
+    bench.pass(100_000);
+    bench.read("cabinet_door", 0);
+    bench.pass(400_000);
+    expect(bench.statistic()).toEqual({ kind: "state", samples: 2, heldMs: [400_000, 100_000], transitions: 1 });
+    expect(bench.coverage()).toBe(0.55);
+    expect(bench.books()).toEqual({ emitted: 4, stored: 2, null: 2 });
+  });
+
+  it("has shares that sum to 1 over the time that it was known, whatever the device says when", () => {
+    const step = fc.record({ state: fc.constantFrom(0, 1, null), ms: fc.integer({ min: 1, max: 60_000 }) });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), (steps) => {
+        const bench = door();
+        bench.open();
+        const known = [0, 0];
+        for (const { state, ms } of steps) {
+          bench.read("cabinet_door", state);
+          bench.pass(ms);
+          if (state !== null) known[state] = (known[state] ?? 0) + ms;
+        }
+        const knownMs = (known[0] ?? 0) + (known[1] ?? 0);
+        const found = bench.statistic();
+        if (knownMs === 0) {
+          expect(found).toBeNull();
+          return;
+        }
+        expect(found).toMatchObject({ kind: "state", heldMs: known });
+        const covered = bench.readings().coversMs.reduce((sum, ms) => sum + ms, 0);
+        expect(covered).toBe(knownMs);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe("hardware that warms up", () => {
+  const warming = (channel: ReturnType<typeof channelPlan>) => {
+    const plan = { ...channel, warmUpMs: 180_000 };
+    const bench = new IntakeBench([plan], [streamPlan(plan)]);
+    bench.open();
+    return bench;
+  };
+  const marksBy = (bench: IntakeBench) => bench.readings().marks.reduce((all, marks) => all | marks, 0);
+
+  it("is set aside until it is warm, and is not covered", () => {
+    const bench = warming(DUST);
+    bench.intake.expect(180_000);
+    for (let minute = 1; minute < 15; minute++) {
+      bench.pass(60_000);
+      bench.read("pm25", minute);
+    }
+    bench.pass(59_000);
+    expect(bench.books()).toEqual({ emitted: 14, stored: 12, setAside: 2 });
+    expect(bench.statistic()).toMatchObject({ samples: 12, min: 3 });
+    // From the third minute to the fourteenth.
+    expect(bench.coverage()).toBe(0.73);
+    expect(marksBy(bench) & MARK.warming).toBe(MARK.warming);
+  });
+
+  it("warms up again after each opening, and not during a pause of the link alone", () => {
+    const bench = warming(DUST);
+    bench.pass(180_000);
+    bench.read("pm25", 1);
+    bench.intake.closed(bench.nowMs);
+    bench.pass(1_000);
+    bench.open();
+    bench.read("pm25", 2);
+    expect(bench.books()).toEqual({ emitted: 2, stored: 1, setAside: 1 });
+  });
+
+  it("counts from when the driver says in so many words that it is warm", () => {
+    const bench = warming(DUST);
+    bench.intake.expect(60_000);
+    bench.pass(30_000);
+    bench.read("pm25", 1, { quality: "ok" });
+    bench.pass(30_000);
+    bench.read("pm25", 2);
+    expect(bench.books()).toEqual({ emitted: 2, stored: 2 });
+    expect([...bench.readings().coversMs].filter((ms) => ms > 0)).toEqual([30_000]);
+  });
+
+  it("of people is not vouched for by its link, and its windows say so by the clock", () => {
+    const bench = warming(channelPlan(PASSAGES));
+    bench.pass(100_000);
+    bench.intake.passage("passages", { direction: "towards" }, bench.nowMs);
+    bench.pass(800_000);
+    expect(bench.coverage()).toBe(0.8);
+    expect(bench.books()).toEqual({ emitted: 1, setAside: 1 });
+    const { marks } = bench.readings();
+    expect(marks.filter((own) => own === MARK.warming).length).toBeGreaterThanOrEqual(180);
+  });
+
+  it("holds the state that it told while it was cold once it is warm", () => {
+    const bench = warming(DOOR);
+    bench.read("cabinet_door", 1);
+    bench.pass(300_000);
+    expect(bench.statistic()).toMatchObject({ samples: 0, heldMs: [0, 120_000] });
+    expect(bench.coverage()).toBe(0.13);
   });
 });
 

@@ -70,6 +70,22 @@ describe("a reload that goes well", () => {
     expect(new Set(node.outbox.summaries().map(({ id }) => id)).size).toBe(node.outbox.summaries().length);
   });
 
+  it("has the broker forget the meta of a sensor that is gone, behind its last summary, and tells it again when it is back", async () => {
+    const other = dust({ id: "air-2" });
+    const node = await running([dust(), other]);
+    await reload(node, nodePlan([dust()]));
+    await node.clock.advance(2 * W);
+    const topic = "city/voorbeeld/n0042/air-2/meta";
+    const sent = () => node.outbox.rows.filter(({ message }) => message.topic.startsWith("city/voorbeeld/n0042/air-2/"));
+    expect(sent().at(-1)?.message).toMatchObject({ topic, retain: true, payload: new Uint8Array(0) });
+    expect(sent().filter(({ message }) => message.topic === topic)).toHaveLength(2);
+    await reload(node, nodePlan([dust(), other]));
+    await node.clock.advance(2 * W);
+    const metas = sent().filter(({ message }) => message.topic === topic);
+    expect(metas).toHaveLength(3);
+    expect(metas.at(-1)?.message.payload.length).toBeGreaterThan(0);
+  });
+
   it("queues the meta of a new sensor before its first summary", async () => {
     const node = await running();
     await reload(node, nodePlan([dust(), dust({ id: "air-2" })]));

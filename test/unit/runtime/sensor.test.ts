@@ -39,6 +39,19 @@ describe("a sensor", () => {
     expect(stateOf(node)).toMatchObject({ state: "ok", trouble: null, balanced: true, counters: { bytes: 5, opened: 1 } });
   });
 
+  it("that says that it worked for longer than its sensing element lives is a problem of the node", async () => {
+    const { plan } = heard((event, out) => event.type === "bytes" && out.about({ hours: event.data[0] ?? 0 }));
+    const channels = () => [{ name: "pm25", quantity: "pm25", unit: "ug/m3", range: [0, 1], resolution: 1, lifeHours: 100 } as never];
+    const node = await running({ ...plan, driver: { ...plan.driver, channels } });
+    const problems = () => node.node.status().status.problems.flatMap(({ code, sensor }) => (sensor === null ? [] : [`${code} ${sensor}`]));
+    node.ports.say(PATH, "d");
+    expect(problems()).toEqual([]);
+    node.ports.say(PATH, "e");
+    expect(problems()).toEqual(["SENSOR_LIFE_EXCEEDED air-1"]);
+    expect(stateOf(node)).toMatchObject({ state: "ok", trouble: null });
+    expect(node.node.status().status.health).toBe("degraded");
+  });
+
   it("that is not enabled is left alone", async () => {
     const { events, plan } = heard(undefined, { enabled: false });
     const node = await running(plan);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { crc8Maxim, crc16Arc, crc16Modbus, sum8, xor8 } from "../../../../src/core/framing/checksums.ts";
+import { crc8Maxim, crc16Arc, crc16Ccitt, crc16Modbus, sum8, xor8 } from "../../../../src/core/framing/checksums.ts";
 
 const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replaceAll(" ", ""), "hex"));
@@ -47,6 +47,17 @@ describe("crc16Modbus", () => {
     const frame = hex(text);
     const end = frame.length - 2;
     expect(crc16Modbus(frame, 0, end)).toBe((frame[end] ?? 0) | ((frame[end + 1] ?? 0) << 8));
+  });
+});
+
+describe("crc16Ccitt", () => {
+  it("gives the published check value", () => {
+    expect(crc16Ccitt(CHECK, 0, CHECK.length)).toBe(0x31c3);
+  });
+
+  it("agrees with Davis' manual: C6 CE A2 03 has E2 B4, and data with its CRC has 0", () => {
+    expect(crc16Ccitt(Uint8Array.of(0xc6, 0xce, 0xa2, 0x03), 0, 4)).toBe(0xe2b4);
+    expect(crc16Ccitt(Uint8Array.of(0xc6, 0xce, 0xa2, 0x03, 0xe2, 0xb4), 0, 6)).toBe(0);
   });
 });
 
