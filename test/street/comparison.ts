@@ -69,9 +69,11 @@ function compareOne(street: Street, summary: HeardSummary, what: Truth, around: 
     if (ways === 1) compared.unambiguous++;
   }
   if (!around.isCoverageKnown(sensor, fromMs, toMs)) return;
+  const aliveMs = aliveFrom(street, sensor);
   // Counters and states are vouched for by the line; other values by those before and after.
-  const gapsMs = what.kind === "counter" || what.kind === "state" ? 0 : gapsIn(samples, summary);
-  complain(wrongCoverage(summary, aliveFrom(street, sensor), RHYTHM_MS_MAX, gapsMs));
+  const isByLine = what.kind === "counter" || what.kind === "state";
+  const gaps = isByLine ? { leastMs: 0, mostMs: 0 } : gapsIn(samples, summary, aliveMs, street.instrument(sensor)?.slowestMs);
+  complain(wrongCoverage(summary, aliveMs, RHYTHM_MS_MAX, gaps));
 }
 
 /** From when on values count: since the port was opened, and the instrument is warm. */

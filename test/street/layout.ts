@@ -12,8 +12,10 @@ import { Pms5003, Sds011, Sps30 } from "./instruments/dust.ts";
 import { Mhz19, SenseairS8 } from "./instruments/gas.ts";
 import { ascii } from "./instruments/instrument.ts";
 import { GnssReceiver, HouseholdMeter, LightingMeter } from "./instruments/meters.ts";
+import { Sdi12Line } from "./instruments/sdi12.ts";
 import { JsonBoard, PairsBoard, SoundMeter } from "./instruments/sound.ts";
 import { Ops243, Tfmini } from "./instruments/traffic.ts";
+import { VantageConsole } from "./instruments/vantage.ts";
 import { A02yyuw, WindSonic, Wxt530 } from "./instruments/weather.ts";
 import type { Sensor, Street } from "./street.ts";
 
@@ -56,6 +58,8 @@ const SERIAL: readonly Sensor[] = [
   { id: "wind-2", make: (dice) => new WindSonic(dice), windowSeconds: 60, disturbance: { between: noise(0x02) } },
   { id: "weather-1", make: (dice) => new Wxt530(dice, 5, "M") },
   { id: "weather-2", make: (dice) => new Wxt530(dice, 6, "A") },
+  { id: "weather-3", make: (dice) => new VantageConsole(dice) },
+  { id: "soil-1", make: (dice) => new Sdi12Line(dice) },
   {
     id: "sound-1",
     make: (dice) => new SoundMeter(dice, { isLong: true }),
@@ -119,7 +123,9 @@ export function sensorsOf(street: Street, wiring: Wiring): Readonly<Record<strin
       const { driver, options, truths } = thing;
       const open = windowSeconds === undefined ? undefined : openStreams(truths, windowSeconds);
       const streams = thing.streams ?? open;
-      const port = street.contact(id) === null ? { serial: { path: wiring.path(id) } } : { gpio: gpioOf(street, id, wiring) };
+      const baud = street.instrument(id)?.baud ?? null;
+      const serial = { path: wiring.path(id), ...(baud === null ? {} : { baud }) };
+      const port = street.contact(id) === null ? { serial } : { gpio: gpioOf(street, id, wiring) };
       return [id, { driver, ...port, options, ...(streams === undefined ? {} : { streams }) }];
     }),
   );

@@ -113,13 +113,20 @@ describe("the oracle of the street", () => {
   });
 
   it("wants a coverage of 1 of a sensor that never paused, and less of one that did", () => {
-    expect(wrongCoverage(summary({}), START_MS - 1, 1_000, 0)).toBeNull();
-    expect(wrongCoverage(summary({}, { coverage: 0.99 }), START_MS - 1, 1_000, 0)).not.toBeNull();
-    expect(wrongCoverage(summary({}, { coverage: 0.5 }), START_MS + 30_000, 1_000, 0)).toBeNull();
-    expect(wrongCoverage(summary({}, { coverage: 0.6 }), START_MS + 30_000, 1_000, 0)).not.toBeNull();
-    const samples = told([1, 2, 3, 4, 5], [0, 10_000, 20_000, 50_000, 60_000]);
-    expect(gapsIn(samples, summary({}))).toBe(30_000);
-    expect(wrongCoverage(summary({}, { coverage: 0.5 }), START_MS - 1, 1_000, 30_000)).toBeNull();
-    expect(wrongCoverage(summary({}, { coverage: 0.4 }), START_MS - 1, 1_000, 30_000)).not.toBeNull();
+    const none = { leastMs: 0, mostMs: 0 };
+    const covers = (coverage: number, aliveFromMs: number, gaps = none) =>
+      wrongCoverage(summary({}, { coverage }), aliveFromMs, 1_000, gaps);
+    expect(covers(1, START_MS - 1)).toBeNull();
+    expect(covers(0.99, START_MS - 1)).not.toBeNull();
+    expect(covers(0.5, START_MS + 30_000)).toBeNull();
+    expect(covers(0.6, START_MS + 30_000)).not.toBeNull();
+    const samples = told([1, 2, 3, 4, 5, 6], [0, 5_000, 10_000, 40_000, 45_000, 50_000]);
+    const gaps = gapsIn(samples, summary({}), START_MS - 1);
+    expect(gaps).toEqual({ leastMs: 30_000, mostMs: 30_000 });
+    expect(covers(0.5, START_MS - 1, gaps)).toBeNull();
+    expect(covers(0.4, START_MS - 1, gaps)).not.toBeNull();
+    expect(covers(0.6, START_MS - 1, gaps)).not.toBeNull();
+    const aside = samples.map((sample, index) => ({ ...sample, isSetAside: index === 4 }));
+    expect(gapsIn(aside, summary({}), START_MS - 1)).toEqual({ leastMs: 35_000, mostMs: 35_000 });
   });
 });

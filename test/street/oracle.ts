@@ -118,28 +118,42 @@ export function compareState(summary: HeardSummary, what: Truth, { fromMs, chang
 
 /**
  * Whether the coverage is right, for a sensor that was there from `aliveFromMs` on: 1 for a whole window, to within two values of the
- * slowest rhythm for the one in which it began. `gapsMs`: for so long together values were missing for longer than a rhythm allows.
+ * slowest rhythm for the one in which it began; less what `Gaps` says.
  */
-export function wrongCoverage({ window, coverage }: HeardSummary, aliveFromMs: number, rhythmMs: number, gapsMs: number): string | null {
+export function wrongCoverage({ window, coverage }: HeardSummary, aliveFromMs: number, rhythmMs: number, gaps: Gaps): string | null {
   const startMs = Date.parse(window.start);
   const windowMs = window.seconds * 1_000;
   const share = Math.min(1, Math.max(0, (startMs + windowMs - aliveFromMs) / windowMs));
-  const tolerance = share === 1 || share === 0 ? 0 : 0.02 + (2 * rhythmMs) / windowMs;
-  const lowest = share - tolerance - (gapsMs > 0 ? gapsMs / windowMs + 0.01 : 0);
-  const isRight = coverage >= lowest && coverage <= share + tolerance;
-  return isRight ? null : `coverage is ${coverage}, and it was ${share.toFixed(3)}, less gaps of ${gapsMs} ms`;
+  const tolerance = share === 1 || share === 0 ? 0 : STEP + (2 * rhythmMs) / windowMs;
+  const lowest = share - tolerance - (gaps.mostMs > 0 ? gaps.mostMs / windowMs + STEP : 0);
+  const highest = share + tolerance - (gaps.leastMs > 0 ? gaps.leastMs / windowMs - STEP : 0);
+  if (coverage >= lowest && coverage <= highest) return null;
+  return `coverage is ${coverage}, and it was ${share.toFixed(3)}, less gaps of ${gaps.leastMs} to ${gaps.mostMs} ms`;
 }
 
-/** Values that are further apart than so many of their usual distances show a gap: up to three the rhythm may be thought to hold. */
-const GAP_RHYTHMS = 2.5;
+/** Coverage is told in steps of a hundredth, rounded down; two of them meet at the edges of a window. */
+const STEP = 0.02;
 
-/** For how long within a window values were missing for longer than their rhythm allows. */
-export function gapsIn(samples: readonly Sample[], { window }: HeardSummary): number {
-  const times = samples.filter(({ isSetAside }) => isSetAside !== true).map(({ atMs }) => atMs);
-  const apart = times.slice(1).map((atMs, index) => ({ fromMs: times[index] as number, toMs: atMs }));
-  const usualMs = apart.map(({ fromMs, toMs }) => toMs - fromMs).toSorted((a, b) => a - b)[apart.length >> 1] ?? 0;
-  const [startMs, endMs] = [Date.parse(window.start), Date.parse(window.end)];
-  return apart
-    .filter(({ fromMs, toMs }) => toMs - fromMs > GAP_RHYTHMS * usualMs)
-    .reduce((sum, { fromMs, toMs }) => sum + Math.max(0, Math.min(toMs, endMs) - Math.max(fromMs, startMs)), 0);
+/** For how long within a window nobody vouches for a sensor that was there. */
+export interface Gaps {
+  readonly leastMs: number;
+  readonly mostMs: number;
+}
+
+/** A rhythm is kept while values come within three of its usual distances; what that is, is not known to a digit. */
+const RHYTHMS = { surely: 2.5, surelyNot: 3.5 } as const;
+
+/** `slowestMs`: the slowest rhythm that the manual allows. A value stands for the time since the one before while the rhythm is kept. One that was set aside stands for none. */
+export function gapsIn(samples: readonly Sample[], { window }: HeardSummary, aliveFromMs: number, slowestMs = 0): Gaps {
+  const [startMs, endMs] = [Math.max(aliveFromMs, Date.parse(window.start)), Date.parse(window.end)];
+  const apart = samples.slice(1).map(({ atMs, isSetAside }, index) => {
+    const fromMs = (samples[index] as Sample).atMs;
+    return { isSetAside, lengthMs: atMs - fromMs, insideMs: Math.max(0, Math.min(atMs, endMs) - Math.max(fromMs, startMs)) };
+  });
+  const usualMs = Math.max(slowestMs, apart.map(({ lengthMs }) => lengthMs).toSorted((a, b) => a - b)[apart.length >> 1] ?? 0);
+  const longer = (rhythms: number): number =>
+    apart
+      .filter(({ isSetAside, lengthMs }) => isSetAside === true || lengthMs > rhythms * usualMs)
+      .reduce((sum, { insideMs }) => sum + insideMs, 0);
+  return { leastMs: longer(RHYTHMS.surelyNot), mostMs: longer(RHYTHMS.surely) };
 }

@@ -83,6 +83,7 @@ export class Street {
       const thing = make(chance.of(`${id} content`));
       if (thing instanceof Contact) this.#pulses.set(id, { id, contact: thing, closures: 0, queue: [] });
       else {
+        if (thing.warmMs > 0) thing.warmUntilMs = Number.POSITIVE_INFINITY;
         const dice = chance.of(`${id} line`);
         this.#lines.set(id, { id, instrument: thing, disturbance, dice, busyToMs: 0, opening: 0, held: null, queue: [], isDeaf: false });
       }
@@ -140,7 +141,7 @@ export class Street {
     const line = this.#lines.get(sensor);
     if (line === undefined || line.isDeaf || this.#isOver) return;
     for (const answer of line.instrument.hear(data, this.#ground.nowMs())) {
-      this.#say(line, [garbled(answer, line)], line.dice.between(ANSWER_MS.least, ANSWER_MS.most));
+      this.#say(line, [garbled(answer, line)], (answer.afterMs ?? 0) + line.dice.between(ANSWER_MS.least, ANSWER_MS.most));
     }
   }
 

@@ -4,6 +4,8 @@ import { Instrument, said, sumOf, truth, type Utterance, utterance, Written } fr
 export class Sds011 extends Instrument {
   readonly driver = "sds011";
   override readonly truths = { pm25: truth("gauge", 1), pm10: truth("gauge", 1) };
+  /** Whoever makes it sleep wakes it 30 s before a value is read. */
+  override readonly warmMs = 30_000;
   readonly #written = new Written();
 
   override waitMs(): number {
@@ -37,6 +39,10 @@ export class Sds011 extends Instrument {
 export class Pms5003 extends Instrument {
   readonly driver = "pms5003";
   override readonly truths = { pm1: truth("gauge", 0), pm25: truth("gauge", 0), pm10: truth("gauge", 0) };
+  /** Manual: while values do not change, one every 2.3 s. */
+  override readonly slowestMs = 2_300;
+  /** Manual: stable 30 s after the fan has started. */
+  override readonly warmMs = 30_000;
   readonly #written = new Written();
 
   /** While values change, one every 200 to 800 ms. */

@@ -1,23 +1,17 @@
 import { crc16, Instrument, said, sumOf, truth, type Utterance, utterance, Written } from "./instrument.ts";
 
-const PREHEAT_MS = 180_000;
-
 /** Winsen MH-Z19B, by its manual V1.6: 9 bytes each way, `FF 01 86` asks, the answer is `FF 86 HI LO …`, the check byte makes zero. */
 export class Mhz19 extends Instrument {
   readonly driver = "mhz19";
   override readonly options: object;
   override readonly truths = { co2: truth("gauge", 0) };
+  /** Manual: 3 min of preheating. */
+  override readonly warmMs = 180_000;
   readonly #written = new Written();
 
   constructor(dice: ConstructorParameters<typeof Instrument>[0], options: object = {}) {
     super(dice);
     this.options = options;
-    this.warmUntilMs = Number.POSITIVE_INFINITY;
-  }
-
-  /** Manual: 3 min until it is warm. Nobody can ask it when it was switched on, so the node counts from the opening. */
-  override opened(nowMs: number): void {
-    this.warmUntilMs = nowMs + PREHEAT_MS;
   }
 
   /** 79 sets the self-calibration, and is not answered. */

@@ -16,6 +16,8 @@ export interface Said {
 export interface Utterance {
   readonly bytes: Uint8Array;
   readonly means: readonly Said[];
+  /** How long after the question, or after what was said before, besides the time to think. */
+  readonly afterMs?: number;
 }
 
 /** What is to be published of a channel. */
@@ -42,6 +44,12 @@ export abstract class Instrument {
   readonly streams: object | null = null;
   /** What is published of it, by channel. Streams of people and those that are withheld are not here. */
   readonly truths: Readonly<Record<string, Truth>> = {};
+  /** Bits per second, where the driver does not know them. */
+  readonly baud: number | null = null;
+  /** The slowest rhythm that its manual allows, where it speaks faster here. */
+  readonly slowestMs: number = 0;
+  /** How long after each opening of its line it counts as cold: nobody can tell whether it was switched on before. */
+  readonly warmMs: number = 0;
   /** Values told before this are not relied on, as the manual says of an instrument that was just started. */
   warmUntilMs = Number.NEGATIVE_INFINITY;
   protected readonly dice: Dice;
@@ -64,9 +72,9 @@ export abstract class Instrument {
     return [];
   }
 
-  /** The node has opened the line. */
-  opened(_nowMs: number): void {
-    // Most instruments do not notice.
+  /** The node has opened the line. Few instruments notice. */
+  opened(nowMs: number): void {
+    if (this.warmMs > 0) this.warmUntilMs = nowMs + this.warmMs;
   }
 }
 

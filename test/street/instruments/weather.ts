@@ -32,6 +32,8 @@ export class A02yyuw extends Instrument {
 export class WindSonic extends Instrument {
   readonly driver = "windsonic";
   override readonly truths = { wind_speed: truth("gauge", 2), wind_direction: truth("direction", 0) };
+  /** Manual: its slowest rate is one message in 4 s. */
+  override readonly slowestMs = 4_000;
 
   override waitMs(): number {
     return this.dice.between(995, 1_005);
