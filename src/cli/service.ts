@@ -24,7 +24,7 @@ import type { Outbox } from "../ports/outbox.ts";
 import type { EvidenceLog } from "../ports/residency.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { metricsText } from "../runtime/metrics.ts";
-import { Node, type StopReport } from "../runtime/node.ts";
+import { Node, type StopReport, type World } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
 import { sameData } from "../runtime/plan-change.ts";
 import type { ReloadRequest } from "../runtime/reload.ts";
@@ -173,13 +173,14 @@ class FieldPorts {
   readonly #base: string;
   #gpio: GpioBus = NO_GPIO;
   #replay: ReplayBus = NO_REPLAY;
+  #modbus: Pick<World, "modbus"> = {};
 
   constructor(clock: Clock, base: string) {
     this.#clock = clock;
     this.#base = base;
   }
 
-  async for(plan: NodePlan): Promise<{ readonly gpio: GpioBus; readonly replay: ReplayBus }> {
+  async for(plan: NodePlan): Promise<Pick<World, "gpio" | "replay" | "modbus">> {
     if (stands(plan, "gpio") && this.#gpio === NO_GPIO) {
       const { createGpioBus } = await import("../adapters/gpio/gpio-bus.ts");
       this.#gpio = createGpioBus({ clock: this.#clock, path: process.env.PATH ?? "/usr/bin:/bin" });
@@ -190,7 +191,11 @@ class FieldPorts {
       const readText = (path: string) => readCaptureFile(resolve(this.#base, path));
       this.#replay = createReplayBus({ clock: this.#clock, readText, parseCapture: parseGolden });
     }
-    return { gpio: this.#gpio, replay: this.#replay };
+    if (stands(plan, "modbus") && this.#modbus.modbus === undefined) {
+      const { createModbusCodec } = await import("../adapters/modbus-codec.ts");
+      this.#modbus = { modbus: createModbusCodec() };
+    }
+    return { gpio: this.#gpio, replay: this.#replay, ...this.#modbus };
   }
 }
 

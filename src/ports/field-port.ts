@@ -1,3 +1,4 @@
+import type { RegisterRange } from "../core/framing/modbus-rtu.ts";
 import type { GpioLine, OpenedPort, SerialSettings } from "../core/units/port.ts";
 
 /** What a port in the field tells. Times are the runtime's business, but an edge brings the kernel's own where there is one. */
@@ -8,8 +9,14 @@ export type PortEvent =
   | { readonly type: "edge"; readonly line: string; readonly rising: boolean; readonly atNs: bigint | null }
   /** Edges or bytes that are known to be lost before they reached us. */
   | { readonly type: "lost"; readonly what: "edges" | "bytes"; readonly count: number | null }
+  /** The answer to a request: what was asked for, of a frame of `byteCount` bytes. `data` is only valid during the call. */
+  | { readonly type: "reply"; readonly tag: string; readonly data: Uint8Array; readonly byteCount: number }
+  | { readonly type: "noReply"; readonly tag: string; readonly reason: NoReplyReason; readonly code?: number }
   /** Final: the handle is dead. Also the answer to an open that failed. `remedy` is for the operator. */
   | { readonly type: "closed"; readonly code: PortFault; readonly detail: string; readonly remedy: string };
+
+/** `exception`: refused, by the device (`code`) or because this port takes no requests; `busy`: not asked, try again later. */
+export type NoReplyReason = "timeout" | "exception" | "busy";
 
 /** Why a port is closed. `gone`: unplugged or never there. */
 export type PortFault = "gone" | "permission" | "busy" | "settings" | "io" | "asked" | "ended" | "unsupported";
@@ -44,6 +51,12 @@ export interface GpioReport {
 export interface GpioPort extends FieldPort {
   /** Edges seen so far that were not told, because they were bounce or not real. */
   ignoredEdges(): number;
+}
+
+/** A port on a shared bus, which speaks only when it is asked. */
+export interface AskedPort extends FieldPort {
+  /** `reply` or `noReply` with the same tag follows, never from within the call; or `closed`, and then neither. */
+  request(tag: string, registers: RegisterRange, timeoutMs: number): void;
 }
 
 /** GPIO lines. */

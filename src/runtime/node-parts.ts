@@ -105,7 +105,7 @@ export class NodeParts {
   }
 
   /** Ports of a kind that no sensor had until now. */
-  equip(ports: Partial<Pick<World, "gpio" | "replay">>): void {
+  equip(ports: Partial<Pick<World, "gpio" | "replay" | "modbus">>): void {
     this.#world = { ...this.#world, ...ports };
     this.crew.equip(ports);
   }

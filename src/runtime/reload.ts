@@ -26,7 +26,7 @@ export interface ReloadRequest {
   readonly plan: NodePlan;
   readonly identity: NodeIdentity;
   /** Ports of a kind that no sensor had before. */
-  readonly ports?: Partial<Pick<World, "gpio" | "replay">>;
+  readonly ports?: Partial<Pick<World, "gpio" | "replay" | "modbus">>;
   /** Problems of this machine that the plan brings up, as `NodeOptions.standing`. */
   readonly standing?: ReadonlySet<string>;
   /** Another broker, or another way to it; absent: the connection stays. */

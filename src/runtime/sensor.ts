@@ -9,9 +9,11 @@ import type { SensorState } from "../formats/documents.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import type { FieldPort, GpioBus, GpioPort, PortEvent, PortFault, ReplayBus } from "../ports/field-port.ts";
+import type { GpioBus, PortEvent, PortFault, ReplayBus } from "../ports/field-port.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Intake } from "./intake.ts";
+import type { ModbusLines } from "./modbus-lines.ts";
+import { NO_PORT, openPort, type SensorPort } from "./sensor-port.ts";
 import type { SerialClaims } from "./serial-claims.ts";
 
 export interface SensorWorld {
@@ -19,6 +21,7 @@ export interface SensorWorld {
   readonly crypto: Crypto;
   readonly events: Events;
   readonly serial: SerialClaims;
+  readonly modbus: ModbusLines;
   readonly gpio: GpioBus;
   readonly replay: ReplayBus;
   readonly ingest: Ingest;
@@ -48,9 +51,7 @@ export class Sensor implements SessionSink {
   #link: Link = { is: "closed" };
   #everOpen = false;
   #ignoredBefore = 0;
-  #port: FieldPort | null = null;
-  /** The same port, when it is GPIO. */
-  #lines: GpioPort | null = null;
+  #port: SensorPort = NO_PORT;
   /** Counts opened ports, so that an event of an older one is known. */
   #portNumber = 0;
   #settings: SerialSettings | null = null;
@@ -176,42 +177,26 @@ export class Sensor implements SessionSink {
     const listener = (event: PortEvent): void => {
       if (number === this.#portNumber) this.#hear(event);
     };
-    const { port } = this.plan;
-    switch (port.is) {
-      case "serial":
-        this.#port = this.#world.serial.open(this.plan.id, port.path, this.#settings ?? port.settings, listener);
-        break;
-      case "gpio":
-        this.#lines = this.#world.gpio.watch(port.lines, listener);
-        this.#port = this.#lines;
-        break;
-      case "replay":
-        this.#port = this.#world.replay.open(port, listener);
-        break;
-      case "simulator":
-        this.#world.clock.after(0, () => listener({ type: "opened", settings: {} }));
-        break;
-    }
+    this.#port = openPort(this.#world, this.plan, this.#settings, listener);
   }
 
   #close(reason: string): void {
     this.#cancelRetry?.();
     this.#cancelRetry = null;
     this.#portNumber++;
-    this.#port?.close();
-    this.#port = null;
+    this.#port.field?.close();
     this.#ended(reason);
   }
 
   #countIgnoredEdges(): void {
-    this.counters.ignoredEdges = this.#ignoredBefore + (this.#lines?.ignoredEdges() ?? 0);
+    this.counters.ignoredEdges = this.#ignoredBefore + (this.#port.lines?.ignoredEdges() ?? 0);
   }
 
   /** Tells ingest and the session that the port is gone, and forgets timers: a session starts over at `opened`. */
   #ended(reason: string): void {
     this.#countIgnoredEdges();
     this.#ignoredBefore = this.counters.ignoredEdges;
-    this.#lines = null;
+    this.#port = NO_PORT;
     const atMs = this.#world.clock.monotonicMs();
     this.#intake.closed(atMs);
     for (const cancel of this.#timers.values()) cancel();
@@ -237,8 +222,14 @@ export class Sensor implements SessionSink {
       case "lost":
         this.counters.lostEdges += event.count ?? 1;
         return;
+      case "reply":
+        this.counters.bytes += event.byteCount;
+        // An answer to its own question shows that the device lives, and nothing about people.
+        this.#intake.lastLifeMs = atMs;
+        return this.#tell({ type: "reply", atMs, tag: event.tag, data: event.data });
+      case "noReply":
+        return this.#tell({ ...event, atMs });
       case "closed": {
-        this.#port = null;
         this.#ended(event.code);
         const { code, detail, remedy } = event;
         if (this.#link.is === "open" || !this.#isRepeated(code))
@@ -292,13 +283,16 @@ export class Sensor implements SessionSink {
     this.#intake.identity(channel, bytes, this.#nowMs);
   }
 
-  /** No port of today can tell which bytes answer which question; buses that can will come with their drivers. */
-  request(tag: string, _body: RequestBody, _timeoutMs: number): void {
-    this.#world.clock.after(0, () => this.#tell({ type: "noReply", atMs: this.#world.clock.monotonicMs(), tag, reason: "exception" }));
+  /** Only a shared bus can tell which bytes answer which question (ADR 0022); elsewhere nothing is asked, and that is said at once. */
+  request(tag: string, body: RequestBody, timeoutMs: number): void {
+    const { asked } = this.#port;
+    if (asked !== null && "registers" in body) return asked.request(tag, body.registers, timeoutMs);
+    const refuse = (): void => this.#tell({ type: "noReply", atMs: this.#world.clock.monotonicMs(), tag, reason: "exception" });
+    this.#world.clock.after(0, refuse);
   }
 
   write(data: Uint8Array): void {
-    this.#port?.write(data);
+    this.#port.field?.write(data);
   }
 
   reopen(settings: SerialSettings): void {
@@ -307,7 +301,7 @@ export class Sensor implements SessionSink {
   }
 
   signal(name: "break" | "dtr" | "rts", on: boolean): void {
-    this.#port?.signal(name, on);
+    this.#port.field?.signal(name, on);
   }
 
   expect(withinMs: number | null): void {
