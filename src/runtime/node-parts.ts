@@ -163,6 +163,9 @@ export class NodeParts {
       get sensors() {
         return parts.crew.sensors;
       },
+      get buses() {
+        return parts.crew.buses.report();
+      },
       get nodeRev() {
         return parts.metas.nodeRev;
       },

@@ -13,7 +13,7 @@ export async function examinePorts(
 ): Promise<readonly Finding[]> {
   const enabled = sensors.filter((sensor) => sensor.enabled);
   if (running !== null) return enabled.map((sensor) => asTheNodeSays(sensor, running[sensor.id]));
-  const findings = await Promise.all(enabled.map(examine));
+  const findings = await Promise.all([...enabled.map(examine), ...examineBuses(enabled)]);
   const gpio = enabled.some(({ port }) => port.is === "gpio") ? [await examineGpio()] : [];
   return [...findings.flat(), ...gpio];
 }
@@ -35,6 +35,12 @@ async function examine(sensor: SensorPlan): Promise<readonly Finding[]> {
   if (port.is !== "serial") return [];
   const { path } = port;
   return [judgePath(what, path, await pathFacts(path), userInfo().username)];
+}
+
+/** Each bus once, however many sensors are on it. */
+function examineBuses(sensors: readonly SensorPlan[]): readonly Promise<readonly Finding[]>[] {
+  const buses = new Map(sensors.flatMap(({ port }) => (port.is === "modbus" ? [[port.bus, port.path] as const] : [])));
+  return [...buses].map(async ([bus, path]) => [judgePath(`bus ${bus}`, path, await pathFacts(path), userInfo().username)]);
 }
 
 /** What the facts about a serial path mean for a sensor. */
