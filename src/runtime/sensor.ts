@@ -287,6 +287,8 @@ export class Sensor implements SessionSink {
   request(tag: string, body: RequestBody, timeoutMs: number): void {
     const { asked } = this.#port;
     if (asked !== null && "registers" in body) return asked.request(tag, body.registers, timeoutMs);
+    // What was recorded answers, in its own time.
+    if (this.plan.port.is === "replay") return;
     const refuse = (): void => this.#tell({ type: "noReply", atMs: this.#world.clock.monotonicMs(), tag, reason: "exception" });
     this.#world.clock.after(0, refuse);
   }
