@@ -120,7 +120,7 @@ class FilePort implements AskedPort {
     try {
       const data = await this.#reads.take(() => (this.#is === "open" ? readBelow(this.#path, file) : Promise.resolve(new Uint8Array())));
       this.#isReading = false;
-      if (stillAsked() && this.#is === "open") this.#listener({ type: "reply", tag, data });
+      if (stillAsked() && this.#is === "open") this.#listener({ type: "reply", tag, data, byteCount: data.byteLength });
       data.fill(0);
     } catch (error) {
       const fault = await folderFault(this.#path);

@@ -33,7 +33,7 @@ export async function readCaptureFile(file: string): Promise<string> {
 }
 
 /**
- * Plays captures as if they were ports. Bytes and edges are told; a port that was closed and opened within the capture is a pause;
+ * Plays captures as if they were ports. Bytes, edges and replies are told; a port that was closed and opened within the capture is a pause;
  * timers are the session's own. The end is `closed`, unless the capture repeats.
  */
 export function createReplayBus(options: ReplayBusOptions): ReplayBus {
@@ -51,7 +51,8 @@ export function createReplayBus(options: ReplayBusOptions): ReplayBus {
 }
 
 type Replay = Parameters<ReplayBus["open"]>[0];
-type Told = Extract<BusEvent, { type: "bytes" | "edge" }>;
+type Told = Extract<BusEvent, { type: "bytes" | "edge" | "reply" | "noReply" }>;
+const TOLD: readonly BusEvent["type"][] = ["bytes", "edge", "reply", "noReply"];
 
 interface Score {
   readonly settings: OpenedPort;
@@ -73,11 +74,7 @@ function scoreOf(capture: CaptureResult, file: string): Score | Refusal {
     return { code: "settings", detail: `${file}${where}`, remedy: "Correct the capture, or record it again" };
   }
   const all = capture.file.steps.map(({ event }) => event);
-  if (all.some(({ type }) => type === "reply" || type === "noReply")) {
-    const remedy = "Replay a capture of a device that speaks by itself";
-    return { code: "unsupported", detail: `${file} holds answers to requests`, remedy };
-  }
-  const events = all.filter((event): event is Told => event.type === "bytes" || event.type === "edge");
+  const events = all.filter((event): event is Told => TOLD.includes(event.type));
   if (events.length === 0) return { code: "settings", detail: `${file} holds nothing to play`, remedy: "Record it again" };
   const settings = all.find((event) => event.type === "opened")?.settings ?? {};
   return { settings, events, lengthMs: all.at(-1)?.atMs ?? 0 };
@@ -163,7 +160,17 @@ class Playback implements FieldPort {
 }
 
 /** An edge is stamped with the time at which it was due: the distances between edges are those of the capture. */
-const portEvent = (event: Told, dueMs: number): PortEvent =>
-  event.type === "bytes"
-    ? { type: "bytes", data: event.data }
-    : { type: "edge", line: event.line, rising: event.rising, atNs: BigInt(Math.round(dueMs * NS_PER_MS)) };
+function portEvent(event: Told, dueMs: number): PortEvent {
+  switch (event.type) {
+    case "bytes":
+      return { type: "bytes", data: event.data };
+    case "edge":
+      return { type: "edge", line: event.line, rising: event.rising, atNs: BigInt(Math.round(dueMs * NS_PER_MS)) };
+    case "reply":
+      return { type: "reply", tag: event.tag, data: event.data, byteCount: event.data.byteLength };
+    case "noReply": {
+      const { atMs: _, ...told } = event;
+      return told;
+    }
+  }
+}

@@ -25,7 +25,7 @@ import type { Outbox } from "../ports/outbox.ts";
 import type { EvidenceLog } from "../ports/residency.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { metricsText } from "../runtime/metrics.ts";
-import { Node, type StopReport } from "../runtime/node.ts";
+import { Node, type StopReport, type World } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
 import { sameData } from "../runtime/plan-change.ts";
 import type { ReloadRequest } from "../runtime/reload.ts";
@@ -175,13 +175,14 @@ class FieldPorts {
   #gpio: GpioBus = NO_GPIO;
   #files: FileBus = NO_FILES;
   #replay: ReplayBus = NO_REPLAY;
+  #modbus: Pick<World, "modbus"> = {};
 
   constructor(clock: Clock, base: string) {
     this.#clock = clock;
     this.#base = base;
   }
 
-  async for(plan: NodePlan): Promise<{ readonly gpio: GpioBus; readonly files: FileBus; readonly replay: ReplayBus }> {
+  async for(plan: NodePlan): Promise<Pick<World, "gpio" | "files" | "replay" | "modbus">> {
     if (stands(plan, "gpio") && this.#gpio === NO_GPIO) {
       const { createGpioBus } = await import("../adapters/gpio/gpio-bus.ts");
       this.#gpio = createGpioBus({ clock: this.#clock, path: process.env.PATH ?? "/usr/bin:/bin" });
@@ -196,7 +197,11 @@ class FieldPorts {
       const readText = (path: string) => readCaptureFile(resolve(this.#base, path));
       this.#replay = createReplayBus({ clock: this.#clock, readText, parseCapture: parseGolden });
     }
-    return { gpio: this.#gpio, files: this.#files, replay: this.#replay };
+    if (stands(plan, "modbus") && this.#modbus.modbus === undefined) {
+      const { createModbusCodec } = await import("../adapters/modbus-codec.ts");
+      this.#modbus = { modbus: createModbusCodec() };
+    }
+    return { gpio: this.#gpio, files: this.#files, replay: this.#replay, ...this.#modbus };
   }
 }
 

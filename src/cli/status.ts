@@ -2,7 +2,7 @@ import { askControl, ControlError } from "../adapters/control-socket.ts";
 import { problemEntry } from "../core/events/problems.ts";
 import { reasonWords } from "../core/residency/evidence.ts";
 import type { BrokerSecurity } from "../runtime/broker-guard.ts";
-import type { LocalSensor, LocalStatus } from "../runtime/status.ts";
+import type { LocalBusStatus, LocalSensor, LocalStatus } from "../runtime/status.ts";
 import type { WaitingStatus } from "./await-room.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, table } from "./command.ts";
 import { socketOf } from "./node-file.ts";
@@ -44,7 +44,7 @@ function waitingText({ waiting: { code, path, freeBytes, remedy } }: WaitingStat
   return `The node waits and measures nothing: ${code} (${path}${free}). What to do: ${remedy}`;
 }
 
-function text({ status: node, connection, security, outbox, live, memory, uptimeSeconds, sensors }: LocalStatus): string {
+function text({ status: node, connection, security, outbox, live, memory, uptimeSeconds, sensors, buses }: LocalStatus): string {
   const broker = connection.isUp
     ? `connected to ${connection.address}${connection.isHeard === false ? ", where nobody listens" : ""}`
     : `not connected${connection.trouble === null ? "" : ` (${connection.trouble})`}`;
@@ -70,6 +70,7 @@ function text({ status: node, connection, security, outbox, live, memory, uptime
     "",
     "Sensors",
     ...table(Object.entries(sensors).map(([id, sensor]) => [id, describe(sensor)])),
+    ...(Object.keys(buses).length === 0 ? [] : ["", "Buses", ...table(Object.entries(buses).map(([id, bus]) => [id, describeBus(bus)]))]),
     ...(problems.length === 0 ? [] : ["", "Problems", ...table(problems)]),
     "",
   ].join("\n");
@@ -105,6 +106,21 @@ function describe({ state, trouble, driver, balanced, counters }: LocalSensor): 
   if (counters.setAside > 0) facts.push(`${counters.setAside} set aside`);
   if (unused.length > 0) facts.push(`not used: ${unused.join(", ")}`);
   return [head, ...facts, verdict].join(", ");
+}
+
+function describeBus({ path, isOpen, units, counters }: LocalBusStatus): string {
+  const head = `${isOpen ? "open" : "closed"} ${path}, units ${units.join(" ")}`;
+  if (counters === null) return head;
+  const { questions, replies, exceptions, timeouts, refused, discardedBytes } = counters;
+  const unused = Object.entries(discardedBytes).map(([reason, bytes]) => `${bytes} ${reason} bytes`);
+  const facts = [
+    `${questions} questions`,
+    `${replies} replies`,
+    `${exceptions} exceptions`,
+    `${timeouts} timeouts`,
+    `${refused} not asked`,
+  ];
+  return [head, ...facts, ...(unused.length > 0 ? [`not used: ${unused.join(", ")}`] : [])].join(", ");
 }
 
 function kilobytes(bytes: number): string {

@@ -14,7 +14,7 @@ Generated from the schema in \`src/config\`; do not edit. How to write a file, s
 
 A key in **bold** is required. \`NAME\` stands for a name that you choose. A default is what holds when the key is absent.
 Durations are \`500ms\`, \`30s\`, \`15m\`, \`1h\`, \`30d\`; sizes are \`64KB\`, \`256MB\` (KB, MB and GB are thousands). Relative paths
-start at the folder of the file. Keys under "Reserved" are refused until they are built.
+start at the folder of the file.
 `;
 
 /** `config/reference.md`: every key with type, default, meaning and example, one table per section of the file. */
@@ -35,7 +35,8 @@ export function referenceMarkdown(): string {
     const required = isRequired(root, key) ? " Required." : "";
     parts.push(section(`\`${key}\``, `${schema.description ?? ""}${required}`, childRows(key, schema)));
   }
-  parts.push(`## Reserved\n\n${table([["Key", "What it will be"], ...reservedRows("", root)])}`);
+  const reserved = reservedRows("", root);
+  if (reserved.length > 0) parts.push(`## Reserved\n\n${table([["Key", "What it will be"], ...reserved])}`);
   return parts.join("\n");
 }
 

@@ -9,7 +9,7 @@ import type { BrokerPlan, NodeFacts, NodePlan, PortPlan, ResidencyPlan, SensorPl
 import { allotBudgets, type Budgets } from "./plan-budget.ts";
 import { planDelivery } from "./plan-delivery.ts";
 import { planGroups } from "./plan-groups.ts";
-import { type PortsTaken, planPort, takePort } from "./plan-port.ts";
+import { type PortsTaken, planPort, takeBuses, takePort } from "./plan-port.ts";
 import { PlanReport } from "./plan-report.ts";
 import { latticeProblem, planStreams } from "./plan-streams.ts";
 import { type ConfigProblem, inFileOrder, type Path } from "./problem.ts";
@@ -45,6 +45,7 @@ export function planNode(
     report.warning(["node", "id"], `is longer than ${CLIENT_ID_CHARS_SAFE} characters: some brokers refuse that as a client id`);
   }
   const taken: PortsTaken = new Map();
+  takeBuses(config.buses, taken, report);
   const budgets = allotBudgets(config, report);
   const sensors = Object.entries(config.sensors).flatMap(([name, sensor]) => {
     const driver = findDriver(sensor.driver, ["sensors", name, "driver"], drivers, missingDrivers, report);
@@ -91,7 +92,7 @@ function planSensor(
   const id = sensorId(name);
   const path = ["sensors", name];
   const options = planOptions(sensor, driver, path, report);
-  const port = planPort(sensor, driver, path, report);
+  const port = planPort(sensor, { driver, options: options?.value, buses: config.buses }, path, report);
   if (port !== null && sensor.enabled) {
     takePort(port, sensor, path, taken, report);
     refuseSimulatedAbroad(port, config, path, report);

@@ -1,6 +1,7 @@
 import type { GpioLine } from "../core/units/port.ts";
 import type { Driver } from "../driver-api/driver.ts";
 import type { PortPlan } from "./plan.ts";
+import { type Buses, planUnit } from "./plan-bus.ts";
 import type { PlanReport } from "./plan-report.ts";
 import type { Path } from "./problem.ts";
 import type { SensorConfig } from "./schema.ts";
@@ -10,13 +11,18 @@ import { didYouMean, listed } from "./suggest.ts";
 const ONLY_LINE = "line";
 
 /** Fits the sensor's port to its driver; null when it does not fit. */
-export function planPort(sensor: SensorConfig, driver: Driver, path: Path, report: PlanReport): PortPlan | null {
+export function planPort(
+  sensor: SensorConfig,
+  { driver, options, buses }: { readonly driver: Driver; readonly options: unknown; readonly buses: Buses },
+  path: Path,
+  report: PlanReport,
+): PortPlan | null {
   if (sensor.replay !== undefined) {
     const { file, speed, repeat } = sensor.replay;
     return { is: "replay", file, speed, repeat };
   }
-  for (const key of ["serial", "gpio", "file"] as const) {
-    if (sensor[key] === undefined || driver.port === key) continue;
+  for (const [key, kind] of PORT_KINDS) {
+    if (sensor[key] === undefined || driver.port === kind) continue;
     report.error([...path, key], `does not fit: driver ${driver.name} ${standsOn(driver)}`, "key");
     return null;
   }
@@ -27,24 +33,34 @@ export function planPort(sensor: SensorConfig, driver: Driver, path: Path, repor
       return planGpio(sensor, driver, path, report);
     case "simulator":
       return { is: "simulator" };
+    case "modbus":
+      if (sensor.bus === undefined) {
+        missingPort("bus", driver, path, report);
+        return null;
+      }
+      return planUnit(sensor, { driver, options, buses }, path, report);
     case "file":
       return planFile(sensor, driver, path, report);
-    case "modbus":
-      report.error([...path, "driver"], `not yet: ports of kind ${driver.port}, which driver ${driver.name} needs`);
-      return null;
   }
 }
+
+const PORT_KINDS = [
+  ["serial", "serial"],
+  ["gpio", "gpio"],
+  ["file", "file"],
+  ["bus", "modbus"],
+] as const;
 
 function standsOn(driver: Driver): string {
   if (driver.port === "simulator") return "has no port";
   if (driver.port === "serial") return "needs serial: { path: /dev/serial/by-id/… }";
   if (driver.port === "gpio") return "needs gpio: { line: GPIO17, edge: falling }";
-  if (driver.port === "file") return "needs file: { path: /sys/bus/w1/devices/28-… }";
-  return `needs a port of kind ${driver.port}`;
+  if (driver.port === "modbus") return "needs bus: rs485-1, unit: 3";
+  return "needs file: { path: /sys/bus/w1/devices/28-… }";
 }
 
-function missingPort(key: "serial" | "gpio" | "file", driver: Driver, path: Path, report: PlanReport): void {
-  if (["serial", "gpio", "file", "replay"].some((port) => report.isCut([...path, port]))) return;
+function missingPort(key: "serial" | "gpio" | "file" | "bus", driver: Driver, path: Path, report: PlanReport): void {
+  if (["serial", "gpio", "file", "bus", "replay"].some((port) => report.isCut([...path, port]))) return;
   report.error([...path, key], `is missing: driver ${driver.name} ${standsOn(driver)}, or replay: { file: … }`);
 }
 
@@ -58,12 +74,7 @@ function planSerial(sensor: SensorConfig, driver: Driver, path: Path, report: Pl
     report.error([...path, "serial", "baud"], `is missing: driver ${driver.name} does not know the rate of its devices`);
     return null;
   }
-  if (/^\/dev\/tty(?:USB|ACM)\d+$/.test(sensor.serial.path)) {
-    report.warning(
-      [...path, "serial", "path"],
-      "is a name that can move to another device at a reboot: use /dev/serial/by-id/… or by-path/…",
-    );
-  }
+  warnOfMovingName(sensor.serial.path, [...path, "serial", "path"], report);
   return { is: "serial", path: sensor.serial.path, settings: { ...driver.serial, baudRate } };
 }
 
@@ -77,6 +88,12 @@ function planFile(sensor: SensorConfig, driver: Driver, path: Path, report: Plan
     return null;
   }
   return { is: "file", path: sensor.file.path };
+}
+
+/** The kernel numbers adapters in the order in which it meets them. */
+export function warnOfMovingName(device: string, path: Path, report: PlanReport): void {
+  if (!/^\/dev\/tty(?:USB|ACM)\d+$/.test(device)) return;
+  report.warning(path, "is a name that can move to another device at a reboot: use /dev/serial/by-id/… or by-path/…");
 }
 
 type GpioConfig = NonNullable<SensorConfig["gpio"]>;
@@ -116,6 +133,20 @@ function planLine({ line, chip, edge, pull, debounce }: LineConfig): GpioLine {
   return { line: where, edge, pull, debounceMs: debounce };
 }
 
+/** Sensors and buses stand in maps of their own: `["buses", "rs485-1"]`. */
+const holderName = (holder: Path): string => `${holder[0] === "buses" ? "bus" : "sensor"} ${holder.at(-1)}`;
+
+/** Enters the lines of all buses, which no sensor may have for itself. */
+export function takeBuses(buses: Buses, taken: PortsTaken, report: PlanReport): void {
+  for (const [name, { serial }] of Object.entries(buses)) {
+    const path = ["buses", name, "serial", "path"];
+    const holder = taken.get(`serial ${serial.path}`);
+    if (holder === undefined) taken.set(`serial ${serial.path}`, ["buses", name]);
+    else report.error(path, `belongs to ${holderName(holder)} already (line ${report.lineOf(holder)} of this file)`);
+    warnOfMovingName(serial.path, path, report);
+  }
+}
+
 /** Who holds what, so that no two enabled sensors share a device: device → path of the sensor that has it. */
 export type PortsTaken = Map<string, Path>;
 
@@ -124,8 +155,9 @@ export function takePort(port: PortPlan, sensor: SensorConfig, path: Path, taken
   const take = (device: string, where: Path) => {
     const holder = taken.get(device);
     if (holder === undefined) taken.set(device, path);
-    else report.error(where, `belongs to sensor ${holder.at(-1)} already (line ${report.lineOf(holder)} of this file)`);
+    else report.error(where, `belongs to ${holderName(holder)} already (line ${report.lineOf(holder)} of this file)`);
   };
+  if (port.is === "modbus") take(`bus ${port.bus} unit ${port.unit}`, [...path, "unit"]);
   if (port.is === "serial") take(`serial ${port.path}`, [...path, "serial", "path"]);
   if (port.is === "file") take(`file ${port.path}`, [...path, "file", "path"]);
   if (port.is !== "gpio") return;

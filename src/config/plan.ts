@@ -75,6 +75,8 @@ export interface ResidencyPlan extends ResidencyPolicy {
 
 export type PortPlan =
   | { readonly is: "serial"; readonly path: string; readonly settings: SerialSettings }
+  /** One unit of a bus; every sensor of a bus has the same line. */
+  | { readonly is: "modbus"; readonly bus: string; readonly unit: number; readonly path: string; readonly settings: SerialSettings }
   | { readonly is: "gpio"; readonly lines: Readonly<Record<string, GpioLine>> }
   /** A folder in which the kernel shows a device. */
   | { readonly is: "file"; readonly path: string }

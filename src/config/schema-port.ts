@@ -2,7 +2,7 @@ import { z } from "zod";
 import { duration, id, number, oneOfNumbers, path, text } from "./values.ts";
 
 /** Rates that serial adapters and UARTs share. A rate in between is nearly always a slip of the finger. */
-const BAUD_RATES = [300, 600, 1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600] as const;
+export const BAUD_RATES = [300, 600, 1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600] as const;
 
 export const serialSchema = z.strictObject({
   path: path().meta({

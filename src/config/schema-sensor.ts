@@ -3,8 +3,9 @@ import { MINIMUM_COUNT_FLOOR } from "../core/anonymise/policy.ts";
 import { SENSITIVITIES } from "../core/reading/quantity.ts";
 import { EPSILON_PER_EVENT_MAX } from "../core/units/epsilon.ts";
 import { DAY_MS, HOUR_MS } from "../core/units/time.ts";
+import { busShape, checkUnit } from "./schema-bus.ts";
 import { fileSchema, gpioSchema, replaySchema, serialSchema } from "./schema-port.ts";
-import { day, decimal, driverName, duration, id, integer, notYet, number, text } from "./values.ts";
+import { day, decimal, driverName, duration, id, integer, number, text } from "./values.ts";
 
 /** Most streams of one sensor. */
 const STREAMS_MAX = 1_000;
@@ -202,7 +203,7 @@ const directionSchema = z.strictObject({
     .meta({ description: "Compass bearing of that way.", examples: [170] }),
 });
 
-const PORT_KEYS = ["serial", "gpio", "file", "replay"] as const;
+const PORT_KEYS = ["serial", "gpio", "file", "bus", "replay"] as const;
 
 /** One entry of `sensors`. */
 export const sensorSchema = z
@@ -290,11 +291,11 @@ export const sensorSchema = z
           "reports print that you say so. Absent: node, everybody who passes the node.",
         examples: ["cycle-path"],
       }),
-    bus: notYet("sensors on a shared bus"),
-    unit: notYet("the address on a shared bus"),
+    ...busShape,
   })
   .superRefine((sensor, context) => {
     const [first, ...more] = PORT_KEYS.filter((key) => sensor[key] !== undefined);
     for (const key of more)
       context.addIssue({ code: "custom", path: [key], message: `cannot stand beside ${first}: a sensor has one port` });
+    checkUnit(sensor, context);
   });

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { EPSILON_PER_EVENT_MAX } from "../core/units/epsilon.ts";
 import { brokerSchema, driverPathSchema, logSchema, metricsSchema, ownerSchema } from "./schema-broker.ts";
+import { busesSchema } from "./schema-bus.ts";
 import { groupSchema, locationSchema, sensorSchema } from "./schema-sensor.ts";
 import { didYouMean } from "./suggest.ts";
-import { decimal, duration, id, notYet, path, size, text } from "./values.ts";
+import { decimal, duration, id, path, size, text } from "./values.ts";
 import { mustBe, shown } from "./wording.ts";
 
 /** Most sensors of one node. */
@@ -158,7 +159,7 @@ export const nodeFileSchema = z.strictObject({
   time: timeSchema.prefault({}).meta({ description: "Which clock is believed.", examples: [{ source: "system" }] }),
   log: logSchema.prefault({}).meta({ description: "The log, on standard output.", examples: [{ level: "info" }] }),
   metrics: metricsSchema.prefault({}).meta({ description: "What monitoring can ask for, on this machine.", examples: [{ port: 9464 }] }),
-  buses: notYet("buses that several sensors share"),
+  buses: busesSchema,
   groups: z
     .record(id(), groupSchema)
     .default({})

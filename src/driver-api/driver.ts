@@ -56,7 +56,12 @@ export type BusEvent =
   | { readonly type: "bytes"; readonly atMs: MonotonicMs; readonly data: Uint8Array }
   /** `atNs` is the kernel's time stamp of the edge on the same clock, where the backend has one, else the time it was seen. */
   | { readonly type: "edge"; readonly atMs: MonotonicMs; readonly line: string; readonly rising: boolean; readonly atNs: bigint }
+  /** `data` is only valid during the call. Of registers: two bytes each, high byte first; of bits: eight a byte, the first the lowest. */
   | { readonly type: "reply"; readonly atMs: MonotonicMs; readonly tag: string; readonly data: Uint8Array }
+  /**
+   * `timeout`: asked, and no answer in time. `exception`: the device refused, `code` is Modbus's (1 function, 2 address, 3 value,
+   * 4 failure, 6 busy …). `busy`: not asked, because the device rests after a timeout or too many requests wait; ask again later.
+   */
   | {
       readonly type: "noReply";
       readonly atMs: MonotonicMs;
@@ -103,7 +108,11 @@ export interface SessionSink {
   total(channel: string, value: number, detail?: { readonly modulus?: number }): void;
   /** The only way to pass an identifier: it is hashed and the bytes are zeroed at ingest. */
   identity(channel: string, bytes: Uint8Array): void;
-  /** Asks and owns the bus until `reply` or `noReply` with the same tag. */
+  /**
+   * Asks and owns a shared bus until `reply` or `noReply` with the same tag; `closed` ends it too. `timeoutMs`: how long the device may
+   * take to begin its answer; what the bytes take on the line is added. Requests of a session are asked in their order, other
+   * devices between them. A port that is not shared takes none: `noReply` `exception` without a code; there a session has `write`.
+   */
   request(tag: string, body: RequestBody, timeoutMs: number): void;
   write(data: Uint8Array): void;
   /** Closes the port and opens it again with these settings; `opened` follows. */
@@ -136,8 +145,10 @@ export interface Driver<Options = unknown> {
   /** One sentence for the catalogue. */
   readonly summary: string;
   readonly port: PortKind;
-  /** Line settings when port is `serial`; the config may override the baud rate. */
+  /** Line settings when port is `serial` (the config may override the baud rate) or `modbus` (the config's bus must have them). */
   readonly serial?: SerialSettings;
+  /** When port is `modbus`: what the line of the bus must be with these options, as far as they say so. */
+  unitLine?(options: Options): Partial<SerialSettings>;
   /** GPIO lines it needs, by name, when port is `gpio`; absent: one, called `line`. */
   readonly lines?: readonly string[];
   /** true: understands any device of a form (JSON lines), so other drivers' captures may mean something to it. */

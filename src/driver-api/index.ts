@@ -3,6 +3,8 @@ export type { Checksum } from "../core/framing/checksums.ts";
 export type { DelimiterOptions } from "../core/framing/delimiter-framer.ts";
 export type { Framer, FrameSink, FramingFault } from "../core/framing/framer.ts";
 export type { HeaderOptions } from "../core/framing/header-framer.ts";
+export type { RegisterRange, RegisterTable } from "../core/framing/modbus-rtu.ts";
+export type { RegisterType, WordOrder } from "../core/framing/registers.ts";
 export type { StuffedOptions } from "../core/framing/stuffed-framer.ts";
 export type { TelegramOptions } from "../core/framing/telegram-framer.ts";
 export type { Cell, CellAxes, Direction, RoadUser } from "../core/reading/direction.ts";

@@ -8,8 +8,8 @@ export type PortEvent =
   | { readonly type: "edge"; readonly line: string; readonly rising: boolean; readonly atNs: bigint | null }
   /** Edges or bytes that are known to be lost before they reached us. */
   | { readonly type: "lost"; readonly what: "edges" | "bytes"; readonly count: number | null }
-  /** The answer to a request; `data` is only valid during the call. */
-  | { readonly type: "reply"; readonly tag: string; readonly data: Uint8Array }
+  /** The answer to a request: what was asked for, of a frame of `byteCount` bytes. `data` is only valid during the call. */
+  | { readonly type: "reply"; readonly tag: string; readonly data: Uint8Array; readonly byteCount: number }
   | { readonly type: "noReply"; readonly tag: string; readonly reason: NoReplyReason; readonly code?: number }
   /** Final: the handle is dead. Also the answer to an open that failed. `remedy` is for the operator. */
   | { readonly type: "closed"; readonly code: PortFault; readonly detail: string; readonly remedy: string };
@@ -64,7 +64,7 @@ export interface GpioBus {
   close(): void;
 }
 
-/** A port that can be asked. */
+/** A port that can be asked, such as one on a shared bus. */
 export type AskedPort = FieldPort & Required<Pick<FieldPort, "request">>;
 
 /** Folders of files that the kernel makes of devices, such as those of 1-Wire. */

@@ -111,7 +111,7 @@ export class NodeParts {
   }
 
   /** Ports of a kind that no sensor had until now. */
-  equip(ports: Partial<Pick<World, "gpio" | "files" | "replay">>): void {
+  equip(ports: Partial<Pick<World, "gpio" | "files" | "replay" | "modbus">>): void {
     this.#world = { ...this.#world, ...ports };
     this.crew.equip(ports);
   }
@@ -168,6 +168,9 @@ export class NodeParts {
       },
       get sensors() {
         return parts.crew.sensors;
+      },
+      get buses() {
+        return parts.crew.buses.report();
       },
       get nodeRev() {
         return parts.metas.nodeRev;

@@ -27,7 +27,7 @@ export interface ReloadRequest {
   readonly plan: NodePlan;
   readonly identity: NodeIdentity;
   /** Ports of a kind that no sensor had before. */
-  readonly ports?: Partial<Pick<World, "gpio" | "files" | "replay">>;
+  readonly ports?: Partial<Pick<World, "gpio" | "files" | "replay" | "modbus">>;
   /** Problems of this machine that the plan brings up, as `NodeOptions.standing`. */
   readonly standing?: ReadonlySet<NodeProblem>;
   /** Another broker, or another way to it; absent: the connection stays. */

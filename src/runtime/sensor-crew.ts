@@ -1,13 +1,15 @@
 import type { SensorPlan } from "../config/plan.ts";
 import type { SensorId } from "../core/units/ids.ts";
 import type { MonotonicMs } from "../core/units/time.ts";
+import type { ModbusCodec } from "../ports/modbus.ts";
+import { ModbusLines } from "./modbus-lines.ts";
 import { samePort, sensorChange } from "./plan-change.ts";
 import { Sensor, type SensorWorld } from "./sensor.ts";
 import { SerialClaims } from "./serial-claims.ts";
 import type { World } from "./world.ts";
 
 /** Everything that sensors stand on, before it is settled which of them has which device. */
-export type CrewWorld = Omit<SensorWorld, "serial"> & Pick<World, "serial">;
+export type CrewWorld = Omit<SensorWorld, "serial" | "modbus"> & Pick<World, "serial" | "modbus">;
 
 /** A sensor that a change of plan is judged by. */
 export interface JudgedSensor {
@@ -28,10 +30,16 @@ export interface CrewChange {
 /** The sensors of a node. A change of plan touches only those that it is about. */
 export class SensorCrew {
   #world: SensorWorld;
+  #codec: ModbusCodec | null;
+  /** The buses, which outlive a change of plan. */
+  readonly buses: ModbusLines;
   #sensors: readonly Sensor[];
 
   constructor(world: CrewWorld, plans: readonly SensorPlan[]) {
-    this.#world = { ...world, serial: new SerialClaims(world.serial) };
+    const serial = new SerialClaims(world.serial);
+    this.#codec = world.modbus ?? null;
+    this.buses = new ModbusLines({ clock: world.clock, serial, codec: () => this.#codec });
+    this.#world = { ...world, serial, modbus: this.buses };
     this.#sensors = plans.map((plan) => new Sensor(this.#world, plan));
   }
 
@@ -52,7 +60,8 @@ export class SensorCrew {
   }
 
   /** Ports of a kind that no sensor had until now. */
-  equip(ports: Partial<Pick<World, "gpio" | "files" | "replay">>): void {
+  equip({ modbus, ...ports }: Partial<Pick<World, "gpio" | "files" | "replay" | "modbus">>): void {
+    this.#codec = modbus ?? this.#codec;
     this.#world = { ...this.#world, ...ports };
   }
 

@@ -9,10 +9,10 @@ import type { SensorState } from "../formats/documents.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import type { FieldPort, GpioPort, PortEvent, PortFault } from "../ports/field-port.ts";
+import type { PortEvent, PortFault } from "../ports/field-port.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Intake } from "./intake.ts";
-import { openPort, type PortWorld } from "./open-port.ts";
+import { NO_PORT, openPort, type PortWorld, type SensorPort } from "./sensor-port.ts";
 
 export interface SensorWorld extends PortWorld {
   readonly clock: Clock;
@@ -49,9 +49,7 @@ export class Sensor implements SessionSink {
   #link: Link = { is: "closed" };
   #everOpen = false;
   #ignoredBefore = 0;
-  #port: FieldPort | null = null;
-  /** The same port, when it is GPIO. */
-  #lines: GpioPort | null = null;
+  #port: SensorPort = NO_PORT;
   /** Counts opened ports, so that an event of an older one is known. */
   #portNumber = 0;
   #settings: SerialSettings | null = null;
@@ -177,29 +175,26 @@ export class Sensor implements SessionSink {
     const listener = (event: PortEvent): void => {
       if (number === this.#portNumber) this.#hear(event);
     };
-    const opened = openPort(this.#world, this.plan, this.#settings, listener);
-    this.#port = opened.port;
-    this.#lines = opened.lines;
+    this.#port = openPort(this.#world, this.plan, this.#settings, listener);
   }
 
   #close(reason: string): void {
     this.#cancelRetry?.();
     this.#cancelRetry = null;
     this.#portNumber++;
-    this.#port?.close();
-    this.#port = null;
+    this.#port.field?.close();
     this.#ended(reason);
   }
 
   #countIgnoredEdges(): void {
-    this.counters.ignoredEdges = this.#ignoredBefore + (this.#lines?.ignoredEdges() ?? 0);
+    this.counters.ignoredEdges = this.#ignoredBefore + (this.#port.lines?.ignoredEdges() ?? 0);
   }
 
   /** Tells ingest and the session that the port is gone, and forgets timers: a session starts over at `opened`. */
   #ended(reason: string): void {
     this.#countIgnoredEdges();
     this.#ignoredBefore = this.counters.ignoredEdges;
-    this.#lines = null;
+    this.#port = NO_PORT;
     const atMs = this.#world.clock.monotonicMs();
     this.#intake.closed(atMs);
     for (const cancel of this.#timers.values()) cancel();
@@ -222,16 +217,17 @@ export class Sensor implements SessionSink {
         const isPlausible = stampMs <= atMs && atMs - stampMs < STAMP_AGE_MS_MAX;
         return this.#tell({ type: "edge", atMs, line: event.line, rising: event.rising, atNs }, isPlausible ? monotonicMs(stampMs) : atMs);
       }
-      case "reply":
-        this.counters.bytes += event.data.byteLength;
-        return this.#tell({ type: "reply", atMs, tag: event.tag, data: event.data });
-      case "noReply":
-        return this.#tell({ ...event, atMs });
       case "lost":
         this.counters.lostEdges += event.count ?? 1;
         return;
+      case "reply":
+        this.counters.bytes += event.byteCount;
+        // An answer to its own question shows that the device lives, and nothing about people.
+        this.#intake.lastLifeMs = atMs;
+        return this.#tell({ type: "reply", atMs, tag: event.tag, data: event.data });
+      case "noReply":
+        return this.#tell({ ...event, atMs });
       case "closed": {
-        this.#port = null;
         this.#ended(event.code);
         const { code, detail, remedy } = event;
         if (this.#link.is === "open" || !this.#isRepeated(code))
@@ -285,14 +281,18 @@ export class Sensor implements SessionSink {
     this.#intake.identity(channel, bytes, this.#nowMs);
   }
 
-  /** A port that cannot tell which bytes answer which question refuses. */
+  /** A port that cannot tell which bytes answer which question refuses, at once (ADR 0022). */
   request(tag: string, body: RequestBody, timeoutMs: number): void {
-    if (this.#port?.request !== undefined) return this.#port.request(tag, body, timeoutMs);
-    this.#world.clock.after(0, () => this.#tell({ type: "noReply", atMs: this.#world.clock.monotonicMs(), tag, reason: "exception" }));
+    const { field } = this.#port;
+    if (field?.request !== undefined) return field.request(tag, body, timeoutMs);
+    // What was recorded answers, in its own time.
+    if (this.plan.port.is === "replay") return;
+    const refuse = (): void => this.#tell({ type: "noReply", atMs: this.#world.clock.monotonicMs(), tag, reason: "exception" });
+    this.#world.clock.after(0, refuse);
   }
 
   write(data: Uint8Array): void {
-    this.#port?.write(data);
+    this.#port.field?.write(data);
   }
 
   reopen(settings: SerialSettings): void {
@@ -301,7 +301,7 @@ export class Sensor implements SessionSink {
   }
 
   signal(name: "break" | "dtr" | "rts", on: boolean): void {
-    this.#port?.signal(name, on);
+    this.#port.field?.signal(name, on);
   }
 
   expect(withinMs: number | null): void {

@@ -13,7 +13,7 @@ export class SerialClaims {
     this.#bus = bus;
   }
 
-  /** Opens `path` for `owner`, which is how the refused one learns who has it. */
+  /** Opens `path` for `owner` (`sensor air-1`, `bus rs485-1`), which is how the refused one learns who has it. */
   open(owner: string, path: string, settings: SerialSettings, listener: PortListener): FieldPort {
     const device = this.#bus.realPath(path) ?? path;
     const other = this.#owners.get(device);
@@ -41,7 +41,7 @@ function refused(path: string, other: string, listener: PortListener): FieldPort
   let isClosed = false;
   queueMicrotask(() => {
     if (isClosed) return;
-    const detail = `${path} is the device that sensor ${other} reads`;
+    const detail = `${path} is the device that ${other} reads`;
     listener({ type: "closed", code: "busy", detail, remedy: "give each sensor its own path under /dev/serial/by-path" });
   });
   return {

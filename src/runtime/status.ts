@@ -1,4 +1,5 @@
 import type { NodePlan } from "../config/plan.ts";
+import type { BusCounters } from "../core/events/bus-counters.ts";
 import type { SensorCounters } from "../core/events/counters.ts";
 import { type NodeProblem, problemEntry } from "../core/events/problems.ts";
 import type { SensorId } from "../core/units/ids.ts";
@@ -8,6 +9,7 @@ import type { Outbox } from "../ports/outbox.ts";
 import type { BrokerSecurity } from "./broker-guard.ts";
 import type { BrokerSafety } from "./broker-safety.ts";
 import type { ConnectionReport } from "./connection-desk.ts";
+import type { LocalBus } from "./modbus-lines.ts";
 import { isOfPeople } from "./people.ts";
 import type { Sensor } from "./sensor.ts";
 import type { TimeDesk } from "./time-desk.ts";
@@ -38,6 +40,12 @@ export interface LocalSensor {
   readonly counters: SensorCounters | null;
 }
 
+/** One bus as `stoep status` shows it. */
+export interface LocalBusStatus extends Omit<LocalBus, "counters"> {
+  /** Null where a sensor of people is on it. */
+  readonly counters: BusCounters | null;
+}
+
 /** What the node tells on its Unix socket: the published status, and what only matters on the spot. */
 export interface LocalStatus {
   readonly status: OnlineStatus;
@@ -50,6 +58,8 @@ export interface LocalStatus {
   readonly memory: { readonly residentBytes: number };
   readonly uptimeSeconds: number;
   readonly sensors: Readonly<Record<string, LocalSensor>>;
+  /** Buses that sensors share, by name. */
+  readonly buses: Readonly<Record<string, LocalBusStatus>>;
 }
 
 export interface StatusWorld {
@@ -58,6 +68,7 @@ export interface StatusWorld {
   readonly outbox: Outbox;
   readonly time: TimeDesk;
   readonly sensors: readonly Sensor[];
+  readonly buses: Readonly<Record<string, LocalBus>>;
   readonly nodeRev: string;
   /** Problems of the node itself that others found: codes. */
   readonly standing: ReadonlySet<NodeProblem>;
@@ -132,7 +143,13 @@ export class StatusDesk {
       memory: { residentBytes },
       uptimeSeconds,
       sensors: Object.fromEntries(sensors.map((sensor) => [sensor.plan.id, localSensor(sensor)])),
+      buses: Object.fromEntries(Object.entries(this.#world.buses).map(([name, bus]) => [name, this.#localBus(name, bus)])),
     };
+  }
+
+  #localBus(name: string, bus: LocalBus): LocalBusStatus {
+    const units = this.#world.sensors.filter(({ plan }) => plan.port.is === "modbus" && plan.port.bus === name);
+    return { ...bus, counters: units.some(({ plan }) => isOfPeople(plan)) ? null : bus.counters };
   }
 
   #problems(): readonly Problem[] {

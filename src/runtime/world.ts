@@ -6,6 +6,7 @@ import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { FileBus, GpioBus, ReplayBus, SerialBus } from "../ports/field-port.ts";
 import type { LiveStore } from "../ports/live-store.ts";
+import type { ModbusCodec } from "../ports/modbus.ts";
 import type { Outbox } from "../ports/outbox.ts";
 import type { Scheduler } from "../ports/scheduler.ts";
 import type { BrokerWitnesses } from "./broker-safety.ts";
@@ -22,6 +23,8 @@ export interface World extends BrokerWitnesses {
   readonly gpio: GpioBus;
   readonly files: FileBus;
   readonly replay: ReplayBus;
+  /** Where a sensor is a unit of a bus. */
+  readonly modbus?: ModbusCodec;
   readonly live: LiveStore;
   readonly outbox: Outbox;
   readonly broker: Broker;

@@ -101,7 +101,10 @@ class FakeFilePort implements AskedPort {
     const file = folder.get(name);
     if (file === undefined) this.#refuse(tag, "exception", ENOENT);
     else if (typeof file !== "string") this.#refuse(tag, "exception", file.errno);
-    else this.#listener({ type: "reply", tag, data: new TextEncoder().encode(file) });
+    else {
+      const data = new TextEncoder().encode(file);
+      this.#listener({ type: "reply", tag, data, byteCount: data.byteLength });
+    }
   }
 
   #refuse(tag: string, reason: NoReplyReason, code?: number): void {

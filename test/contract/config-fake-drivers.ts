@@ -11,6 +11,7 @@ interface Fake<Options> {
   readonly serial?: Driver["serial"];
   readonly lines?: readonly string[];
   readonly options: z.ZodType<Options>;
+  unitLine?(options: Options): Partial<NonNullable<Driver["serial"]>>;
   channels(options: Options): readonly ChannelSpec[];
 }
 
@@ -107,9 +108,21 @@ const simulator = fake({
   channels: () => [channel("temperature", "temperature", "Cel", { range: [-40, 60] }), passages],
 });
 
-const modbusMeter = fake({ name: "modbus-meter", port: "modbus", options: nothing, channels: () => [channel("voltage", "voltage", "V")] });
+const voltage = () => [channel("voltage", "voltage", "V")];
+const modbusMeter = fake({
+  name: "modbus-meter",
+  port: "modbus",
+  options: z.strictObject({ parity: z.enum(["none", "even"]).optional() }),
+  unitLine: ({ parity }) => (parity === undefined ? {} : { parity }),
+  channels: voltage,
+});
+/** One that cannot be set to anything else. */
+const oldMeter = fake({ name: "old-meter", port: "modbus", serial: { baudRate: 2_400 }, options: nothing, channels: voltage });
 
 /** Every fake driver, by name. */
 export const fakeDrivers: ReadonlyMap<string, Driver> = new Map(
-  [contact, sds011, ops243, pulseCounter, windVane, jsonLines, simulator, modbusMeter, thermometer].map((driver) => [driver.name, driver]),
+  [contact, sds011, ops243, pulseCounter, windVane, jsonLines, simulator, modbusMeter, oldMeter, thermometer].map((driver) => [
+    driver.name,
+    driver,
+  ]),
 );

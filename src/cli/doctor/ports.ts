@@ -15,7 +15,7 @@ export async function examinePorts(
 ): Promise<readonly Finding[]> {
   const enabled = sensors.filter((sensor) => sensor.enabled);
   if (running !== null) return enabled.map((sensor) => asTheNodeSays(sensor, running[sensor.id]));
-  const findings = await Promise.all(enabled.map(examine));
+  const findings = await Promise.all([...enabled.map(examine), ...examineBuses(enabled)]);
   const gpio = enabled.some(({ port }) => port.is === "gpio") ? [await examineGpio()] : [];
   return [...findings.flat(), ...gpio];
 }
@@ -54,6 +54,12 @@ export async function judgeFolder(what: string, path: string, user: string): Pro
     const remedy = `check cable and power: ls ${dirname(path)} shows what the kernel sees`;
     return broken(what, `there is no ${path}`, `${remedy}. On a Pi 1-Wire needs dtoverlay=w1-gpio in config.txt`);
   }
+}
+
+/** Each bus once, however many sensors are on it. */
+function examineBuses(sensors: readonly SensorPlan[]): readonly Promise<readonly Finding[]>[] {
+  const buses = new Map(sensors.flatMap(({ port }) => (port.is === "modbus" ? [[port.bus, port.path] as const] : [])));
+  return [...buses].map(async ([bus, path]) => [judgePath(`bus ${bus}`, path, await pathFacts(path), userInfo().username)]);
 }
 
 /** What the facts about a serial path mean for a sensor. */

@@ -123,6 +123,10 @@ const SENSOR_PROBLEMS = {
     "somebody on this machine watches or captures this sensor of people",
     "nothing: it ends by itself within 10 minutes; `stoep egress` says who asked",
   ),
+  SENSOR_LIFE_EXCEEDED: degraded(
+    "it has worked for longer than its maker says that it lasts",
+    "replace it, or its laser or cell; the README of its driver says what wears",
+  ),
   SENSOR_SILENT: degraded("it says nothing, though its port is open", "look at its power and its wires; `stoep watch` shows what comes"),
   SENSOR_GONE: degraded("its port is not there", "look whether it is plugged in, and whether the path in the node file is right"),
   SENSOR_PERMISSION: degraded("its port may not be opened", "add the user of the service to the group of the device (dialout, gpio)"),

@@ -2,6 +2,7 @@ import { crc8Maxim, crc16Arc, crc16Ccitt, crc16Modbus, sum8, xor8 } from "./chec
 import { type DelimiterOptions, delimiterFramer } from "./delimiter-framer.ts";
 import type { Framer } from "./framer.ts";
 import { type HeaderOptions, headerFramer } from "./header-framer.ts";
+import { pollGroups, registerNumber } from "./registers.ts";
 import { type StuffedOptions, stuffedFramer } from "./stuffed-framer.ts";
 import { type TelegramOptions, telegramFramer } from "./telegram-framer.ts";
 
@@ -15,6 +16,10 @@ export interface Framers {
   telegramFramer(options: TelegramOptions): Framer;
   /** Frames between flag bytes, with stuffing inside: HDLC and its relatives. They arrive without flags and stuffing. */
   stuffedFramer(options: StuffedOptions): Framer;
+  /** The number that begins at a register of a reply (port `modbus`). */
+  readonly registerNumber: typeof registerNumber;
+  /** Neighbours that are read with one question (port `modbus`). */
+  readonly pollGroups: typeof pollGroups;
   readonly crc16Modbus: typeof crc16Modbus;
   readonly crc16Arc: typeof crc16Arc;
   readonly crc16Ccitt: typeof crc16Ccitt;
@@ -24,6 +29,6 @@ export interface Framers {
 }
 
 export const framers: Framers = {
-  ...{ delimiterFramer, headerFramer, telegramFramer, stuffedFramer },
+  ...{ delimiterFramer, headerFramer, telegramFramer, stuffedFramer, registerNumber, pollGroups },
   ...{ crc16Modbus, crc16Arc, crc16Ccitt, crc8Maxim, sum8, xor8 },
 };

@@ -16,14 +16,18 @@ export interface GpioLine {
   readonly debounceMs: number;
 }
 
-/** What a session asks of a port that answers questions. */
+/** What a session asks of a port that answers questions. On a port of another kind nothing is asked, and that is said at once. */
 export type RequestBody =
   | { readonly data: Uint8Array }
+  /** Port `modbus`: neighbours of one table. At most 125 registers, or 2,000 coils or discrete inputs. */
   | { readonly registers: { readonly table: "holding" | "input" | "coil" | "discrete"; readonly address: number; readonly count: number } }
-  /** Name of a file below the configured folder. */
+  /** Port `file`: name of a file below the configured folder. */
   | { readonly file: string };
 
-/** Why there was no answer. `exception`: the other side refused, `code` says why; of a file it is the error number of the system. */
+/**
+ * Why there was no answer. `exception`: refused, by the other side (`code` says why; of a file it is the error number of the system) or
+ * because this port takes no such question. `busy`: not asked, try again later.
+ */
 export type NoReplyReason = "timeout" | "exception" | "busy";
 
 /** How a port was opened, as a session sees it. */

@@ -19,6 +19,7 @@ export function checkDeclaration(driver: Driver, golden: readonly Conversation[]
   if (driver.port === "serial" && driver.serial === undefined) complain("serial", "a serial driver names its baud rate");
   if (golden.length === 0) complain("golden", "there is no golden file");
   for (const problem of optionProblems(driver)) complain("options", problem);
+  findings.push(...requestProblems(driver, golden));
   const seen = new Map(golden.map((conversation) => [JSON.stringify(conversation.options), conversation]));
   for (const { options, channels } of seen.values()) {
     if (JSON.stringify(driver.channels(options)) !== JSON.stringify(channels)) complain("channels", "change from one call to the next");
@@ -26,6 +27,19 @@ export function checkDeclaration(driver: Driver, golden: readonly Conversation[]
     for (const channel of channels) findings.push(...coverProblems(channel, golden));
   }
   return findings;
+}
+
+/** What a port of this kind can be asked (ADR 0022): elsewhere a request is refused, and a driver that waits for it waits in vain. */
+const BODY_OF: Readonly<Partial<Record<Driver["port"], string>>> = { modbus: "registers", file: "file" };
+
+function requestProblems({ port }: Driver, golden: readonly Conversation[]): Finding[] {
+  const allowed = BODY_OF[port];
+  const remedy = allowed === undefined ? "takes no requests: use write, bytes and a timer" : `takes requests for ${allowed} only`;
+  return golden.flatMap(({ name, file }): Finding[] => {
+    const answers = file.steps.flatMap(({ expected }) => expected);
+    const isWrong = answers.some((answer) => answer.call === "request" && !(allowed !== undefined && allowed in answer.body));
+    return isWrong ? [{ check: "declaration", where: name, message: `asks with request; a port of kind ${port} ${remedy}` }] : [];
+  });
 }
 
 type JsonSchema = {

@@ -54,7 +54,7 @@ function roundOf(pattern: Uint8Array, roundBytes: number): Uint8Array {
   return bytes;
 }
 
-function* feed(driver: Driver, bytes: Uint8Array, round: number): Generator<BusEvent> {
+function* feed(driver: Driver, bytes: Uint8Array, round: number, tags: readonly string[]): Generator<BusEvent> {
   const startMs = round * 1e9;
   if (driver.port === "gpio") {
     for (let edge = 0; edge < bytes.length / EDGE_BYTES; edge++) {
@@ -69,6 +69,13 @@ function* feed(driver: Driver, bytes: Uint8Array, round: number): Generator<BusE
     }
     return;
   }
+  if (driver.port === "modbus") {
+    for (let at = 0; at < bytes.length; at += EVENT_BYTES) {
+      const tag = tags[(at / EVENT_BYTES) % tags.length] ?? `tag-${at}`;
+      yield { type: "reply", atMs: monotonicMs(startMs + at / 10), tag, data: bytes.subarray(at, at + EVENT_BYTES) };
+    }
+    return;
+  }
   for (let at = 0; at < bytes.length; at += EVENT_BYTES) {
     yield { type: "bytes", atMs: monotonicMs(startMs + at / 10), data: bytes.subarray(at, at + EVENT_BYTES) };
   }
@@ -76,7 +83,9 @@ function* feed(driver: Driver, bytes: Uint8Array, round: number): Generator<BusE
 
 /** Streams that make a careless driver collect: no end in sight, a frame that never becomes whole, noise, and honest traffic. */
 function patternsOf(conversations: readonly Conversation[], random: Seeded): [name: string, pattern: Uint8Array][] {
-  const frames = conversations.flatMap(({ file }) => file.steps.flatMap(({ event }) => (event.type === "bytes" ? [event.data] : [])));
+  const frames = conversations.flatMap(({ file }) =>
+    file.steps.flatMap(({ event }) => (event.type === "bytes" || event.type === "reply" ? [event.data] : [])),
+  );
   const frame = frames.find(({ length }) => length > 1) ?? Uint8Array.of(0);
   return [
     ["a line without an end", Uint8Array.of(0x78)],
@@ -90,11 +99,13 @@ function patternsOf(conversations: readonly Conversation[], random: Seeded): [na
 export function checkMemory(driver: Driver, conversations: readonly Conversation[], roundBytes: number, random: Seeded): Finding[] {
   const [first] = conversations;
   if (first === undefined || driver.port === "simulator" || roundBytes === 0) return [];
+  const asked = conversations.flatMap(({ file }) => file.steps.flatMap(({ expected }) => expected));
+  const tags = asked.flatMap((answer) => (answer.call === "request" ? [answer.tag] : []));
   return patternsOf(conversations, random).flatMap(([where, pattern]): Finding[] => {
     const session = driver.start(first.options);
     const bytes = roundOf(pattern, roundBytes);
     const play = (round: number): void => {
-      for (const event of feed(driver, bytes, round)) session.handle(event, DEAF_SINK);
+      for (const event of feed(driver, bytes, round, tags)) session.handle(event, DEAF_SINK);
     };
     try {
       session.handle({ type: "opened", atMs: monotonicMs(0), settings: {} }, DEAF_SINK);

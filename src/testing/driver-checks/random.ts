@@ -23,12 +23,14 @@ function stockOf(driver: Driver, conversations: readonly Conversation[]): Stock 
   const events = conversations.flatMap(({ file }) => file.steps.map(({ event }) => event));
   const answers = conversations.flatMap(({ file }) => file.steps.flatMap(({ expected }) => expected));
   return {
-    frames: events.flatMap((event) => (event.type === "bytes" ? [event.data] : [])),
+    frames: events.flatMap((event) => (event.type === "bytes" || event.type === "reply" ? [event.data] : [])),
     timers: [UNKNOWN, ...new Set(answers.flatMap((answer) => (answer.call === "timer" ? [answer.name] : [])))],
     tags: [UNKNOWN, ...new Set(answers.flatMap((answer) => (answer.call === "request" ? [answer.tag] : [])))],
     lines: [UNKNOWN, ...(driver.lines ?? ["line"])],
   };
 }
+
+const NO_REPLIES = [{ reason: "timeout" }, { reason: "busy" }, { reason: "exception" }, { reason: "exception", code: 2 }] as const;
 
 const oneOf = <T>(items: readonly T[], random: Seeded): T | undefined => items[random.below(items.length)];
 
@@ -62,7 +64,7 @@ function randomEvent(stock: Stock, atMs: MonotonicMs, random: Seeded): BusEvent 
     case 2:
       return { type: "reply", atMs, tag, data };
     case 3:
-      return { type: "noReply", atMs, tag, reason: "timeout" };
+      return { type: "noReply", atMs, tag, ...NO_REPLIES[random.below(NO_REPLIES.length)] } as BusEvent;
     case 4:
     case 5:
       return { type: "timer", atMs, name: oneOf(stock.timers, random) ?? UNKNOWN };

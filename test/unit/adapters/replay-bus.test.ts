@@ -125,11 +125,20 @@ describe("a replayed capture", () => {
       "/captures/a.txt:3:7 no hex",
     ],
     ["a capture without events", capture(opened(0)), "settings", "nothing to play"],
-    ["answers to requests", capture({ type: "reply", atMs: at(0), tag: "q", data: Uint8Array.of(1) }), "unsupported", "answers"],
   ] as const)("refuses %s", async (_name, result, code, detail) => {
     const { clock, events } = playing(result);
     await clock.advanceSettling(0);
     expect(events()).toMatchObject([{ type: "closed", code, detail: expect.stringContaining(detail) }]);
+  });
+
+  it("gives the answers to requests as they were recorded", async () => {
+    const reply: BusEvent = { type: "reply", atMs: at(20), tag: "q", data: Uint8Array.of(2, 0x25) };
+    const { clock, events } = playing(capture(opened(0), reply, { type: "noReply", atMs: at(50), tag: "q", reason: "exception", code: 2 }));
+    await clock.advanceSettling(100);
+    expect(events().slice(1, 3)).toEqual([
+      { type: "reply", tag: "q", data: Uint8Array.of(2, 0x25), byteCount: 2 },
+      { type: "noReply", tag: "q", reason: "exception", code: 2 },
+    ]);
   });
 
   it.each([
