@@ -1,6 +1,8 @@
+import type { LocalStatus } from "../../src/runtime/status.ts";
 import type { Received } from "../support/subscriber.ts";
 import { topicOf } from "../support/summaries.ts";
 import { METER_CANARY, POSITION_CANARY, POWER_CANARY } from "./instruments/meters.ts";
+import { DEAD } from "./instruments/modbus.ts";
 import { SPEED_CANARY } from "./instruments/traffic.ts";
 import { PEOPLE, SENSORS } from "./layout.ts";
 import type { HeardSummary } from "./oracle.ts";
@@ -17,10 +19,7 @@ export const CANARIES: readonly string[] = [
 
 /** Streams of the environment that are to be published. */
 export function openStreamsOf(street: Street): readonly string[] {
-  return SENSORS.flatMap(({ id }) => {
-    const truths = (street.instrument(id) ?? street.contact(id))?.truths ?? {};
-    return Object.keys(truths).map((channel) => `${id}.${channel}`);
-  });
+  return SENSORS.flatMap((id) => Object.keys(street.thing(id)?.truths ?? {}).map((channel) => `${id}.${channel}`));
 }
 
 /** Topics of all summaries that may be there, and must. */
@@ -58,10 +57,16 @@ export const strangeFlags = (summaries: readonly HeardSummary[]): readonly strin
     flags.filter((flag) => flag !== "warming" || !/^(air|dust|fine|gas-[12])/.test(sensor)).map((flag) => `${id}: ${flag}`),
   );
 
+/** Sensors that are not as they should be in the end: well, with books that balance, but for the unit that never answers. */
+export const wrongStates = ({ sensors }: LocalStatus): readonly string[] =>
+  SENSORS.filter((id) => {
+    const { state, balanced } = sensors[id] ?? {};
+    return balanced !== true || (state === "ok") === (id === DEAD);
+  }).map((id) => `${id} is ${sensors[id]?.state}, its books ${sensors[id]?.balanced === true ? "balance" : "do not balance"}`);
+
 /** What a test of a street has to say in the end, in one line. */
 export function lineOf(street: Street, found: { exact: number; unambiguous: number; bounded: number; people: number }): string {
-  const things = SENSORS.map(({ id }) => street.instrument(id) ?? street.contact(id));
-  const drivers = new Set(things.map((thing) => thing?.driver));
+  const drivers = new Set(SENSORS.map((id) => street.thing(id)?.driver));
   const { exact, unambiguous, bounded, people } = found;
   return (
     `${SENSORS.length} sensors of ${drivers.size} drivers, ${street.log.count} readings; ${exact} windows equal to the oracle ` +

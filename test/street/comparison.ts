@@ -1,5 +1,5 @@
-import type { Contact } from "./instruments/contacts.ts";
-import type { Instrument, Truth } from "./instruments/instrument.ts";
+import type { Truth } from "./instruments/instrument.ts";
+import { DEAD } from "./instruments/modbus.ts";
 import { compareState, compareWindow, gapsIn, type HeardSummary, wrongCoverage, type Zone } from "./oracle.ts";
 import { CLOSURE, type Street } from "./street.ts";
 
@@ -18,8 +18,8 @@ export interface Compared {
 export interface Circumstances {
   /** By sensor. Null: just when it was told. */
   zone(sensor: string): Zone;
-  /** A sensor was unplugged, or deaf, in part of this window: its values are exact, its coverage is not known. */
-  isCoverageKnown(sensor: string, fromMs: number, toMs: number): boolean;
+  /** False: something that nobody here can time was done to the sensor in this window, or after it. */
+  isCoverageKnown(sensor: string, fromMs: number): boolean;
   /** Values around then cannot be known either. */
   areValuesKnown(sensor: string, fromMs: number, toMs: number): boolean;
 }
@@ -29,10 +29,8 @@ const RHYTHM_MS_MAX = 10_000;
 
 /** What is published of a channel, or null. */
 export function truthOf(street: Street, { sensor, stream }: Pick<HeardSummary, "sensor" | "stream">): Truth | null {
-  return thingOf(street, sensor)?.truths[stream] ?? null;
+  return street.thing(sensor)?.truths[stream] ?? null;
 }
-
-const thingOf = (street: Street, sensor: string): Instrument | Contact | null => street.instrument(sensor) ?? street.contact(sensor);
 
 /** Compares every summary of the environment with what the street said. */
 export function compareAll(street: Street, summaries: readonly HeardSummary[], around: Circumstances): Compared {
@@ -68,16 +66,18 @@ function compareOne(street: Street, summary: HeardSummary, what: Truth, around: 
     compared.exact++;
     if (ways === 1) compared.unambiguous++;
   }
-  if (!around.isCoverageKnown(sensor, fromMs, toMs)) return;
+  const isWhole = !street.reopened.has(sensor) || fromMs > (street.openedMs.get(sensor) ?? 0);
+  if (!isWhole || !around.isCoverageKnown(sensor, fromMs)) return;
   const aliveMs = aliveFrom(street, sensor);
   // Counters and states are vouched for by the line; other values by those before and after.
   const isByLine = what.kind === "counter" || what.kind === "state";
-  const gaps = isByLine ? { leastMs: 0, mostMs: 0 } : gapsIn(samples, summary, aliveMs, street.instrument(sensor)?.slowestMs);
+  const gaps = isByLine ? { leastMs: 0, mostMs: 0 } : gapsIn(samples, summary, aliveMs, street.thing(sensor)?.slowestMs);
   complain(wrongCoverage(summary, aliveMs, RHYTHM_MS_MAX, gaps));
 }
 
 /** From when on values count: since the port was opened, and the instrument is warm. */
 function aliveFrom(street: Street, sensor: string): number {
+  if (sensor === DEAD) return Number.POSITIVE_INFINITY;
   const openedMs = street.openedMs.get(sensor) ?? Number.POSITIVE_INFINITY;
   return Math.max(openedMs, street.instrument(sensor)?.warmUntilMs ?? openedMs);
 }

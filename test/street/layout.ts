@@ -12,12 +12,13 @@ import { Pms5003, Sds011, Sps30 } from "./instruments/dust.ts";
 import { Mhz19, SenseairS8 } from "./instruments/gas.ts";
 import { ascii } from "./instruments/instrument.ts";
 import { GnssReceiver, HouseholdMeter, LightingMeter } from "./instruments/meters.ts";
+import { ModbusBus, unitsOf } from "./instruments/modbus.ts";
 import { Sdi12Line } from "./instruments/sdi12.ts";
 import { JsonBoard, PairsBoard, SoundMeter } from "./instruments/sound.ts";
 import { Ops243, Tfmini } from "./instruments/traffic.ts";
 import { VantageConsole } from "./instruments/vantage.ts";
 import { A02yyuw, WindSonic, Wxt530 } from "./instruments/weather.ts";
-import type { Sensor, Street } from "./street.ts";
+import { BUS, type Sensor, type Street } from "./street.ts";
 
 /** Windows of people: the shortest that a port in the field may have (CONTRACT §1). */
 export const PEOPLE_WINDOW_SECONDS = 300;
@@ -100,8 +101,10 @@ const CONTACTS: readonly Sensor[] = [
   },
 ];
 
-/** Everything on this street. */
-export const SENSORS: readonly Sensor[] = [...SERIAL, ...CONTACTS];
+/** Everything on this street; the bus is one line of it. */
+export const LINES: readonly Sensor[] = [...SERIAL, ...CONTACTS, { id: BUS, make: (dice) => new ModbusBus(dice, unitsOf()) }];
+/** The sensors of the node. */
+export const SENSORS: readonly string[] = [...SERIAL, ...CONTACTS, ...unitsOf()].map(({ id }) => id);
 
 /** Streams whose counts are published with noise: from which sensor, and how they are told apart. */
 export const PEOPLE: readonly string[] = ["gate-1.passages", "gate-1.speed", "path-1.passages", "entry-1.entries", "track-1.passages"];
@@ -114,21 +117,27 @@ export interface Wiring {
   line(sensor: string, line: string): string;
 }
 
-/** The part `sensors:` of a node file, and how long the windows of each sensor's environmental streams are. */
-export function sensorsOf(street: Street, wiring: Wiring): Readonly<Record<string, object>> {
-  return Object.fromEntries(
-    SENSORS.map(({ id, windowSeconds }) => {
-      const thing = street.instrument(id) ?? street.contact(id);
-      if (thing === null) throw new Error(`${id} is not on the street`);
-      const { driver, options, truths } = thing;
-      const open = windowSeconds === undefined ? undefined : openStreams(truths, windowSeconds);
-      const streams = thing.streams ?? open;
-      const baud = street.instrument(id)?.baud ?? null;
-      const serial = { path: wiring.path(id), ...(baud === null ? {} : { baud }) };
-      const port = street.contact(id) === null ? { serial } : { gpio: gpioOf(street, id, wiring) };
-      return [id, { driver, ...port, options, ...(streams === undefined ? {} : { streams }) }];
-    }),
-  );
+/** The parts `sensors:` and `buses:` of a node file. */
+export function partsOf(street: Street, wiring: Wiring): { readonly sensors: Readonly<Record<string, object>>; readonly buses: object } {
+  const alone = [...SERIAL, ...CONTACTS].map(({ id, windowSeconds }) => [id, sensorOf(street, id, wiring, windowSeconds)] as const);
+  const units = street.units.map((id) => {
+    const unit = street.unit(id);
+    return [id, { driver: "modbus", bus: BUS, unit: unit?.unit, options: unit?.options }] as const;
+  });
+  const buses = { [BUS]: { serial: { path: wiring.path(BUS), baud: street.instrument(BUS)?.baud } } };
+  return { sensors: Object.fromEntries([...alone, ...units]), buses };
+}
+
+function sensorOf(street: Street, id: string, wiring: Wiring, windowSeconds: number | undefined): object {
+  const thing = street.instrument(id) ?? street.contact(id);
+  if (thing === null) throw new Error(`${id} is not on the street`);
+  const { driver, options, truths } = thing;
+  const open = windowSeconds === undefined ? undefined : openStreams(truths, windowSeconds);
+  const streams = thing.streams ?? open;
+  const baud = street.instrument(id)?.baud ?? null;
+  const serial = { path: wiring.path(id), ...(baud === null ? {} : { baud }) };
+  const port = street.contact(id) === null ? { serial } : { gpio: gpioOf(street, id, wiring) };
+  return { driver, ...port, options, ...(streams === undefined ? {} : { streams }) };
 }
 
 const openStreams = (truths: object, windowSeconds: number): object =>

@@ -2,9 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LocalStatus } from "../../src/runtime/status.ts";
 import { announcedSeed } from "../support/seed.ts";
 import { expectWholeHistory } from "../support/summaries.ts";
-import { CANARIES, heardIn, lineOf, missingWindows, strangeFlags, topicsOf } from "./account.ts";
+import { CANARIES, heardIn, lineOf, missingWindows, strangeFlags, topicsOf, wrongStates } from "./account.ts";
 import { type Compared, compareAll } from "./comparison.ts";
-import { SENSORS } from "./layout.ts";
 import type { HeardSummary } from "./oracle.ts";
 import { comparePeople, type PeopleCompared } from "./people.ts";
 import { BEGAN_WALL_MS, VirtualStreet } from "./virtual-street.ts";
@@ -47,8 +46,7 @@ describe("a whole street, for an hour of virtual time", () => {
     compared = compareAll(street, summaries, {
       zone: () => EXACTLY_THEN,
       areValuesKnown: () => true,
-      // Since it was opened again.
-      isCoverageKnown: (sensor, fromMs) => !(PULLED.has(sensor) || sensor === DEAF.sensor) || fromMs > (street.openedMs.get(sensor) ?? 0),
+      isCoverageKnown: () => true,
     });
     people = comparePeople(street, summaries, BEGAN_WALL_MS, BEGAN_WALL_MS + HOUR_MS);
   }, 300_000);
@@ -95,8 +93,7 @@ describe("a whole street, for an hour of virtual time", () => {
 
   it("has every sensor well in the end, and its books balanced", () => {
     expect(world.deaths).toEqual([]);
-    const states = Object.fromEntries(Object.entries(status.sensors).map(([id, { state, balanced }]) => [id, { state, balanced }]));
-    expect(states).toEqual(Object.fromEntries(SENSORS.map(({ id }) => [id, { state: "ok", balanced: true }])));
+    expect(wrongStates(status)).toEqual([]);
     const late = Object.values(status.sensors).map(({ counters }) => counters?.dropped.late ?? 0);
     expect(late.every((count) => count === 0)).toBe(true);
   });

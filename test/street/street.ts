@@ -1,6 +1,7 @@
 import type { Chance, Dice } from "../../src/testing/simulation/chance.ts";
 import { Contact } from "./instruments/contacts.ts";
-import type { Instrument, Said, Utterance } from "./instruments/instrument.ts";
+import type { Instrument, Said, Truth, Utterance } from "./instruments/instrument.ts";
+import { ModbusBus, type ModbusUnit } from "./instruments/modbus.ts";
 import { StreetLog } from "./street-log.ts";
 
 /** What is wrong with a line, besides that it tears what is said into pieces. */
@@ -9,6 +10,16 @@ export interface Disturbance {
   readonly between?: (dice: Dice) => readonly number[];
   /** So many utterances of a hundred have one bit turned round: the checksum finds it, and what they mean is lost. */
   readonly bitFlips?: number;
+}
+
+/** Name of the line that several share. */
+export const BUS = "rs485-1";
+
+/** What is known of any sensor, whatever line it is on. */
+export interface Thing {
+  readonly driver: string;
+  readonly truths: Readonly<Record<string, Truth>>;
+  readonly slowestMs?: number;
 }
 
 /** One thing on the street. */
@@ -72,9 +83,12 @@ export class Street {
   readonly log = new StreetLog();
   /** When the port of each sensor was opened last. */
   readonly openedMs = new Map<string, number>();
+  /** Sensors whose port was opened more than once: before the last time, nobody can say here how long it was open. */
+  readonly reopened = new Set<string>();
   readonly #ground: Ground;
   readonly #lines = new Map<string, Line>();
   readonly #pulses = new Map<string, Pulse>();
+  readonly #units = new Map<string, ModbusUnit>();
   #isOver = false;
 
   constructor(sensors: readonly Sensor[], chance: Chance, ground: Ground) {
@@ -83,6 +97,7 @@ export class Street {
       const thing = make(chance.of(`${id} content`));
       if (thing instanceof Contact) this.#pulses.set(id, { id, contact: thing, closures: 0, queue: [] });
       else {
+        if (thing instanceof ModbusBus) for (const unit of thing.units) this.#units.set(unit.id, unit);
         if (thing.warmMs > 0) thing.warmUntilMs = Number.POSITIVE_INFINITY;
         const dice = chance.of(`${id} line`);
         this.#lines.set(id, { id, instrument: thing, disturbance, dice, busyToMs: 0, opening: 0, held: null, queue: [], isDeaf: false });
@@ -98,6 +113,25 @@ export class Street {
     return this.#pulses.get(sensor)?.contact ?? null;
   }
 
+  /** A unit of the bus, by the name of its sensor. */
+  unit(sensor: string): ModbusUnit | null {
+    return this.#units.get(sensor) ?? null;
+  }
+
+  get units(): readonly string[] {
+    return [...this.#units.keys()];
+  }
+
+  /** What a sensor is read with, and what is published of it. Null: it is not on this street. */
+  thing(sensor: string): Thing | null {
+    const unit = this.#units.get(sensor);
+    const bus = this.#lines.get(BUS)?.instrument;
+    if (unit !== undefined && bus !== undefined) return { driver: bus.driver, truths: unit.truths, slowestMs: bus.slowestMs };
+    const alone = this.instrument(sensor);
+    return alone ?? this.contact(sensor);
+  }
+
+  /** Serial lines, that of the bus among them. */
   get serial(): readonly string[] {
     return [...this.#lines.keys()];
   }
@@ -119,6 +153,7 @@ export class Street {
   /** The node has opened the port of a sensor. */
   opened(sensor: string): void {
     const nowMs = this.#ground.nowMs();
+    if (this.openedMs.has(sensor)) this.reopened.add(sensor);
     this.openedMs.set(sensor, nowMs);
     const line = this.#lines.get(sensor);
     const pulse = this.#pulses.get(sensor);
@@ -141,7 +176,10 @@ export class Street {
     const line = this.#lines.get(sensor);
     if (line === undefined || line.isDeaf || this.#isOver) return;
     for (const answer of line.instrument.hear(data, this.#ground.nowMs())) {
-      this.#say(line, [garbled(answer, line)], (answer.afterMs ?? 0) + line.dice.between(ANSWER_MS.least, ANSWER_MS.most));
+      const say = (): void => this.#say(line, [garbled(answer, line)], line.dice.between(ANSWER_MS.least, ANSWER_MS.most));
+      // Until a late answer comes, the line is free for others.
+      if (answer.afterMs === undefined) say();
+      else this.#ground.after(answer.afterMs, say);
     }
   }
 
@@ -199,7 +237,7 @@ export class Street {
 
   #note({ id, instrument }: Line, means: readonly Said[]): void {
     const nowMs = this.#ground.nowMs();
-    for (const one of means) this.log.add(id, one, nowMs, nowMs < instrument.warmUntilMs);
+    for (const one of means) this.log.add(one.sensor ?? id, one, nowMs, nowMs < instrument.warmUntilMs);
   }
 
   #happenLater(pulse: Pulse): void {

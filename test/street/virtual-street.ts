@@ -1,5 +1,7 @@
 import { stringify } from "yaml";
+import { createModbusCodec } from "../../src/adapters/modbus-codec.ts";
 import { createSimulationMachine } from "../../src/cli/simulation-machine.ts";
+import type { NodeEvent } from "../../src/core/events/events.ts";
 import { epochMs, monotonicMs } from "../../src/core/units/time.ts";
 import { FakeBrokerPort } from "../../src/testing/fake-broker-port.ts";
 import { FakeGpioBus } from "../../src/testing/fake-gpio-bus.ts";
@@ -10,7 +12,7 @@ import type { Machine } from "../../src/testing/simulation/machine.ts";
 import { MachineClock } from "../../src/testing/simulation/machine-clock.ts";
 import { Timeline } from "../../src/testing/simulation/timeline.ts";
 import type { Received } from "../support/subscriber.ts";
-import { SENSORS, sensorsOf, type Wiring } from "./layout.ts";
+import { LINES, partsOf, type Wiring } from "./layout.ts";
 import { type Ground, Street } from "./street.ts";
 
 /** A little before a window begins, so that the first one is not whole. */
@@ -20,20 +22,20 @@ const LISTENS_MS = 200;
 
 const WIRING: Wiring = { path: (sensor) => `/dev/${sensor}`, line: (sensor, line) => `${sensor}/${line}` };
 
-const nodeFile = (sensors: object): string =>
+const nodeFile = (parts: object): string =>
   stringify({
     stoep: 1,
     node: { id: "n0042", purpose: "A whole street" },
     broker: { url: "mqtts://broker.invalid", prefix: "city/test", username: "n0042", password: { env: "NONE" } },
     window: "5m",
-    sensors,
+    ...parts,
   });
 
 /** A street on virtual time: the real runtime, drivers and stores, with fakes of the lines and the broker. */
 export class VirtualStreet {
   readonly timeline = new Timeline();
   readonly street: Street;
-  readonly events: { readonly type: string }[] = [];
+  readonly events: NodeEvent[] = [];
   /** What went wrong in a way that nothing may. */
   readonly deaths: string[] = [];
   readonly #machine: Machine = createSimulationMachine();
@@ -55,7 +57,7 @@ export class VirtualStreet {
       feed: (sensor, data) => this.#serial.feed(WIRING.path(sensor), data),
       level: (sensor, line, high) => this.#gpio.set(WIRING.line(sensor, line), high),
     };
-    this.street = new Street(SENSORS, this.#chance, ground);
+    this.street = new Street(LINES, this.#chance, ground);
     const lines = this.street.contacts.flatMap((id) => (this.street.contact(id)?.lines ?? []).map((line) => WIRING.line(id, line)));
     this.#gpio = new FakeGpioBus(Object.fromEntries(lines.map((line) => [line, true])), { defer });
     for (const id of this.street.serial) this.#serial.plug(WIRING.path(id));
@@ -78,7 +80,7 @@ export class VirtualStreet {
   async begin(): Promise<void> {
     const { street, timeline } = this;
     this.#life = new Life({
-      plan: await this.#machine.plan(nodeFile(sensorsOf(street, WIRING))),
+      plan: await this.#machine.plan(nodeFile(partsOf(street, WIRING))),
       machine: this.#machine,
       clock: this.#clock,
       serial: this.#serial,
@@ -86,11 +88,11 @@ export class VirtualStreet {
       broker: this.#broker,
       noise: this.#chance.of("noise"),
       jitter: this.#chance.of("jitter"),
-      spoil: (world) => world,
+      spoil: (world) => ({ ...world, modbus: createModbusCodec() }),
       statement: () => "done",
       isRandomnessGone: () => false,
       opened: () => undefined,
-      event: (event) => void this.events.push(event),
+      event: (event) => this.#hear(event),
       told: (sensor, { type }) => (type === "opened" ? street.opened(sensor) : type === "closed" ? street.closed(sensor) : undefined),
       wrote: (path, data) => street.heard(path.slice("/dev/".length), data),
       links: () => undefined,
@@ -100,6 +102,12 @@ export class VirtualStreet {
     this.#life.begin().catch((error: unknown) => this.deaths.push(String(error)));
     await timeline.runUntil(LISTENS_MS);
     street.begin();
+  }
+
+  /** Of a unit the port is told of as an event only: the line is that of the bus. */
+  #hear(event: NodeEvent): void {
+    this.events.push(event);
+    if (event.type === "SensorOpened" && this.street.unit(event.sensor) !== null) this.street.opened(event.sensor);
   }
 
   unplug(sensor: string): void {

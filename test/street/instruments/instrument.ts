@@ -6,6 +6,8 @@ export interface Said {
   readonly channel: string;
   /** A whole number of steps; how large one is says `Truth.scale`. */
   readonly steps: number;
+  /** Which sensor says it, where several hang on one line; absent: the one that the line belongs to. */
+  readonly sensor?: string;
   /** Of a passage: which way. */
   readonly cell?: string;
   /** The instrument itself says that this value is not to be relied on: it stays out of statistics. */
@@ -116,6 +118,17 @@ export class Written {
     const command = this.#bytes.slice(at, at + length);
     this.#bytes = this.#bytes.slice(at + length);
     return command;
+  }
+
+  /** Takes the next `length` bytes that are a frame; what stands before it is dropped. Null: none is whole. */
+  frame(length: number, isSound: (bytes: readonly number[]) => boolean): readonly number[] | null {
+    for (let at = 0; at + length <= this.#bytes.length; at++) {
+      const whole = this.#bytes.slice(at, at + length);
+      if (!isSound(whole)) continue;
+      this.#bytes = this.#bytes.slice(at + length);
+      return whole;
+    }
+    return null;
   }
 
   /** Takes what stands before the next `end`, without it. Null: there is none. */

@@ -4,7 +4,7 @@ import type { Lab } from "../../support/lab.ts";
 import { type NodeProcess, type NodeSite, PREFIX } from "../../support/node-process.ts";
 import type { PtyPair } from "../../support/pty.ts";
 import type { Subscriber } from "../../support/subscriber.ts";
-import { SENSORS, sensorsOf, type Wiring } from "../layout.ts";
+import { LINES, partsOf, SENSORS, type Wiring } from "../layout.ts";
 import { type Ground, Street } from "../street.ts";
 
 /** How often the lines are asked what the node wrote, and the node's log what was opened. */
@@ -36,7 +36,7 @@ export class RealStreet {
       feed: (sensor, data) => this.#feed(sensor, data),
       level: (sensor, line, high, atMs) => this.#level(sensor, line, high, atMs),
     };
-    this.street = new Street(SENSORS, new Chance(seed), ground);
+    this.street = new Street(LINES, new Chance(seed), ground);
     for (const id of this.street.contacts)
       for (const line of this.street.contact(id)?.lines ?? []) this.#tools.move(this.#offsetOf(id, line), true);
   }
@@ -50,10 +50,10 @@ export class RealStreet {
       path: (sensor) => this.#ptys.get(sensor)?.path ?? "",
       line: (sensor, line) => `GPIO${this.#offsetOf(sensor, line)}`,
     };
-    this.site = lab.site({ broker: { url: broker.url, prefix: PREFIX }, window: "1m", sensors: sensorsOf(this.street, wiring) });
+    this.site = lab.site({ broker: { url: broker.url, prefix: PREFIX }, window: "1m", ...partsOf(this.street, wiring) });
     this.node = this.site.run({ PATH: this.#tools.path });
     this.#looking = setInterval(() => this.#look(), LOOK_EVERY_MS);
-    for (const { id } of SENSORS) await this.node.event("SensorOpened", ({ sensor }) => sensor === id);
+    for (const id of SENSORS) await this.node.event("SensorOpened", ({ sensor }) => sensor === id);
     this.#look();
     this.street.begin();
   }

@@ -6,9 +6,10 @@ import { PREFIX } from "../../support/node-process.ts";
 import { announcedSeed } from "../../support/seed.ts";
 import type { Received } from "../../support/subscriber.ts";
 import { expectWholeHistory } from "../../support/summaries.ts";
-import { CANARIES, heardIn, lineOf, missingWindows, strangeFlags, topicsOf } from "../account.ts";
+import { CANARIES, heardIn, lineOf, missingWindows, strangeFlags, topicsOf, wrongStates } from "../account.ts";
 import { type Compared, compareAll } from "../comparison.ts";
-import { PEOPLE_WINDOW_SECONDS, SENSORS } from "../layout.ts";
+import { TIMEOUT_MS } from "../instruments/modbus.ts";
+import { PEOPLE_WINDOW_SECONDS } from "../layout.ts";
 import type { HeardSummary } from "../oracle.ts";
 import { comparePeople, type PeopleCompared } from "../people.ts";
 import { RealStreet } from "./real-street.ts";
@@ -73,7 +74,9 @@ describe(`a whole street on real lines, for ${MINUTES} minutes`, () => {
         const warmMs = real.street.instrument(sensor)?.warmUntilMs ?? 0;
         // Which of two values near the end of the warming is the first that counts, arrival decides.
         const isTurning = fromMs < warmMs + 2_000 && toMs > warmMs - 2_000;
-        return !isTurning && (sensor !== PULLED.sensor || isApart(fromMs, toMs));
+        // A machine that kept us waiting so long may have let right answers come too late.
+        const isInTime = real.street.unit(sensor) === null || real.lateMsMax < TIMEOUT_MS / 2;
+        return !isTurning && isInTime && (sensor !== PULLED.sensor || isApart(fromMs, toMs));
       },
       isCoverageKnown: (sensor, fromMs) => sensor !== PULLED.sensor || fromMs >= backMs,
     });
@@ -108,8 +111,7 @@ describe(`a whole street on real lines, for ${MINUTES} minutes`, () => {
   });
 
   it("has every sensor well in the end, and its books balanced", () => {
-    const states = Object.fromEntries(Object.entries(status.sensors).map(([id, { state, balanced }]) => [id, { state, balanced }]));
-    expect(states).toEqual(Object.fromEntries(SENSORS.map(({ id }) => [id, { state: "ok", balanced: true }])));
+    expect(wrongStates(status)).toEqual([]);
   });
 
   it("says nothing of a household, a position or one speed, on no topic and in no line of its log", () => {
