@@ -1,7 +1,7 @@
 import type { Truth } from "./instruments/instrument.ts";
 import { DEAD } from "./instruments/modbus.ts";
 import { compareState, compareWindow, gapsIn, type HeardSummary, wrongCoverage, type Zone } from "./oracle.ts";
-import { CLOSURE, type Street } from "./street.ts";
+import { CLOSURE, SHOWN, type Street } from "./street.ts";
 
 /** How many windows were compared, and how: a comparison that never happens finds nothing. */
 export interface Compared {
@@ -60,6 +60,9 @@ function compareOne(street: Street, summary: HeardSummary, what: Truth, around: 
   } else if ((street.contact(sensor)?.intervalMs ?? null) !== null && arrivalMs > 0) {
     complain(windOutOfBounds(summary, street));
     compared.bounded++;
+  } else if (street.thermometer(sensor) !== null && arrivalMs > 0) {
+    complain(warmthOutOfBounds(summary, street));
+    compared.bounded++;
   } else {
     const { problem, ways } = compareWindow(summary, what, samples, zone);
     complain(problem);
@@ -107,4 +110,23 @@ function windOutOfBounds({ sensor, window, stats }: HeardSummary, street: Street
   return told >= least && told <= most
     ? null
     : `tells of ${told.toFixed(1)} closures, and it was ${least.toFixed(1)} to ${most.toFixed(1)}`;
+}
+
+/** A read takes a second, and begins when the node wants: what was shown so long before a window may be in it. */
+const READ_MS = 6_000;
+const THOUSANDTHS = 1_000;
+/** Values are told in hundredths, the mean more finely. */
+const HALF_A_HUNDREDTH = 0.005_001;
+
+/** What a file showed is known, and when the node read it is not: every figure lies between the coldest and the warmest. */
+function warmthOutOfBounds({ sensor, window, stats, reason }: HeardSummary, street: Street): string | null {
+  const [startMs, endMs] = [Date.parse(window.start), Date.parse(window.end)];
+  const shown = street.log.of(sensor, SHOWN.channel).filter(({ atMs }) => atMs >= startMs - READ_MS && atMs < endMs + READ_MS);
+  if (stats === undefined) return shown.length < 2 ? null : `says ${String(reason)}, and ${shown.length} values were shown`;
+  const degrees = shown.map(({ steps }) => steps / THOUSANDTHS);
+  const [least, most] = [Math.min(...degrees) - HALF_A_HUNDREDTH, Math.max(...degrees) + HALF_A_HUNDREDTH];
+  const isInside = ["min", "max", "mean", "p50", "p95"].every(
+    (name) => (stats[name] as number) >= least && (stats[name] as number) <= most,
+  );
+  return isInside ? null : `is beyond what was shown, ${least} to ${most}`;
 }

@@ -15,6 +15,7 @@ import { GnssReceiver, HouseholdMeter, LightingMeter } from "./instruments/meter
 import { ModbusBus, unitsOf } from "./instruments/modbus.ts";
 import { Sdi12Line } from "./instruments/sdi12.ts";
 import { JsonBoard, PairsBoard, SoundMeter } from "./instruments/sound.ts";
+import { Ds18b20 } from "./instruments/thermometer.ts";
 import { Ops243, Tfmini } from "./instruments/traffic.ts";
 import { VantageConsole } from "./instruments/vantage.ts";
 import { A02yyuw, WindSonic, Wxt530 } from "./instruments/weather.ts";
@@ -101,10 +102,16 @@ const CONTACTS: readonly Sensor[] = [
   },
 ];
 
+/** Sensors that the kernel shows as folders with files. */
+const FILES: readonly Sensor[] = [
+  { id: "road-1", make: (dice) => new Ds18b20(dice) },
+  { id: "road-2", make: (dice) => new Ds18b20(dice) },
+];
+
 /** Everything on this street; the bus is one line of it. */
-export const LINES: readonly Sensor[] = [...SERIAL, ...CONTACTS, { id: BUS, make: (dice) => new ModbusBus(dice, unitsOf()) }];
+export const LINES: readonly Sensor[] = [...SERIAL, ...CONTACTS, ...FILES, { id: BUS, make: (dice) => new ModbusBus(dice, unitsOf()) }];
 /** The sensors of the node. */
-export const SENSORS: readonly string[] = [...SERIAL, ...CONTACTS, ...unitsOf()].map(({ id }) => id);
+export const SENSORS: readonly string[] = [...SERIAL, ...CONTACTS, ...FILES, ...unitsOf()].map(({ id }) => id);
 
 /** Streams whose counts are published with noise: from which sensor, and how they are told apart. */
 export const PEOPLE: readonly string[] = ["gate-1.passages", "gate-1.speed", "path-1.passages", "entry-1.entries", "track-1.passages"];
@@ -115,11 +122,15 @@ export interface Wiring {
   path(sensor: string): string;
   /** Name of a GPIO line of a sensor. */
   line(sensor: string, line: string): string;
+  /** Folder of a sensor that the kernel shows as files. */
+  folder(sensor: string): string;
 }
 
 /** The parts `sensors:` and `buses:` of a node file. */
 export function partsOf(street: Street, wiring: Wiring): { readonly sensors: Readonly<Record<string, object>>; readonly buses: object } {
-  const alone = [...SERIAL, ...CONTACTS].map(({ id, windowSeconds }) => [id, sensorOf(street, id, wiring, windowSeconds)] as const);
+  const alone = [...SERIAL, ...CONTACTS, ...FILES].map(
+    ({ id, windowSeconds }) => [id, sensorOf(street, id, wiring, windowSeconds)] as const,
+  );
   const units = street.units.map((id) => {
     const unit = street.unit(id);
     return [id, { driver: "modbus", bus: BUS, unit: unit?.unit, options: unit?.options }] as const;
@@ -129,6 +140,8 @@ export function partsOf(street: Street, wiring: Wiring): { readonly sensors: Rea
 }
 
 function sensorOf(street: Street, id: string, wiring: Wiring, windowSeconds: number | undefined): object {
+  const thermometer = street.thermometer(id);
+  if (thermometer !== null) return { driver: thermometer.driver, file: { path: wiring.folder(id) }, options: thermometer.options };
   const thing = street.instrument(id) ?? street.contact(id);
   if (thing === null) throw new Error(`${id} is not on the street`);
   const { driver, options, truths } = thing;

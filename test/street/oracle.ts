@@ -143,7 +143,10 @@ export interface Gaps {
 /** A rhythm is kept while values come within three of its usual distances; what that is, is not known to a digit. */
 const RHYTHMS = { surely: 2.5, surelyNot: 3.5 } as const;
 
-/** `slowestMs`: the slowest rhythm that the manual allows. A value stands for the time since the one before while the rhythm is kept. One that was set aside stands for none. */
+/**
+ * `slowestMs`: the slowest rhythm that the manual allows. A value stands for the time since the one before while the rhythm is kept. One
+ * that was set aside stands for none.
+ */
 export function gapsIn(samples: readonly Sample[], { window }: HeardSummary, aliveFromMs: number, slowestMs = 0): Gaps {
   const [startMs, endMs] = [Math.max(aliveFromMs, Date.parse(window.start)), Date.parse(window.end)];
   const apart = samples.slice(1).map(({ atMs, isSetAside }, index) => {

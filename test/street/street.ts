@@ -2,6 +2,7 @@ import type { Chance, Dice } from "../../src/testing/simulation/chance.ts";
 import { Contact } from "./instruments/contacts.ts";
 import type { Instrument, Said, Truth, Utterance } from "./instruments/instrument.ts";
 import { ModbusBus, type ModbusUnit } from "./instruments/modbus.ts";
+import { Ds18b20, type Shown } from "./instruments/thermometer.ts";
 import { StreetLog } from "./street-log.ts";
 
 /** What is wrong with a line, besides that it tears what is said into pieces. */
@@ -25,7 +26,7 @@ export interface Thing {
 /** One thing on the street. */
 export interface Sensor {
   readonly id: string;
-  make(dice: Dice): Instrument | Contact;
+  make(dice: Dice): Instrument | Contact | Ds18b20;
   /** Windows of its streams of the environment, where they are not as long as those of the others. Seconds. */
   readonly windowSeconds?: number;
   readonly disturbance?: Disturbance;
@@ -40,6 +41,8 @@ export interface Ground {
   feed(sensor: string, data: Uint8Array): boolean;
   /** `atMs`: when it happens, by the kernel's stamp; the call comes at that time or a little later. */
   level(sensor: string, line: string, high: boolean, atMs: number): void;
+  /** What stands in the file of a sensor from now on. */
+  show(sensor: string, text: string): void;
 }
 
 /** The longest that the two pieces of one utterance are apart. */
@@ -54,6 +57,12 @@ const OFF_GRID_MS = 5;
 
 /** What the log keeps of each closure of an anemometer, of which the node makes values. */
 export const CLOSURE: Said = { channel: "closures", steps: 1 };
+
+/** What stands in a file before the kernel has asked its device. */
+const NOTHING: Shown = { text: "", means: [] };
+
+/** What the log keeps of each text of a file, which the node reads when it wants to. */
+export const SHOWN: Said = { channel: "shown", steps: 0 };
 
 interface Line {
   readonly id: string;
@@ -88,6 +97,7 @@ export class Street {
   readonly #ground: Ground;
   readonly #lines = new Map<string, Line>();
   readonly #pulses = new Map<string, Pulse>();
+  readonly #files = new Map<string, { readonly thermometer: Ds18b20; shown: Shown }>();
   readonly #units = new Map<string, ModbusUnit>();
   #isOver = false;
 
@@ -95,7 +105,8 @@ export class Street {
     this.#ground = ground;
     for (const { id, make, disturbance = {} } of sensors) {
       const thing = make(chance.of(`${id} content`));
-      if (thing instanceof Contact) this.#pulses.set(id, { id, contact: thing, closures: 0, queue: [] });
+      if (thing instanceof Ds18b20) this.#files.set(id, { thermometer: thing, shown: NOTHING });
+      else if (thing instanceof Contact) this.#pulses.set(id, { id, contact: thing, closures: 0, queue: [] });
       else {
         if (thing instanceof ModbusBus) for (const unit of thing.units) this.#units.set(unit.id, unit);
         if (thing.warmMs > 0) thing.warmUntilMs = Number.POSITIVE_INFINITY;
@@ -128,7 +139,16 @@ export class Street {
     const bus = this.#lines.get(BUS)?.instrument;
     if (unit !== undefined && bus !== undefined) return { driver: bus.driver, truths: unit.truths, slowestMs: bus.slowestMs };
     const alone = this.instrument(sensor);
-    return alone ?? this.contact(sensor);
+    return alone ?? this.contact(sensor) ?? this.thermometer(sensor);
+  }
+
+  thermometer(sensor: string): Ds18b20 | null {
+    return this.#files.get(sensor)?.thermometer ?? null;
+  }
+
+  /** Sensors that the kernel shows as files. */
+  get files(): readonly string[] {
+    return [...this.#files.keys()];
   }
 
   /** Serial lines, that of the bus among them. */
@@ -143,6 +163,7 @@ export class Street {
   /** From now on they speak by themselves. What they are asked they answer from the start. */
   begin(): void {
     for (const line of this.#lines.values()) this.#speakLater(line);
+    for (const id of this.#files.keys()) this.#show(id);
     for (const pulse of this.#pulses.values()) this.#happenLater(pulse);
   }
 
@@ -171,6 +192,11 @@ export class Street {
     if (line !== undefined) line.opening++;
   }
 
+  /** The node has read the file of a sensor. */
+  read(sensor: string): void {
+    for (const one of this.#files.get(sensor)?.shown.means ?? []) this.log.add(sensor, one, this.#ground.nowMs(), false);
+  }
+
   /** The node wrote something to a sensor. */
   heard(sensor: string, data: Uint8Array): void {
     const line = this.#lines.get(sensor);
@@ -187,6 +213,15 @@ export class Street {
   deafen(sensor: string, isDeaf: boolean): void {
     const line = this.#lines.get(sensor);
     if (line !== undefined) line.isDeaf = isDeaf;
+  }
+
+  #show(id: string): void {
+    const file = this.#files.get(id);
+    if (file === undefined || this.#isOver) return;
+    file.shown = file.thermometer.next();
+    this.#ground.show(id, file.shown.text);
+    for (const { steps } of file.shown.means) this.log.add(id, { ...SHOWN, steps }, this.#ground.nowMs(), false);
+    this.#ground.after(file.thermometer.waitMs(), () => this.#show(id));
   }
 
   #speakLater(line: Line): void {

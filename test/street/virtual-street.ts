@@ -3,7 +3,9 @@ import { createModbusCodec } from "../../src/adapters/modbus-codec.ts";
 import { createSimulationMachine } from "../../src/cli/simulation-machine.ts";
 import type { NodeEvent } from "../../src/core/events/events.ts";
 import { epochMs, monotonicMs } from "../../src/core/units/time.ts";
+import type { FileBus } from "../../src/ports/field-port.ts";
 import { FakeBrokerPort } from "../../src/testing/fake-broker-port.ts";
+import { FakeFileBus } from "../../src/testing/fake-file-bus.ts";
 import { FakeGpioBus } from "../../src/testing/fake-gpio-bus.ts";
 import { FakeSerialBus } from "../../src/testing/fake-serial-bus.ts";
 import { Chance } from "../../src/testing/simulation/chance.ts";
@@ -12,6 +14,7 @@ import type { Machine } from "../../src/testing/simulation/machine.ts";
 import { MachineClock } from "../../src/testing/simulation/machine-clock.ts";
 import { Timeline } from "../../src/testing/simulation/timeline.ts";
 import type { Received } from "../support/subscriber.ts";
+import { W1_SLAVE } from "./instruments/thermometer.ts";
 import { LINES, partsOf, type Wiring } from "./layout.ts";
 import { type Ground, Street } from "./street.ts";
 
@@ -20,7 +23,13 @@ export const BEGAN_WALL_MS = Date.UTC(2026, 10, 26, 9, 58, 7);
 /** Everything is open by then. */
 const LISTENS_MS = 200;
 
-const WIRING: Wiring = { path: (sensor) => `/dev/${sensor}`, line: (sensor, line) => `${sensor}/${line}` };
+const WIRING: Wiring = {
+  path: (sensor) => `/dev/${sensor}`,
+  line: (sensor, line) => `${sensor}/${line}`,
+  folder: (sensor) => `/sys/bus/w1/devices/${sensor}`,
+};
+/** A conversion of 12 bits (data sheet: 750 ms at most). */
+const READ_MS = 750;
 
 const nodeFile = (parts: object): string =>
   stringify({
@@ -43,6 +52,7 @@ export class VirtualStreet {
   readonly #serial: FakeSerialBus;
   readonly #gpio: FakeGpioBus;
   readonly #broker: FakeBrokerPort;
+  readonly #devices: FakeFileBus;
   readonly #chance: Chance;
   #life: Life | null = null;
 
@@ -56,12 +66,16 @@ export class VirtualStreet {
       after: (delayMs, task) => void timeline.after(delayMs, task),
       feed: (sensor, data) => this.#serial.feed(WIRING.path(sensor), data),
       level: (sensor, line, high) => this.#gpio.set(WIRING.line(sensor, line), high),
+      show: (sensor, text) => this.#devices.put(WIRING.folder(sensor), { [W1_SLAVE]: text }),
     };
     this.street = new Street(LINES, this.#chance, ground);
     const lines = this.street.contacts.flatMap((id) => (this.street.contact(id)?.lines ?? []).map((line) => WIRING.line(id, line)));
     this.#gpio = new FakeGpioBus(Object.fromEntries(lines.map((line) => [line, true])), { defer });
     for (const id of this.street.serial) this.#serial.plug(WIRING.path(id));
-    this.#broker = new FakeBrokerPort({ clock: worldClock(timeline) });
+    const clock = worldClock(timeline);
+    this.#broker = new FakeBrokerPort({ clock });
+    this.#devices = new FakeFileBus({ clock, readMs: READ_MS });
+    for (const id of this.street.files) this.#devices.put(WIRING.folder(id), { [W1_SLAVE]: "" });
   }
 
   /** All that the broker has got, as a subscriber would have it. */
@@ -88,7 +102,7 @@ export class VirtualStreet {
       broker: this.#broker,
       noise: this.#chance.of("noise"),
       jitter: this.#chance.of("jitter"),
-      spoil: (world) => ({ ...world, modbus: createModbusCodec() }),
+      spoil: (world) => ({ ...world, modbus: createModbusCodec(), files: this.#files() }),
       statement: () => "done",
       isRandomnessGone: () => false,
       opened: () => undefined,
@@ -102,6 +116,21 @@ export class VirtualStreet {
     this.#life.begin().catch((error: unknown) => this.deaths.push(String(error)));
     await timeline.runUntil(LISTENS_MS);
     street.begin();
+  }
+
+  /** Files of which the street hears when they were opened and read. */
+  #files(): FileBus {
+    const { street } = this;
+    return {
+      open: (path, listener) => {
+        const sensor = path.slice(path.lastIndexOf("/") + 1);
+        return this.#devices.open(path, (event) => {
+          if (event.type === "opened") street.opened(sensor);
+          if (event.type === "reply") street.read(sensor);
+          listener(event);
+        });
+      },
+    };
   }
 
   /** Of a unit the port is told of as an event only: the line is that of the bus. */

@@ -31,7 +31,10 @@ export class Mhz19 extends Instrument {
   }
 }
 
-/** Senseair S8, "Modbus on S8": address FE, input registers 1 to 4 are status, alarms, output and ppm; holding register 32 the ABC period. */
+/**
+ * Senseair S8, "Modbus on S8": address FE, input registers 1 to 4 are status, alarms, output and ppm; holding register 32 is the period
+ * of its self-calibration.
+ */
 export class SenseairS8 extends Instrument {
   readonly driver = "senseair-s8";
   override readonly options: object;

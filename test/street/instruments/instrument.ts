@@ -92,7 +92,10 @@ export function decimal(steps: number, scale: number): string {
   return steps < 0 ? `-${whole}` : whole;
 }
 
-/** A CRC of 16 bits with the polynomial A001, lowest bit first: Modbus begins with FFFF, CRC-16/ARC with 0. Bit by bit, as it is defined. */
+/**
+ * A CRC of 16 bits with the polynomial A001, lowest bit first: Modbus begins with FFFF, CRC-16/ARC with 0. Bit by bit, as it is
+ * defined.
+ */
 export function crc16(bytes: ArrayLike<number>, first: number): number {
   let crc = first;
   for (const byte of Array.from(bytes)) {

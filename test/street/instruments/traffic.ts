@@ -49,7 +49,10 @@ const passage = (cell: string): Said => ({ channel: "passages", steps: 1, cell }
 /** The wall opposite, and how near somebody is who walks through the beam. */
 const WALL_CM = 420;
 
-/** Benewake TFmini, by its manual: `59 59`, distance and strength with the low byte first, mode, spare, sum. Set to five frames a second. */
+/**
+ * Benewake TFmini, by its manual: `59 59`, distance and strength with the low byte first, mode, spare, sum. It is set to five frames a
+ * second.
+ */
 export class Tfmini extends Instrument {
   readonly driver = "tfmini";
   override readonly options = { nearCm: 250, farCm: 300 };

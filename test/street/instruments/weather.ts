@@ -57,7 +57,10 @@ export class WindSonic extends Instrument {
 /** How the rain counter of a WXT begins again. M: by hand, it is a running total. A: with every message, which tells what is new. */
 type RainReset = "M" | "A";
 
-/** Vaisala WXT530, by its user guide: polled with `0r` it answers a line for each group, with three characters of CRC behind the last field. */
+/**
+ * Vaisala WXT530, by its user guide: polled with `0r` it answers a line for each group, with three characters of CRC behind the last
+ * field.
+ */
 export class Wxt530 extends Instrument {
   readonly driver = "wxt5xx";
   override readonly options: { readonly everySeconds: number };

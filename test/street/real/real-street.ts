@@ -1,9 +1,13 @@
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Chance } from "../../../src/testing/simulation/chance.ts";
 import { type FakeGpioTools, makeFakeGpioTools } from "../../support/fake-gpio-tools.ts";
 import type { Lab } from "../../support/lab.ts";
 import { type NodeProcess, type NodeSite, PREFIX } from "../../support/node-process.ts";
 import type { PtyPair } from "../../support/pty.ts";
 import type { Subscriber } from "../../support/subscriber.ts";
+import { W1_SLAVE } from "../instruments/thermometer.ts";
 import { LINES, partsOf, SENSORS, type Wiring } from "../layout.ts";
 import { type Ground, Street } from "../street.ts";
 
@@ -22,6 +26,7 @@ export class RealStreet {
   readonly #ptys = new Map<string, PtyPair>();
   readonly #cut = new Set<string>();
   readonly #tools: FakeGpioTools = makeFakeGpioTools(2);
+  readonly #devices = mkdtempSync(join(tmpdir(), "stoep-w1-"));
   readonly #offsets = new Map<string, number>();
   /** What the wall clock showed when the monotonic clock stood at 0, ms. */
   readonly #bootMs = Date.now() - Number(process.hrtime.bigint()) / NS_PER_MS;
@@ -34,9 +39,11 @@ export class RealStreet {
       nowMs: () => Date.now(),
       after: (delayMs, task) => this.#after(delayMs, task),
       feed: (sensor, data) => this.#feed(sensor, data),
+      show: (sensor, text) => this.#show(sensor, text),
       level: (sensor, line, high, atMs) => this.#level(sensor, line, high, atMs),
     };
     this.street = new Street(LINES, new Chance(seed), ground);
+    for (const id of this.street.files) this.#show(id, "");
     for (const id of this.street.contacts)
       for (const line of this.street.contact(id)?.lines ?? []) this.#tools.move(this.#offsetOf(id, line), true);
   }
@@ -49,6 +56,7 @@ export class RealStreet {
     const wiring: Wiring = {
       path: (sensor) => this.#ptys.get(sensor)?.path ?? "",
       line: (sensor, line) => `GPIO${this.#offsetOf(sensor, line)}`,
+      folder: (sensor) => join(this.#devices, sensor),
     };
     this.site = lab.site({ broker: { url: broker.url, prefix: PREFIX }, window: "1m", ...partsOf(this.street, wiring) });
     this.node = this.site.run({ PATH: this.#tools.path });
@@ -74,6 +82,7 @@ export class RealStreet {
     this.#isOver = true;
     if (this.#looking !== null) clearInterval(this.#looking);
     await this.#tools.dispose();
+    rmSync(this.#devices, { recursive: true, force: true });
   }
 
   #after(delayMs: number, task: () => void): void {
@@ -91,6 +100,14 @@ export class RealStreet {
   #level(sensor: string, line: string, high: boolean, atMs: number): void {
     const isWatched = this.street.contact(sensor)?.edge === "both" || !high;
     if (isWatched && !this.#isOver) this.#tools.move(this.#offsetOf(sensor, line), high, this.#stampOf(atMs));
+  }
+
+  /** Whole at once, as the kernel shows it. */
+  #show(sensor: string, text: string): void {
+    const folder = join(this.#devices, sensor);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "next"), text);
+    renameSync(join(folder, "next"), join(folder, W1_SLAVE));
   }
 
   #feed(sensor: string, data: Uint8Array): boolean {
