@@ -1,6 +1,7 @@
 import type { LocalStatus } from "../../src/runtime/status.ts";
 import type { Received } from "../support/subscriber.ts";
 import { topicOf } from "../support/summaries.ts";
+import type { Compared } from "./comparison.ts";
 import { METER_CANARY, POSITION_CANARY, POWER_CANARY } from "./instruments/meters.ts";
 import { DEAD } from "./instruments/modbus.ts";
 import { SPEED_CANARY } from "./instruments/traffic.ts";
@@ -65,11 +66,12 @@ export const wrongStates = ({ sensors }: LocalStatus): readonly string[] =>
   }).map((id) => `${id} is ${sensors[id]?.state}, its books ${sensors[id]?.balanced === true ? "balance" : "do not balance"}`);
 
 /** What a test of a street has to say in the end, in one line. */
-export function lineOf(street: Street, found: { exact: number; unambiguous: number; bounded: number; people: number }): string {
+export function lineOf(street: Street, found: Compared & { readonly people: number }): string {
   const drivers = new Set(SENSORS.map((id) => street.thing(id)?.driver));
-  const { exact, unambiguous, bounded, people } = found;
+  const { exact, unambiguous, bounded, unknown, people } = found;
   return (
     `${SENSORS.length} sensors of ${drivers.size} drivers, ${street.log.count} readings; ${exact} windows equal to the oracle ` +
-    `(${unambiguous} of them could be shared out in one way only), ${bounded} within bounds, ${people} counts of people noised`
+    `(${unambiguous} of them could be shared out in one way only), ${bounded} within bounds, ${unknown} not compared, ` +
+    `${people} counts of people noised`
   );
 }

@@ -11,6 +11,8 @@ export interface Compared {
   unambiguous: number;
   /** Shares of time, and values made by the node's own timers, which arrival moves a little: within bounds. */
   bounded: number;
+  /** Not compared: a value may have been lost, and nobody here can say which. */
+  unknown: number;
   readonly problems: string[];
 }
 
@@ -34,7 +36,7 @@ export function truthOf(street: Street, { sensor, stream }: Pick<HeardSummary, "
 
 /** Compares every summary of the environment with what the street said. */
 export function compareAll(street: Street, summaries: readonly HeardSummary[], around: Circumstances): Compared {
-  const compared: Compared = { exact: 0, unambiguous: 0, bounded: 0, problems: [] };
+  const compared: Compared = { exact: 0, unambiguous: 0, bounded: 0, unknown: 0, problems: [] };
   for (const summary of summaries) {
     const what = truthOf(street, summary);
     if (what !== null) compareOne(street, summary, what, around, compared);
@@ -51,7 +53,10 @@ function compareOne(street: Street, summary: HeardSummary, what: Truth, around: 
   const complain = (problem: string | null): void => {
     if (problem !== null) compared.problems.push(`${id}: ${problem}; ${JSON.stringify(summary.stats ?? summary.reason)}`);
   };
-  if (!around.areValuesKnown(sensor, fromMs, toMs)) return;
+  if (!around.areValuesKnown(sensor, fromMs, toMs)) {
+    compared.unknown++;
+    return;
+  }
   if (what.kind === "state") {
     complain(compareState(summary, what, { fromMs: samples[0]?.atMs ?? toMs, changes: samples }, 2 * arrivalMs));
     if (arrivalMs === 0) compared.exact++;
@@ -69,7 +74,7 @@ function compareOne(street: Street, summary: HeardSummary, what: Truth, around: 
     compared.exact++;
     if (ways === 1) compared.unambiguous++;
   }
-  const isWhole = !street.reopened.has(sensor) || fromMs > (street.openedMs.get(sensor) ?? 0);
+  const isWhole = !street.reopenedMs.has(sensor) || fromMs > (street.openedMs.get(sensor) ?? 0);
   if (!isWhole || !around.isCoverageKnown(sensor, fromMs)) return;
   const aliveMs = aliveFrom(street, sensor);
   // Counters and states are vouched for by the line; other values by those before and after.

@@ -92,8 +92,8 @@ export class Street {
   readonly log = new StreetLog();
   /** When the port of each sensor was opened last. */
   readonly openedMs = new Map<string, number>();
-  /** Sensors whose port was opened more than once: before the last time, nobody can say here how long it was open. */
-  readonly reopened = new Set<string>();
+  /** When the port of a sensor was opened again. Before the last time, nobody can say here how long it was open. */
+  readonly reopenedMs = new Map<string, readonly number[]>();
   readonly #ground: Ground;
   readonly #lines = new Map<string, Line>();
   readonly #pulses = new Map<string, Pulse>();
@@ -174,7 +174,7 @@ export class Street {
   /** The node has opened the port of a sensor. */
   opened(sensor: string): void {
     const nowMs = this.#ground.nowMs();
-    if (this.openedMs.has(sensor)) this.reopened.add(sensor);
+    if (this.openedMs.has(sensor)) this.reopenedMs.set(sensor, [...(this.reopenedMs.get(sensor) ?? []), nowMs]);
     this.openedMs.set(sensor, nowMs);
     const line = this.#lines.get(sensor);
     const pulse = this.#pulses.get(sensor);
