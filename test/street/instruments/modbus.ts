@@ -8,7 +8,7 @@ import { crc16, Instrument, type Said, said, type Truth, truth, type Utterance, 
 export const TIMEOUT_MS = 700;
 /** A late answer comes after everybody gave up, and while it rests. */
 const LATE_MS = 2_000;
-const EVERY_SECONDS = 5;
+const EVERY_SECONDS = 8;
 const SLOWEST_MS = EVERY_SECONDS * 1_000;
 const QUESTION_BYTES = 8;
 const HOLDING = 3;
