@@ -285,7 +285,7 @@ const EXAMPLE = {
   everySeconds: 10,
   channels: {
     laeq: { quantity: "sound_level", address: 0, scale: 0.1, range: [30, 130], resolution: 0.1, everySeconds: 1 },
-    temperature: { quantity: "temperature", table: "input", address: 2, type: "s16", scale: 0.1, range: [-40, 85], resolution: 0.1 },
+    temperature: { quantity: "temperature", table: "input", address: 2, type: "s16", scale: 0.1, range: [-40, 85] },
   },
 };
 
