@@ -30,6 +30,7 @@ export type UnitPort = Omit<Extract<PortPlan, { readonly is: "modbus" }>, "is">;
 export interface LocalBus {
   readonly path: string;
   readonly isOpen: boolean;
+  /** Those that a sensor is attached to now. */
   readonly units: readonly number[];
   readonly counters: BusCounters;
 }

@@ -71,7 +71,7 @@ it("shares one line among eight units of which some are late, wrong, broken or d
     ...{ "wrong-unit": expect.any(Number), "wrong-function": expect.any(Number) },
   });
 
-  expect((await stoep(["status", site.file])).stdout).toMatch(/^Buses\n.*rs485-1 +open .*units 1 2 .*late bytes/m);
+  expect((await stoep(["status", site.file])).stdout).toMatch(/^Buses\n.*rs485-1 +open .*units 1 .*replies, .*late bytes/m);
 
   // Pulled and put back: the line is opened again for all of them.
   const askedBefore = slaves.asked.length;
