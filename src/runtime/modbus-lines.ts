@@ -229,7 +229,7 @@ class ModbusLine implements AnswerSink {
   #send({ unit, registers }: Question): void {
     const frame = this.#codec.question(unit, registers);
     this.#counters.questions++;
-    this.#cutter.asked(frame, this);
+    this.#cutter.asked(frame, registers, this);
     this.#port?.write(frame);
   }
 
