@@ -291,3 +291,42 @@ describe("checkDriver", () => {
     expect(check(bad)).toEqual([expect.objectContaining({ check: "random", message: expect.stringContaining(message) })]);
   });
 });
+
+describe("checkDriver, of drivers that ask", () => {
+  const asking = (body: string) => ({
+    name: "asks.txt",
+    text: `${HEADER}+0ms open\n> request q timeout=1s ${body}\n+1s reply q 00 07\n> reading pm25 0.7\n`,
+  });
+  const kept: Uint8Array[] = [];
+  const unit = (leaks: boolean): Driver => ({
+    ...SOUND,
+    port: "modbus",
+    start: () => ({
+      handle(event, out) {
+        if (event.type === "opened") out.request("q", { registers: { table: "holding", address: 0, count: 1 } }, 1_000);
+        else if (event.type === "reply" && event.tag === "q") {
+          if (leaks) kept.push(event.data.slice());
+          out.reading("pm25", (event.data[1] ?? 0) / 10);
+        }
+      },
+    }),
+  });
+  const REGISTERS = "registers=holding:0:1";
+
+  it("finds nothing where they ask a bus", () => {
+    expect(check(unit(false), { golden: [asking(REGISTERS)], ...WITH_MEMORY })).toEqual([]);
+  });
+
+  it("finds one that asks a port which takes no requests", () => {
+    expect(check({ ...unit(false), port: "serial" }, { golden: [asking(REGISTERS)] })).toContainEqual({
+      check: "declaration",
+      where: "asks.txt",
+      message: "asks with request; a port of kind serial takes no requests: use write, bytes and a timer",
+    });
+  });
+
+  it("finds one that keeps what it is told", () => {
+    expect(checksOf(check(unit(true), { golden: [asking(REGISTERS)], ...WITH_MEMORY }))).toEqual(["memory"]);
+    kept.length = 0;
+  });
+});
