@@ -24,8 +24,8 @@ export const checkDriver: Command = {
   },
   example: "stoep check-driver ./my-sensor",
   more: [
-    "DIR holds driver.js, driver.mjs or, in a checkout that was built, driver.ts, with golden/*.txt and captures/*.txt beside it. Nothing of",
-    "it is opened or connected. Exits with 65 when something was found; a golden case that fails names its file and line.",
+    "DIR holds driver.js, driver.mjs or, in a checkout that was built, driver.ts, with golden/*.txt and captures/*.txt beside it. No port is",
+    "opened. Exits with 65 when something was found; a golden case that fails names its file and line.",
   ].join("\n"),
   async run(typed, output) {
     const [dir] = typed.words;
@@ -47,10 +47,13 @@ export const checkDriver: Command = {
     const captures = textsIn(join(folder, "captures")).map(({ name: file, text }) => ({ name: `captures/${file}`, text }));
     const foreignCaptures = foreignTo(name);
     const findings = findingsOf(loaded.driver, { golden, captures, foreignCaptures, seed: SEED, randomInputs });
-    const tried = `${golden.length} golden cases, ${captures.length} captures, ${randomInputs} random events, ${foreignCaptures.length} captures of others`;
+    const own = `${golden.length} golden cases, ${captures.length} captures`;
+    const tried = `${own}, ${randomInputs} random events, ${foreignCaptures.length} captures of others`;
     if (typed.flag("json"))
       output.out(JSON.stringify({ driver: name, file: loaded.file, sha256: loaded.sha256, tried, findings }, null, 2));
     else for (const finding of findings) output.out(findingLine(finding));
+    if (findings.some(({ check }) => check === "foreign"))
+      output.err("stoep check-driver: is there a driver for it already? stoep drivers lists them");
     if (!typed.flag("json"))
       output.err(`stoep check-driver: ${findings.length === 0 ? "nothing was found" : `${findings.length} found`}; tried: ${tried}`);
     return findings.length === 0 ? EXIT.ok : EXIT.badData;

@@ -37,11 +37,19 @@ export function driverPackage(options: PackageOptions): ReadonlyMap<string, stri
 /** Without the first sentence, which says how to copy it. */
 const withoutHead = (template: string): string => template.replace(/^\/\/ Copy this folder[\s\S]*?\n\/\/\n/, "");
 
+/** How long the template may be silent, and what a driver that understands nothing yet must say instead. */
+const RHYTHM = /\/\*\* [^\n]* \*\/\nconst EXPECT_WITHIN_MS = 3_000;/;
+const LONG_RHYTHM = [
+  "/** An hour, while the driver is written: a sensor that shows no life for longer has its port opened anew. Then by the manual. */",
+  "const EXPECT_WITHIN_MS = 3_600_000;",
+].join("\n");
+
 /** Its class and its name are those of the new driver, and so is what it says about itself. */
 function renamed(template: string, name: string): string {
   const pascal = name.replaceAll(/(?:^|[-_])([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
   const className = /^\d/.test(pascal) ? `Driver${pascal}` : pascal;
   return template
+    .replace(RHYTHM, LONG_RHYTHM)
     .replaceAll(/\bTemplate\b/g, className)
     .replace(/name: "_template[a-z-]*"/, `name: "${name}"`)
     .replace(/summary: "[^"]*"/, `summary: "${name}: say here in one sentence what it reads"`);
@@ -82,7 +90,7 @@ function standingAlone(compiled: string, name: string): string {
 const FIRST_EVENTS: Readonly<Record<TemplatePort, readonly string[]>> = {
   serial: [
     "+0ms open baud=9600",
-    "> expect 3s",
+    "> expect 1h",
     '+1s < "PUT HERE WHAT YOUR INSTRUMENT SENT\\r\\n"',
     "> reading temperature 21.5",
     "> reading humidity 48.2",
@@ -158,9 +166,8 @@ function aloneReadme(name: string, port: TemplatePort): string {
     `   driverPaths: [{ path: /etc/stoep/drivers/${name}/driver.mjs, sha256: … }]`,
     "   ```",
     "",
-    "`tsconfig.json` tells an editor (or `npx -p typescript tsc -p .`) where the types of the driver API are. They are those of the Stoep that",
-    "wrote this: after a move put its path right. What a driver must keep, and the grammar of the files: drivers/README.md and",
-    "src/driver-api/golden.md of Stoep.",
+    "`tsconfig.json` tells an editor (or `npx -p typescript tsc -p .`) where the types of the driver API are: those of the Stoep that wrote",
+    "this. What a driver must keep, and the grammar of the files: drivers/README.md and src/driver-api/golden.md of Stoep.",
     "",
   ].join("\n");
 }

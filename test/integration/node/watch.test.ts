@@ -151,7 +151,7 @@ describe("stoep capture", () => {
     expect(stderr).toMatch(/6 events, 50 bytes; nothing is missing/);
     const text = readFileSync(path, "utf8");
     expect(text).toMatch(
-      /^# stoep-golden 1\n# options .*\n# captured: \S+Z, for 4s, by stoep \S+\n# sensor: air of n0042, driver sds011@\S+, port serial 9600 8N1\n/,
+      /^# stoep-golden 1\n# captured: \S+Z, for 4s, by .*\n# sensor: air of n0042, driver sds011@\S+, port serial 9600 8N1\n/,
     );
     const parsed = parseGolden(text);
     if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
