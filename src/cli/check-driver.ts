@@ -24,8 +24,8 @@ export const checkDriver: Command = {
   },
   example: "stoep check-driver ./my-sensor",
   more: [
-    "DIR holds driver.js, driver.mjs or, in a checkout that was built, driver.ts, with golden/*.txt and captures/*.txt beside it. No port is",
-    "opened. Exits with 65 when something was found; a golden case that fails names its file and line.",
+    "DIR holds driver.js, driver.mjs or, in a checkout that was built, driver.ts, with golden/*.txt and captures/*.txt beside it.",
+    "No port is opened. Exits with 65 when something was found; a golden case that fails names its file and line.",
   ].join("\n"),
   async run(typed, output) {
     const [dir] = typed.words;

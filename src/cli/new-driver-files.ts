@@ -166,8 +166,8 @@ function aloneReadme(name: string, port: TemplatePort): string {
     `   driverPaths: [{ path: /etc/stoep/drivers/${name}/driver.mjs, sha256: … }]`,
     "   ```",
     "",
-    "`tsconfig.json` tells an editor (or `npx -p typescript tsc -p .`) where the types of the driver API are: those of the Stoep that wrote",
-    "this. What a driver must keep, and the grammar of the files: drivers/README.md and src/driver-api/golden.md of Stoep.",
+    "`tsconfig.json` tells an editor (or `npx -p typescript tsc -p .`) where the types of the driver API are: those of the Stoep that",
+    "wrote this. What a driver must keep, and the grammar of the files: drivers/README.md and src/driver-api/golden.md of Stoep.",
     "",
   ].join("\n");
 }

@@ -52,7 +52,8 @@ describe("stoep replay", () => {
     expect(one.code, one.err).toBe(0);
     const pm25 = one.summaries.filter(({ stream }) => stream === "pm25");
     expect(pm25.map(({ stats }) => stats?.samples)).toEqual([60, 60]);
-    for (const summary of one.summaries) expect(summary).toMatchObject({ flags: ["simulated"], quality: "ok", privacy: { policy: "open" } });
+    for (const summary of one.summaries)
+      expect(summary).toMatchObject({ flags: ["simulated"], quality: "ok", privacy: { policy: "open" } });
     expect(two.summaries.map(({ stats }) => stats)).toEqual(one.summaries.map(({ stats }) => stats));
     expect(one.err).toContain("Nothing was published");
     const longer = await run(SDS011, "--driver", "sds011", "--json", "--window", "5m");
