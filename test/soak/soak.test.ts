@@ -102,7 +102,7 @@ it(`${MINUTES} minutes at 100 times the rate, after a warm-up: memory, descripto
   const millions = (readings / 1e6).toFixed(1);
   faultRow({
     fault: "Process: years without a visit",
-    injected: `${MINUTES} minutes at 100 times the rate, after ${WARM_UP_MINUTES} to warm up, ${SENSORS} sensors, ${millions} million readings`,
+    injected: `${MINUTES} minutes at 100 times the rate, after ${WARM_UP_MINUTES} of warm-up: ${millions} million readings of ${SENSORS}`,
     promised: "memory grows by less than 1 MB an hour; descriptors, WAL and live store do not grow",
     measured: `${slope.toFixed(2)} MB an hour; ${Math.max(...descriptors)} descriptors; live store ${(live / 1e6).toFixed(1)} MB at most`,
   });
