@@ -264,6 +264,7 @@ export default (api: DriverApi): Driver<Options> => ({
   summary: "P1 port of a smart meter, DSMR 2.2 to 5: energy, power, gas and water",
   port: "serial",
   serial: LINE_OF_TODAY,
+  unchecked: "Telegrams of DSMR 2.2 and 3 have no checksum.",
   options: api.z.strictObject({
     version: api.z
       .enum(["2.2", "3.0", "4", "5"])

@@ -200,6 +200,7 @@ export default (api: DriverApi): Driver<Options> => ({
   port: "serial",
   serial: { baudRate: 115_200 },
   generic: true,
+  unchecked: "No line has a checksum.",
   options: optionsSchema(api),
   channels: ({ fields }) =>
     Object.entries(fields).map(([name, { quantity, unit, range, resolution }]): ChannelSpec => {

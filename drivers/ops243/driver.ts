@@ -197,6 +197,7 @@ export default ({ z, delimiterFramer }: DriverApi): Driver<{ holdOffMs: number }
   summary: "OmniPreSense OPS243-A and OPS241-A Doppler radars: passages by direction and their speed",
   port: "serial",
   serial: { baudRate: 115_200 },
+  unchecked: "Lines of JSON and text have no checksum.",
   options: z.strictObject({
     holdOffMs: z
       .int()

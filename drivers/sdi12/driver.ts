@@ -339,6 +339,7 @@ export default (api: DriverApi): Driver<Options> => ({
   summary: "Sensors on an SDI-12 line, several by their addresses: soil, water, weather",
   port: "serial",
   serial: { baudRate: 1_200, dataBits: 7, parity: "even" },
+  unchecked: "Values have none with `checksum: false`, and the announcement of a measurement has none at all.",
   options: optionsOf(api),
   channels: ({ channels }) =>
     Object.entries(channels).map(([name, { quantity, unit, range, resolution }]): ChannelSpec => {

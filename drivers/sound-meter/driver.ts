@@ -128,6 +128,7 @@ export default ({ z, delimiterFramer, headerFramer }: DriverApi): Driver<Options
   summary: "Sound level meters on a serial line: text with a level in each line, or Mastech MS6701",
   port: "serial",
   serial: { baudRate: 9_600 },
+  unchecked: "Neither the lines of text nor the frames of the MS6701 have a checksum.",
   options: z
     .strictObject({
       format: z.enum(["ascii", "ms6701"]).describe("ascii: one line of text for each value. ms6701: the frames of the Mastech MS6701."),

@@ -218,6 +218,7 @@ export default (api: DriverApi): Driver<Options> => ({
   summary: "Vaisala WXT510, WXT520 and WXT530 weather transmitters: wind, rain, temperature, humidity, pressure",
   port: "serial",
   serial: { baudRate: 19_200 },
+  unchecked: "Messages without a checksum (`R`), which come with `checksum: false` or unasked.",
   options: api.z.strictObject({
     address: api.z
       .string()

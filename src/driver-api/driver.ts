@@ -153,6 +153,8 @@ export interface Driver<Options = unknown> {
   readonly lines?: readonly string[];
   /** true: understands any device of a form (JSON lines), so other drivers' captures may mean something to it. */
   readonly generic?: boolean;
+  /** Which of its frames carry no checksum, in a sentence: on a bad line they may say what nobody measured. Absent: none of them. */
+  readonly unchecked?: string;
   readonly options: z.ZodType<Options>;
   /** The channels for these options, in a fixed order. */
   channels(options: Options): readonly ChannelSpec[];

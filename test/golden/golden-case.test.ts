@@ -29,9 +29,10 @@ describe("a golden case made of a capture", () => {
   it.each(captures)("of %s is kept by its driver, however the bytes are cut", async (path) => {
     const driver = await driverOf(path);
     const file = parsed(readFileSync(join(DRIVERS, path), "utf8"));
+    const timeAt = (share: number): number => file.steps[Math.floor(file.steps.length * share)]?.event.atMs ?? 0;
     for (const [fromMs, toMs] of [
-      [0, 15_000],
-      [4_000, 20_000],
+      [0, timeAt(0.5)],
+      [timeAt(0.25), timeAt(0.75)],
       [0, Number.POSITIVE_INFINITY],
     ] as const) {
       const made = goldenCase({ name: "street.txt", file, driver, fromMs, toMs });
