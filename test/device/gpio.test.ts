@@ -139,6 +139,9 @@ const BACKENDS = [
   { backend: "onoff", says: /gpiomon is not installed; sysfs has .*pinctrl-bcm2711 from \d+/, path: "", why: "" },
 ];
 
+/** The share of a window in which a door was open; `stats` of a state hold a map where those of others hold numbers. */
+const shareOpen = (stats: SummaryDocument["stats"]): number => (stats?.share as { readonly open?: number } | undefined)?.open ?? 0;
+
 describe.each(BACKENDS)("a node on real GPIO lines by $backend", ({ backend, says, path, why: noTools }) => {
   const why = noLab || noTools;
   const isStamped = backend !== "onoff";
@@ -223,19 +226,16 @@ describe.each(BACKENDS)("a node on real GPIO lines by $backend", ({ backend, say
   });
 
   test("sees a door open and shut once each, for as long as it was open", () => {
-    const [summary] = summaries("door-1.cabinet_door", "street");
-    expect(summary?.stats).toMatchObject({ transitions: 2 });
-    const share = Object.entries(summary?.stats?.share ?? {}).find(([name]) => name === "open")?.[1];
-    const openMs = SHUTS_AT_MS - OPENS_AT_MS;
-    expect(Number(share) * WINDOW_S * 1_000).toBeGreaterThan(openMs - 200);
-    expect(Number(share) * WINDOW_S * 1_000).toBeLessThan(openMs + 200);
+    expect(total("door-1.cabinet_door", "street", "transitions")).toBe(2);
+    const openMs = summaries("door-1.cabinet_door", "street").reduce((sum, { stats }) => sum + shareOpen(stats) * WINDOW_S * 1_000, 0);
+    expect(Math.abs(openMs - (SHUTS_AT_MS - OPENS_AT_MS))).toBeLessThan(100);
   });
 
   test("reads the wind off the cups", () => {
-    const [summary] = summaries("wind-1.wind_speed", "street");
+    const highest = Math.max(...summaries("wind-1.wind_speed", "street").map(({ stats }) => stats?.max ?? 0));
     // SEN-15901: 0.6667 m/s for a closure a second; a pulse more or less in three seconds.
     const mps = (0.6667 * 1_000) / CLOSURE_EVERY_MS;
-    expect(Math.abs((summary?.stats?.max ?? 0) - mps)).toBeLessThan(2 * (0.6667 / 3));
+    expect(Math.abs(highest - mps)).toBeLessThan(2 * (0.6667 / 3));
   });
 
   test("counts passages over two loops by direction", () => {
@@ -252,7 +252,7 @@ describe.each(BACKENDS)("a node on real GPIO lines by $backend", ({ backend, say
     const sum = counted.reduce((all, count) => all + count, 0);
     shown("burst", `${driven.moves} edges in ${driven.seconds.toFixed(2)} s, ${driven.perSecond} a second; ${sum} counted`);
     expect(driven.moves).toBe(BURST_EDGES);
-    expect(driven.perSecond).toBeGreaterThan(0.97 * BURST_PER_SECOND);
+    expect(driven.perSecond).toBeGreaterThan(0.99 * BURST_PER_SECOND);
     if (isStamped) expect(counted).toEqual(BURST_LINES.map(() => BURST_EDGES / BURST_LINES.length));
     else expect(sum).toBeLessThanOrEqual(BURST_EDGES);
     for (const line of BURST_LINES) expect(sensor(`burst-${line}`, "burst").balanced).toBe(true);

@@ -44,11 +44,11 @@ export interface Driven {
   readonly moves: number;
   readonly seconds: number;
   readonly perSecond: number;
-  readonly latestMs: number;
+  readonly heldUpMs: number;
 }
 
 export function readDriven(text: string): Driven {
-  const [, moves, us, perSecond, latestUs] = /^moves=(\d+) us=(\d+) perSecond=([\d.]+) latestUs=(\d+)$/m.exec(text) ?? [];
-  if (latestUs === undefined) throw new Error(`drive-lines said: ${text}`);
-  return { moves: Number(moves), seconds: Number(us) / 1e6, perSecond: Number(perSecond), latestMs: Number(latestUs) / US_PER_MS };
+  const [, moves, us, perSecond, heldUpUs] = /^moves=(\d+) us=(\d+) perSecond=([\d.]+) heldUpUs=(\d+)$/m.exec(text) ?? [];
+  if (heldUpUs === undefined) throw new Error(`drive-lines said: ${text}`);
+  return { moves: Number(moves), seconds: Number(us) / 1e6, perSecond: Number(perSecond), heldUpMs: Number(heldUpUs) / US_PER_MS };
 }

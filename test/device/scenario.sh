@@ -7,6 +7,7 @@ SYSTEM=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 export PATH="$TOOLS:$SYSTEM"
 # Sensors that tell how often they were opened: all but the one of people.
 TELLING=$(($(grep -c 'driver:' node.yaml) - 1))
+ulimit -c 0
 mkdir -p /run/bin /run/state /run/live
 # Without gpiomon: everything that is used below, and no tool of libgpiod.
 for program in sleep date grep cat kill mkdir tr sed curl wc mosquitto mosquitto_sub; do
@@ -71,12 +72,14 @@ until_answering() {
   done
 }
 next_window() {
-  now=$(date +%s)
-  sleep $((WINDOW_S - now % WINDOW_S))
+  now=$(date +%s%3N)
+  rest=$((WINDOW_S * 1000 - now % (WINDOW_S * 1000) + 100))
+  sleep "$((rest / 1000)).$((rest % 1000 / 100))"
 }
 phase() { # phase NAME: it begins with a window
   next_window
-  echo "$1 $(date +%s)" >> phases
+  now=$(date +%s)
+  echo "$1 $((now - now % WINDOW_S))" >> phases
   say "phase $1"
 }
 counters() { status > "status-$1"; }

@@ -8,7 +8,7 @@ export default defineConfig({
     globalSetup: ["test/setup/build.ts"],
     testTimeout: 60_000,
     // The kernel is built where the lab is asked for; a guest is waited for here.
-    hookTimeout: 600_000,
+    hookTimeout: 960_000,
     maxWorkers: 1,
   },
 });
