@@ -3,7 +3,7 @@ import { type ClosedEvent, gpioClosed, gpioFault } from "./gpio-fault.ts";
 import type { GpioTools } from "./gpio-tools.ts";
 import { type GpiomonDialect, type LineGroup, type LinePlace, parseChips, parseLevels, parsePlaces } from "./gpiomon-dialect.ts";
 import { GpiomonProcess } from "./gpiomon-process.ts";
-import type { GpioLines, Levels, LineSink } from "./line-watch.ts";
+import { edgeToWatch, type GpioLines, type Levels, type LineSink } from "./line-watch.ts";
 
 /** Watches lines in one way. */
 export interface GpioBackend {
@@ -22,9 +22,11 @@ type Located = { readonly is: "at"; readonly place: LinePlace } | { readonly is:
 /** Sorts lines into as few groups as gpiomon allows: one of its processes knows one chip, one kind of edge and one pull. */
 export function groupLines(lines: GpioLines, places: ReadonlyMap<string, LinePlace>): readonly NamedGroup[] {
   const groups = new Map<string, { chip: string; edge: LineGroup["edge"]; pull: LineGroup["pull"]; offsets: number[]; names: string[] }>();
-  for (const [name, { edge, pull }] of Object.entries(lines)) {
+  for (const [name, line] of Object.entries(lines)) {
     const place = places.get(name);
     if (place === undefined) continue;
+    const { pull } = line;
+    const edge = edgeToWatch(line);
     const key = `${place.chip} ${edge} ${pull}`;
     const group = groups.get(key) ?? { chip: place.chip, edge, pull, offsets: [], names: [] };
     groups.set(key, group);

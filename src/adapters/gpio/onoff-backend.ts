@@ -1,7 +1,7 @@
 import type { Clock } from "../../ports/clock.ts";
 import { gpioClosed, gpioFault } from "./gpio-fault.ts";
 import type { GpioBackend } from "./gpiomon-backend.ts";
-import type { GpioLines, LineSink } from "./line-watch.ts";
+import { edgeToWatch, type GpioLines, type LineSink } from "./line-watch.ts";
 import { readSysfsChips, sysfsNumber } from "./sysfs-chips.ts";
 
 /** What is used of a `Gpio` of onoff. */
@@ -71,12 +71,12 @@ export class OnoffBackend implements GpioBackend {
     const open = await load();
     if (!sink.isWanted) return;
     const opened: { name: string; gpio: OnoffLine; wasHigh: boolean }[] = [];
-    for (const [name, { line, edge, pull }] of Object.entries(lines)) {
+    for (const [name, { line, edge, pull, debounceMs }] of Object.entries(lines)) {
       if (pull !== "none") return sink.closed(gpioClosed("unsupported", `sysfs cannot pull the line ${name} ${pull}`, PULL_REMEDY));
       const found = sysfsNumber(line, chips);
       if ("problem" in found) return sink.closed(gpioClosed(found.is, found.problem));
       if (this.#held.has(found.number)) return sink.closed(gpioClosed("busy", `another sensor watches line ${name}`));
-      const gpio = open(found.number, edge);
+      const gpio = open(found.number, edgeToWatch({ edge, debounceMs }));
       this.#held.add(found.number);
       stops.push(() => {
         this.#held.delete(found.number);

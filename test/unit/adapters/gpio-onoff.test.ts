@@ -128,6 +128,7 @@ describe("the onoff backend", () => {
     const report = await bus.probe();
     expect(report).toMatchObject({ backend: "onoff", detail: expect.stringMatching(/gpiomon is not installed.*pinctrl-bcm2711 from 512/) });
     expect(report.limits.length).toBeGreaterThan(0);
+    expect(report.remedy).toMatch(/gpiod/);
     expect(loads()).toBe(0);
     await watch({ a: line("GPIO17") });
     expect(loads()).toBe(1);
