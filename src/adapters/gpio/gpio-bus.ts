@@ -15,6 +15,8 @@ export interface GpioBusOptions {
   /** Where the libgpiod tools are looked for, as in PATH. */
   readonly path: string;
   readonly sysfsRoot?: string;
+  /** Where the devices of chips are; `/dev`. */
+  readonly deviceRoot?: string;
   readonly loadOnoff?: () => Promise<OpenOnoff>;
 }
 
@@ -60,7 +62,8 @@ const DIALECTS: ReadonlyMap<number, GpiomonDialect> = new Map([
   [2, gpiomon2],
 ]);
 
-async function choose({ clock, sysfsRoot = SYSFS_GPIO, loadOnoff: load = loadOnoff }: GpioBusOptions, tools: GpioTools): Promise<Choice> {
+async function choose(options: GpioBusOptions, tools: GpioTools): Promise<Choice> {
+  const { clock, sysfsRoot = SYSFS_GPIO, deviceRoot = "/dev", loadOnoff: load = loadOnoff } = options;
   const version = await tools.ask(["gpiomon", "--version"]);
   const major = version.is === "answered" ? parseMajorVersion(version.stdout) : null;
   const dialect = major === null ? undefined : DIALECTS.get(major);
@@ -70,7 +73,7 @@ async function choose({ clock, sysfsRoot = SYSFS_GPIO, loadOnoff: load = loadOno
   if (dialect !== undefined && (chipsSeen !== null || sysfsChips.length === 0)) {
     const detail = `${said}; ${chipsSeen ?? "no GPIO chip now"}`;
     const { backend, limits } = dialect;
-    return { report: { backend, detail, limits, remedy: "" }, backend: new GpiomonBackend({ clock, tools, dialect }) };
+    return { report: { backend, detail, limits, remedy: "" }, backend: new GpiomonBackend({ clock, tools, dialect, deviceRoot }) };
   }
   const why = dialect === undefined ? said || "gpiomon does not tell its version" : `${said}, but it finds no GPIO chip`;
   if (sysfsChips.length > 0) {
