@@ -1,5 +1,6 @@
 /*
  * Moves lines of gpio-sim at given times: drive-lines CHIP_FOLDER < MOVES
+ * or keeps the guest from being idle:     drive-lines --never-idle
  *
  * A move is "MICROSECONDS LINE LEVEL", oldest first, counted from the start. Prints one line: how many moves were made, how long they
  * took from the first to the last, the rate that comes of it, and how long the longest hold-up was. A shell is too slow for 1,000 a
@@ -60,11 +61,27 @@ static void wait_until_us(long long at_us)
 		;
 }
 
+/*
+ * Computes for ever, whenever nothing else in the guest has anything to do. A guest that is idle takes its time from the host, late
+ * by whatever the host is late; one that never is has time by the instruction only.
+ */
+static _Noreturn void never_idle(void)
+{
+	volatile unsigned long count = 0;
+
+	if (sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 }) < 0)
+		give_up("SCHED_IDLE");
+	for (;;)
+		count++;
+}
+
 int main(int argc, char **argv)
 {
 	long long begin_us, late_us, held_up_us = 0, first_us = 0, last_us = 0;
 	int count = 0, i;
 
+	if (argc == 2 && strcmp(argv[1], "--never-idle") == 0)
+		never_idle();
 	if (argc != 2) {
 		fprintf(stderr, "usage: drive-lines CHIP_FOLDER < MOVES\n");
 		return 2;

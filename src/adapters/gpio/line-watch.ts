@@ -48,6 +48,12 @@ interface LineState {
   cancelRelease: Cancel | null;
 }
 
+/**
+ * The level is the one that was told last. Without stamps that is what is left of bounce when this process looks late: several edges in
+ * one, long after the first. An opening that was missed between two closings would look the same, and is rarer where contacts bounce.
+ */
+const changesNothing = ({ told, held }: BounceState, rising: boolean): boolean => (held ?? told)?.rising === rising;
+
 const heldCount = ({ held }: BounceState): number => (held === null ? 0 : 1);
 
 /**
@@ -98,6 +104,10 @@ export class LineWatch implements GpioPort, LineSink {
     if (this.#is === "closed" || line === undefined) return;
     const atNs = stampNs ?? this.#clock.monotonicNs();
     const before = line.bounce;
+    if (stampNs === null && line.debounceMs > 0 && changesNothing(before, rising)) {
+      this.#ignored++;
+      return;
+    }
     const step = offerEdge(before, { rising, atNs }, line.debounceNs);
     // One came in. What is not told now, and not held to be told later, is ignored.
     this.#ignored += 1 + heldCount(before) - step.tell.length - heldCount(step.state);

@@ -84,6 +84,20 @@ describe("a watch of lines", () => {
     expect(watch.ignoredEdges()).toBe(8);
   });
 
+  it("does not take what is left of bounce for another edge when there are no stamps and it looks late", () => {
+    const { watch, told, clock } = watching();
+    watch.opened({});
+    watch.edge("a", false, null);
+    clock.advance(80);
+    watch.edge("a", false, null);
+    expect(told()).toEqual(["opened", "a down null"]);
+    expect(watch.ignoredEdges()).toBe(1);
+    watch.edge("a", true, null);
+    clock.advance(80);
+    watch.edge("a", false, null);
+    expect(told()).toEqual(["opened", "a down null", "a up null", "a down null"]);
+  });
+
   it("debounces on its own clock where the kernel gives no stamp, and tells none then", () => {
     const { watch, told, clock } = watching();
     watch.opened({});
@@ -91,8 +105,8 @@ describe("a watch of lines", () => {
     clock.advance(49);
     watch.edge("a", true, null);
     clock.advance(1);
-    watch.edge("a", true, null);
-    expect(told()).toEqual(["opened", "a up null", "a up null"]);
+    watch.edge("a", false, null);
+    expect(told()).toEqual(["opened", "a up null", "a down null"]);
     expect(watch.ignoredEdges()).toBe(1);
   });
 
