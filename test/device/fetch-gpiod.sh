@@ -5,7 +5,8 @@
 set -eu
 cache=$1
 suite=$2
-folder=$cache/gpiod-$suite
+# A changed recipe is another folder.
+folder=$cache/gpiod-$suite-$(sha256sum < "$0" | cut -c 1-16)
 say() { echo "gpiod of $suite: $*" >&2; }
 if [ -d "$folder" ]; then
   echo "$folder/bin"
@@ -49,7 +50,7 @@ loader=$(cd new/lib && ls ld-linux* | head -n 1)
 for tool in gpiomon gpiodetect gpiofind gpioget gpioinfo; do
   [ -f "root/usr/bin/$tool" ] || continue # gpiofind is gone in 2
   cp "root/usr/bin/$tool" "new/lib/$tool"
-  printf '#!/bin/sh\nexec %s/lib/%s --library-path %s/lib %s/lib/%s "$@"\n' "$folder" "$loader" "$folder" "$folder" "$tool" > "new/bin/$tool"
+  printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$folder/lib/$loader" "$folder/lib" "$folder/lib/$tool" > "new/bin/$tool"
   chmod 755 "new/bin/$tool"
 done
 mv new "$folder"

@@ -33,7 +33,10 @@ chip expander expander 8
 live() { echo "$2" > "/sys/kernel/config/gpio-sim/$1/live"; }
 live header 1
 live expander 1
-at() { echo "/sys/devices/platform/$(cat "/sys/kernel/config/gpio-sim/$1/dev_name")/$(cat "/sys/kernel/config/gpio-sim/$1/bank/chip_name")"; }
+at() {
+  folder=/sys/kernel/config/gpio-sim/$1
+  echo "/sys/devices/platform/$(cat "$folder/dev_name")/$(cat "$folder/bank/chip_name")"
+}
 play() { ./drive-lines "$(at "$1")" < "$2" > "driven-$2" 2>&1 || say "drive-lines: $(cat "driven-$2")"; }
 cat /sys/class/gpio/gpiochip*/base > bases
 play header rest
@@ -49,7 +52,11 @@ start() {
 }
 status() { curl -s --unix-socket /run/live/stoep.sock http://node/status; }
 # How often ports of this run were opened: "opened" of all sensors, but for the one of people, which tells no numbers.
-opened() { status | tr ',{' '\n\n' | sed -n 's/^"opened":\([0-9]*\).*/\1/p' | { sum=0; while read -r n; do sum=$((sum + n)); done; echo $sum; }; }
+opened() {
+  sum=0
+  for count in $(status | tr ',{' '\n\n' | sed -n 's/^"opened":\([0-9]*\).*/\1/p'); do sum=$((sum + count)); done
+  echo $sum
+}
 faults() { status | tr ',{' '\n\n' | grep -c '^"trouble":"'; }
 give_up() {
   say "waited in vain for $1: $(status) $(cat node-errors)"
