@@ -4,6 +4,7 @@ import { request } from "node:http";
 import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { askControl } from "../../../src/adapters/control-socket.ts";
 import { parseGolden } from "../../../src/driver-api/golden.ts";
 import { WATCH_BYTES_MAX, WATCH_STALLED_MS_MAX } from "../../../src/runtime/watch.ts";
 import type { WatchLine } from "../../../src/runtime/watch-lines.ts";
@@ -122,6 +123,11 @@ describe("stoep watch", () => {
     expect(await stoep(["watch", "door", site.file])).toMatchObject({ code: 65, stderr: expect.stringContaining("name one of air") });
     expect((await stoep(["watch"])).code).toBe(64);
     expect(await stoep(["watch", "air", site.file, "--for", "2d"])).toMatchObject({ code: 64 });
+    const fine = { sensor: "air", forMs: 1_000, wants: "readings" };
+    for (const body of [{}, { ...fine, forMs: "long" }, { ...fine, forMs: 1e12 }, { ...fine, wants: "all" }, { ...fine, sensor: 7 }]) {
+      const answer = await askControl(join(site.live, "stoep.sock"), "/watch", { body, timeoutMs: 5_000 });
+      expect(answer, "whoever wrote it").toMatchObject({ is: "refused", remedy: "ask with stoep watch or stoep capture" });
+    }
     await node.stop();
     expect(await stoep(["watch", "air", site.file])).toMatchObject({ code: 69, stderr: expect.stringContaining("What to do: start it") });
   });
