@@ -126,6 +126,7 @@ export default ({ z, delimiterFramer, headerFramer }: DriverApi): Driver<Options
   apiVersion: 1,
   name: "sound-meter",
   summary: "Sound level meters on a serial line: text with a level in each line, or Mastech MS6701",
+  testedWith: "constructed frames",
   port: "serial",
   serial: { baudRate: 9_600 },
   unchecked: "Neither the lines of text nor the frames of the MS6701 have a checksum.",

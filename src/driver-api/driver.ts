@@ -153,6 +153,8 @@ export interface Driver<Options = unknown> {
   readonly lines?: readonly string[];
   /** true: understands any device of a form (JSON lines), so other drivers' captures may mean something to it. */
   readonly generic?: boolean;
+  /** Where what its golden files hold comes from, in a few words for the catalogue: a device, a data sheet, another project. */
+  readonly testedWith?: string;
   /** Which of its frames carry no checksum, in a sentence: on a bad line they may say what nobody measured. Absent: none of them. */
   readonly unchecked?: string;
   readonly options: z.ZodType<Options>;

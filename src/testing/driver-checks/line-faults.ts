@@ -82,7 +82,8 @@ export function checkLineFaults(
     if (found !== null) findings.push(found);
   }
   if (driver.unchecked === undefined && tally.wrong > Math.max(1, tally.said * WRONG_SHARE_MAX)) {
-    const message = `said ${tally.wrong} wrong values among ${tally.said}, such as ${tally.example}: without a checksum, say so as unchecked`;
+    const { wrong, said, example } = tally;
+    const message = `said ${wrong} wrong values among ${said}, such as ${example}: without a checksum, say so as unchecked`;
     findings.push({ check: "line", where: "lines with faults", message });
   }
   return findings;

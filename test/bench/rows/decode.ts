@@ -37,8 +37,9 @@ const decodeRow = (driver: string): Row => ({
     const ratio = perSecond(perPass) / rate;
     const flat = median(manyUs.map((us, round) => us / (oneUs[round] ?? Number.NaN)));
     const bytes = port === "serial" ? `, ${threeDigits(perSecond(bytesPerPass) / 1e6)} MB/s` : "";
+    const frames = `${threeDigits(perSecond(framesPerPass) / 1_000)} k ${port === "gpio" ? "edges" : "frames"}/s`;
     return {
-      measured: `${threeDigits(perSecond(framesPerPass) / 1_000)} k ${port === "gpio" ? "edges" : "frames"}/s${bytes}; ${threeDigits(flat)} x`,
+      measured: `${frames}${bytes}; ${threeDigits(flat)} x`,
       baseline: `${rate.toLocaleString("en")} ${unit}/s`,
       ratio,
       isReached: ratio >= REACH && flat <= FLAT,
