@@ -7,7 +7,7 @@ import { delimiter, join } from "node:path";
 const HERE = import.meta.dirname;
 /** Where Debian's busybox-static puts it; busybox without "static" would not run in a guest that has nothing else. */
 const BUSYBOX = "/bin/busybox";
-/** A scenario takes two to four minutes; a guest that does not end is ended. */
+/** A scenario takes three minutes of a processor that is free; a guest that does not end is ended. */
 const GUEST_MS_MAX = 900_000;
 const MEMORY_MB = 1_024;
 /**
