@@ -7,7 +7,7 @@ import { delimiter, join } from "node:path";
 const HERE = import.meta.dirname;
 /** Where Debian's busybox-static puts it; busybox without "static" would not run in a guest that has nothing else. */
 const BUSYBOX = "/bin/busybox";
-/** A scenario takes two to four minutes; a guest that does not end is ended. */
+/** A scenario takes three minutes of a processor that is free; a guest that does not end is ended. */
 const GUEST_MS_MAX = 900_000;
 const MEMORY_MB = 1_024;
 /**
@@ -39,6 +39,14 @@ export interface Lab {
 /** A lab, or why there can be none here. */
 export type LabOrReason = { readonly lab: Lab; readonly why: "" } | { readonly lab: null; readonly why: string };
 
+/** What the set-up of this run found, in this variable of the environment as JSON. */
+export const LAB_OF_THIS_RUN = "STOEP_LAB_OF_THIS_RUN";
+export interface LabOfThisRun {
+  readonly lab: LabOrReason;
+  readonly bookworm: Gpiod;
+  readonly trixie: Gpiod;
+}
+
 /** Builds what is not built yet: with no kernel in the cache that takes minutes. Progress goes to stderr. */
 export function ensureLab(): LabOrReason {
   const none = (why: string): LabOrReason => ({ lab: null, why });
@@ -54,7 +62,13 @@ export function ensureLab(): LabOrReason {
 }
 
 /** The folder with the libgpiod tools of a Debian suite, or why there is none. */
-export function ensureGpiod(suite: "bookworm" | "trixie"): { readonly path: string; readonly why: string } {
+export interface Gpiod {
+  readonly path: string;
+  readonly why: string;
+}
+
+/** Fetches what is not in the cache yet. */
+export function ensureGpiod(suite: "bookworm" | "trixie"): Gpiod {
   try {
     return { path: run("fetch-gpiod.sh", cache(), suite), why: "" };
   } catch {

@@ -2,7 +2,7 @@
 set -u
 cd /run/lab
 exec > log 2>&1
-. ./settings.sh # BACKEND TOOLS WINDOW_S LONG_S NODE STOEP
+. ./settings.sh # BACKEND TOOLS WINDOW_S NODE STOEP
 SYSTEM=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 export PATH="$TOOLS:$SYSTEM"
 # Sensors that tell how often they were opened: all but the one of people.
@@ -93,10 +93,6 @@ phase() { # phase NAME: it begins with a window
 counters() { status > "status-$1"; }
 children() { grep -l "^PPid:.$node\$" /proc/[0-9]*/status 2> /dev/null | tr -dc '0-9\n'; }
 
-# Windows of people last five minutes at least: the clock of the guest is set so that one ends soon.
-now=$(date +%s)
-LONG_ENDS=$((now - now % LONG_S + LONG_S))
-date -s "@$((LONG_ENDS - 90))" > clock
 start
 until_opened "$TELLING"
 
@@ -118,9 +114,6 @@ phase plugged
 play expander pulses
 counters plugged
 
-# What people did is kept in memory only: their window must be over before the node is stopped.
-now=$(date +%s)
-[ "$now" -gt $((LONG_ENDS + 3)) ] || sleep $((LONG_ENDS + 4 - now))
 if [ "$BACKEND" != onoff ]; then
   before=$(opened)
   children | wc -l > monitors

@@ -5,9 +5,9 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/device/**/*.test.ts"],
-    globalSetup: ["test/setup/build.ts"],
+    globalSetup: ["test/setup/build.ts", "test/device/setup.ts"],
     testTimeout: 60_000,
-    // The kernel is built where the lab is asked for; a guest is waited for here.
+    // The guests run at once, and this long at most.
     hookTimeout: 960_000,
     maxWorkers: 1,
   },
