@@ -156,7 +156,7 @@ describe("stoep capture", () => {
     }
     const { code, stderr } = await running.ended;
     expect(code).toBe(0);
-    expect(stderr).toMatch(/6 events, 50 bytes; nothing is missing/);
+    expect(stderr).toMatch(/\d+ events, 50 bytes; nothing is missing/);
     const text = readFileSync(path, "utf8");
     expect(text).toMatch(
       /^# stoep-golden 1\n# captured: \S+Z, for 6s, by .*\n# sensor: air of n0042, driver sds011@\S+, port serial 9600 8N1\n/,
@@ -177,7 +177,7 @@ describe("stoep capture", () => {
     expect(words.stdout).toMatch(/air\.pm25 .*samples 5 {2}mean 30\.9/);
     expect(words.stderr).toContain("Nothing was published");
 
-    const made = await stoep(["golden", path, "--to", "3500ms"]);
+    const made = await stoep(["golden", path]);
     expect(made.stdout).toContain("> reading pm25 30.9");
     expect(made.stdout, "what the driver asks the instrument").toMatch(/^> write AA B4 06/m);
     expect(made.stdout).toMatch(/^# .*right or wrong/m);
