@@ -70,15 +70,15 @@ describe("P1: who watches people is seen", () => {
   }, async () => {
     const { site, subscriber, problems, end } = await street();
     const file = join(site.folder, "street.txt");
-    const watching = stoep(["watch", "gate", site.file, "--people", "--for", "3s"]);
-    await subscriber.waitFor(() => problems().includes("WATCHED"), 10_000);
+    const watching = stoep(["watch", "gate", site.file, "--people", "--for", "8s"]);
+    await subscriber.waitFor(() => problems().includes("WATCHED"), 20_000);
     const local = await stoep(["status", site.file]);
     expect(local.stdout).toMatch(/gate +WATCHED since/);
     const { code, stdout, stderr } = await watching;
     expect(code).toBe(0);
     expect(stdout, "what it is for").toContain(CANARY);
     expect(stderr).toContain("This is about people");
-    await subscriber.waitFor(() => !problems().includes("WATCHED"), 10_000);
+    await subscriber.waitFor(() => !problems().includes("WATCHED"), 20_000);
 
     const captured = await stoep(["capture", "gate", site.file, "-o", file, "--people", "--for", "2s"]);
     expect(captured.code).toBe(0);
@@ -88,7 +88,7 @@ describe("P1: who watches people is seen", () => {
 
     const egress = await stoep(["egress", site.file]);
     expect(egress.code, "the chain is whole").toBe(0);
-    expect(egress.stdout).toMatch(/gate: watched on this machine, for at most 3s, by local socket, says to be \S+ \(uid \d+\)/);
+    expect(egress.stdout).toMatch(/gate: watched on this machine, for at most 8s, by local socket, says to be \S+ \(uid \d+\)/);
     expect(egress.stdout).toMatch(/gate: recorded, raw, on this machine, for at most 2s/);
     for (const text of [...(await end()), egress.stdout, local.stdout]) expect(text).not.toContain(CANARY);
   });

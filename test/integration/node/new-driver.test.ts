@@ -133,7 +133,7 @@ it("leads from captured bytes to a driver that a node runs, pinned: every comman
   const site = lab.site({ broker: { url: "mqtt://127.0.0.1:1" }, driverPaths: [{ path: folder }], sensors });
   const node = await site.runUntilReady();
   await node.event("SensorOpened");
-  const recording = stoep(["capture", "try-1", site.file, "-o", capture, "--for", "4s"]);
+  const recording = stoep(["capture", "try-1", site.file, "-o", capture, "--for", "6s"]);
   await node.event("WatchBegan");
   for (const pm25 of [123, 98, 107, 111, 120, 131]) {
     await pty.feed(frameOf(pm25));

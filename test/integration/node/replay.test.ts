@@ -142,6 +142,13 @@ describe("stoep replay", () => {
     for (const [words, says] of typed) expect(await run(...words)).toMatchObject({ code: 64, err: expect.stringContaining(says) });
   });
 
+  it("plays each event once, also when the sensor is silent for so long that its port is opened again", async () => {
+    const frame = "< AA C0 D4 04 3A 0A A1 60 1D AB";
+    const path = fileWith("silent.txt", `# stoep-golden 1\n+0ms open\n+1s ${frame}\n+20s ${frame}\n+1s ${frame}\n+9s closed gone\n`);
+    const { summaries } = await run(path, "--driver", "sds011", "--json");
+    expect(summaries[0]).toMatchObject({ stream: "pm25", stats: { samples: 3 } });
+  });
+
   it("goes as fast as it is told to", async () => {
     const path = fileWith("short.txt", "# stoep-golden 1\n+0ms open\n+1s < AA C0 D4 04 3A 0A A1 60 1D AB\n");
     const words = [path, "--driver", "sds011", "--window", "10s"];
