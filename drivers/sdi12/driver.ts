@@ -29,7 +29,7 @@ const LINE_BYTES_MAX = 128;
 /** Standard §4.4.12: three characters before CR LF. */
 const CRC_BYTES = 3;
 
-const MISSED_ROUNDS = 3;
+const MISSED_ROUNDS = 4;
 const EVERY_SECONDS_MAX = 3_600;
 const POLL = "poll";
 const BREAK = "break";
@@ -114,7 +114,7 @@ class Sdi12 implements Session, FrameSink {
     // An adapter that makes the break itself speaks with us as any other device: eight bits, at its own rate.
     const { serial } = settings;
     if (line === "adapter" && serial?.dataBits === 7) return out.reopen({ baudRate: serial.baudRate, dataBits: 8, parity: "none" });
-    out.expect(MISSED_ROUNDS * everySeconds * 1_000 + 60_000);
+    out.expect(MISSED_ROUNDS * everySeconds * 1_000);
     this.#is = "idle";
     this.#poll(out);
   }
@@ -139,7 +139,7 @@ class Sdi12 implements Session, FrameSink {
   #start(out: SessionSink): void {
     const measurement = this.#measurements[this.#turn];
     this.#is = "idle";
-    if (!measurement) return;
+    if (measurement === undefined) return;
     this.#values = [];
     this.#announced = 0;
     this.#dataCommand = 0;
