@@ -21,6 +21,7 @@ export default defineConfig({
             "test/systemd/**",
             "test/device/**",
             "test/soak/**",
+            "test/street/real/**",
             "node_modules/**",
             ...NODE_TESTS,
           ],

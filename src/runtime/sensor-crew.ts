@@ -2,11 +2,15 @@ import type { SensorPlan } from "../config/plan.ts";
 import type { SensorId } from "../core/units/ids.ts";
 import type { MonotonicMs } from "../core/units/time.ts";
 import type { ModbusCodec } from "../ports/modbus.ts";
+import { FLUSH_EVERY_MS } from "./ingest.ts";
 import { ModbusLines } from "./modbus-lines.ts";
 import { samePort, sensorChange } from "./plan-change.ts";
 import { Sensor, type SensorWorld } from "./sensor.ts";
 import { SerialClaims } from "./serial-claims.ts";
 import type { World } from "./world.ts";
+
+/** Four ticks that did not come: the process was stopped, or the machine had other things to do. */
+const AWAY_MS = 4 * FLUSH_EVERY_MS;
 
 /** Everything that sensors stand on, before it is settled which of them has which device. */
 export type CrewWorld = Omit<SensorWorld, "serial" | "modbus"> & Pick<World, "serial" | "modbus">;
@@ -34,6 +38,7 @@ export class SensorCrew {
   /** The buses, which outlive a change of plan. */
   readonly buses: ModbusLines;
   #sensors: readonly Sensor[];
+  #tickedMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: CrewWorld, plans: readonly SensorPlan[]) {
     const serial = new SerialClaims(world.serial);
@@ -52,7 +57,9 @@ export class SensorCrew {
   }
 
   tick(nowMs: MonotonicMs): void {
-    for (const sensor of this.#sensors) sensor.tick(nowMs);
+    const wasAway = nowMs - this.#tickedMs > AWAY_MS;
+    this.#tickedMs = nowMs;
+    for (const sensor of this.#sensors) sensor.tick(nowMs, wasAway);
   }
 
   stop(): void {

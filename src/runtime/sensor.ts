@@ -96,13 +96,14 @@ export class Sensor implements SessionSink {
     this.#step({ type: "start" });
   }
 
-  /** Called every flush: finds silence. */
-  tick(nowMs: MonotonicMs): void {
+  /** Called every flush: finds silence. `wasAway`: this process did not run for a while, and what came meanwhile is still to be read. */
+  tick(nowMs: MonotonicMs, wasAway = false): void {
     this.#intake.pause(this.#world.isInMaintenance?.(this.plan.id) ?? false, nowMs);
     if (this.#link.is !== "open") return;
     this.#countIgnoredEdges();
     const { withinMs, lastLifeMs } = this.#intake;
     if (withinMs !== null && nowMs - lastLifeMs > withinMs) {
+      if (wasAway) return;
       if (this.#link.alive) this.#world.events.emit({ type: "SensorSilent", sensor: this.plan.id });
       this.#step({ type: "silence" });
     } else if (!this.#link.alive && lastLifeMs > this.#openedAtMs) {

@@ -60,6 +60,11 @@ export class VirtualClock implements Clock {
     this.#offsetMs += byMs;
   }
 
+  /** The process does not run for so long: what is due meanwhile is overdue when time goes on. */
+  stall(forMs: number): void {
+    this.#nowMs += forMs;
+  }
+
   /** Lets `forMs` pass: runs what is due in order, and lets promises settle after each. */
   async advance(forMs: number): Promise<void> {
     const untilMs = this.#nowMs + forMs;

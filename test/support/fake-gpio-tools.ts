@@ -4,13 +4,15 @@ import { join } from "node:path";
 
 const LINE_COUNT = 28;
 const LABEL = "pinctrl-bcm2711";
+const NS_PER_SECOND = 1_000_000_000n;
 
 /** A directory of stand-ins for the libgpiod tools of one major version, and the chip that they see: `gpiochip0`, lines GPIO0 to 27. */
 export interface FakeGpioTools {
   /** What PATH must be for them to be found. */
   readonly path: string;
   readonly chip: string;
-  move(offset: number, high: boolean): void;
+  /** `atNs`: the stamp of the edge; without one, edges are a second apart. */
+  move(offset: number, high: boolean, atNs?: bigint): void;
   vanish(): void;
   restore(): void;
   /** The arguments of every gpiomon that was started, one line each. */
@@ -102,10 +104,11 @@ export function makeFakeGpioTools(major: 1 | 2): FakeGpioTools {
     script,
     vanish,
     restore,
-    move(offset, high) {
-      seconds++;
+    move(offset, high, atNs = NS_PER_SECOND * BigInt(++seconds) + 7n) {
       writeFileSync(join(state, `level-${offset}`), high ? "1" : "0");
-      const text = major === 1 ? `${offset} ${high ? 1 : 0} ${seconds} 7\n` : `${offset} ${high ? 1 : 2} ${seconds}.000000007\n`;
+      const [whole, rest] = [atNs / NS_PER_SECOND, atNs % NS_PER_SECOND];
+      const stamp = major === 1 ? `${whole} ${rest}` : `${whole}.${String(rest).padStart(9, "0")}`;
+      const text = `${offset} ${high ? 1 : major === 1 ? 0 : 2} ${stamp}\n`;
       appendFileSync(join(state, `edges-${offset}`), text);
     },
     monitors: () => readFileSync(join(state, "monitors"), "utf8").trim().split("\n"),

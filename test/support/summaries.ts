@@ -58,6 +58,10 @@ export function expectOneTextForEachId(messages: readonly Received[]): void {
   }
 }
 
+/** As ISO 8601 has it, in the largest unit that it is a whole number of. */
+const durationOf = (seconds: number): string =>
+  seconds % 3_600 === 0 ? `PT${seconds / 3_600}H` : seconds % 60 === 0 ? `PT${seconds / 60}M` : `PT${seconds}S`;
+
 /** Numbers without a hole from 1, each stream a chain by `prev`, ids of CONTRACT §3, windows on the lattice. */
 export function expectWholeHistory(messages: readonly Received[], prefix: string): readonly SummaryDocument[] {
   expectOneTextForEachId(messages);
@@ -67,7 +71,7 @@ export function expectWholeHistory(messages: readonly Received[], prefix: string
   for (const { id, node, sensor, stream, window, prev } of summaries) {
     const name = `${sensor}.${stream}`;
     const startMs = Date.parse(window.start);
-    expect(id).toBe(`${node}/${name}/PT${window.seconds}S/${window.start}`);
+    expect(id).toBe(`${node}/${name}/${durationOf(window.seconds)}/${window.start}`);
     expect(window.start).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     expect(startMs % (window.seconds * 1_000), `${id} is on the lattice`).toBe(0);
     expect(Date.parse(window.end) - startMs).toBe(window.seconds * 1_000);

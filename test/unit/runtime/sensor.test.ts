@@ -208,6 +208,24 @@ describe("silence", () => {
     expect(node.events.of("SensorAlive")).toHaveLength(1);
   });
 
+  it("is not concluded from a pause of the node itself: what came meanwhile is read first, and nothing of it is lost", async () => {
+    const { events, plan } = heard(rhythmic);
+    const node = await running(plan);
+    node.ports.say(PATH, "7");
+    await node.clock.advance(1_000);
+    node.clock.stall(8_000);
+    await node.clock.advance(1);
+    node.ports.say(PATH, "77");
+    await node.clock.advance(4_000);
+    expect(types(events)).toEqual(["opened", "bytes", "bytes"]);
+    expect(stateOf(node)).toMatchObject({ state: "ok", trouble: null });
+    // Nothing came while it was away, nor after.
+    node.clock.stall(8_000);
+    await node.clock.advance(500);
+    expect(types(events).at(-1)).toBe("closed");
+    expect(stateOf(node)).toMatchObject({ state: "silent", trouble: "silent" });
+  });
+
   it("is not known of a sensor that speaks when something happens", async () => {
     const node = await running(heard().plan);
     await node.clock.advance(3_600_000);
