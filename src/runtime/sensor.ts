@@ -249,7 +249,7 @@ export class Sensor implements SessionSink {
     this.#everOpen = true;
     this.counters.opened++;
     this.#openedAtMs = atMs;
-    this.#intake.opened(atMs);
+    this.#intake.opened(atMs, !["replay", "simulator"].includes(this.plan.port.is));
     this.#world.events.emit({ type: "SensorOpened", sensor: this.plan.id });
     this.#step({ type: "opened" });
     this.#tell({ type: "opened", atMs, settings });
