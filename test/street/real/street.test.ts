@@ -67,7 +67,8 @@ describe(`a whole street on real lines, for ${MINUTES} minutes`, () => {
     const untilMs = Date.now() + CLOSES_MS;
     while (Date.now() < untilMs && missingWindows(real.street, heardIn(real.subscriber.messages), beganMs, endMs).length > 0)
       await wait(LOOK_EVERY_MS);
-    status = await real.site.statusWhen((now) => wrongStates(now).length === 0).catch(() => real.site.status()); // what is wrong is told below
+    // What is wrong is told below.
+    status = await real.site.statusWhen((now) => wrongStates(now).length === 0).catch(() => real.site.status());
     await real.node.stop();
     await real.end();
     ({ messages } = real.subscriber);
