@@ -331,6 +331,7 @@ export default (api: DriverApi): Driver<Options> => ({
   name: "modbus",
   summary: "Any instrument that speaks Modbus RTU on RS485, by its registers; profiles for sound, weather and energy meters",
   port: "modbus",
+  testedWith: "frames of makers, constructed replies",
   generic: true,
   options: optionsShape(api)
     .superRefine((options, context) => {

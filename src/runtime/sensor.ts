@@ -227,8 +227,8 @@ export class Sensor implements SessionSink {
         this.#intake.lastLifeMs = atMs;
         return this.#tell({ type: "reply", atMs, tag: event.tag, data: event.data });
       case "noReply":
-        // A refusal is an answer, too.
-        if (event.reason === "exception") this.#intake.lastLifeMs = atMs;
+        // A refusal of the device is an answer, too; that of a file comes from the kernel.
+        if (event.reason === "exception" && this.plan.port.is === "modbus") this.#intake.lastLifeMs = atMs;
         return this.#tell({ ...event, atMs });
       case "closed": {
         this.#ended(event.code);
