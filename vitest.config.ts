@@ -19,6 +19,7 @@ export default defineConfig({
             "test/cluster/**",
             "test/privacy/**",
             "test/systemd/**",
+            "test/device/**",
             "test/soak/**",
             "test/street/real/**",
             "node_modules/**",

@@ -93,6 +93,7 @@ export default ({ z, headerFramer, sum8 }: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "a02yyuw",
   summary: "DFRobot A02YYUW waterproof ultrasonic sensor: distance, and the level of water below it",
+  testedWith: "its data sheet",
   port: "serial",
   serial: { baudRate: 9_600 },
   options: z.strictObject({

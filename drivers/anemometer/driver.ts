@@ -124,6 +124,7 @@ export default ({ z }: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "anemometer",
   summary: "Cup anemometers with a pulse output: SEN-15901 and others by factor and offset",
+  testedWith: "constructed edges",
   port: "gpio",
   options: optionsOf(z),
   channels: ({ metresPerPulse, intervalMs }) => [

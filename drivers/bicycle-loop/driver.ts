@@ -104,6 +104,7 @@ export default ({ z }: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "bicycle-loop",
   summary: "Two inductive loops in a cycle path: passages by direction",
+  testedWith: "constructed edges",
   port: "gpio",
   lines: LINES,
   options: z.strictObject({

@@ -16,6 +16,7 @@ export default ({ z, findQuantity }: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "contact",
   summary: "A switch on a GPIO line: cabinet doors, water probes",
+  testedWith: "constructed edges",
   port: "gpio",
   options: z
     .strictObject({

@@ -282,6 +282,7 @@ export default (api: DriverApi): Driver<Options> => {
     apiVersion: 1,
     name: "davis-vantage",
     summary: "Davis Vantage Pro2 and Vue consoles: wind, rain, temperature, humidity, pressure, sun",
+    testedWith: "packets made by the manual's layout",
     port: "serial",
     serial: { baudRate: 19_200 },
     options: api.z.strictObject({

@@ -118,6 +118,7 @@ export default (api: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "ds18b20",
   summary: "Maxim DS18B20 1-Wire thermometers, through the files of the kernel",
+  testedWith: "files made by the kernel's format",
   port: "file",
   options: api.z.strictObject({
     file: api.z

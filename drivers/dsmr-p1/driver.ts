@@ -262,8 +262,10 @@ export default (api: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "dsmr-p1",
   summary: "P1 port of a smart meter, DSMR 2.2 to 5: energy, power, gas and water",
+  testedWith: "telegrams of meters (dsmr_parser)",
   port: "serial",
   serial: LINE_OF_TODAY,
+  unchecked: "Telegrams of DSMR 2.2 and 3 have no checksum.",
   options: api.z.strictObject({
     version: api.z
       .enum(["2.2", "3.0", "4", "5"])

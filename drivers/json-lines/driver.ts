@@ -197,9 +197,11 @@ export default (api: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "json-lines",
   summary: "Any instrument that prints a JSON object or key=value pairs per line",
+  testedWith: "constructed lines",
   port: "serial",
   serial: { baudRate: 115_200 },
   generic: true,
+  unchecked: "No line has a checksum.",
   options: optionsSchema(api),
   channels: ({ fields }) =>
     Object.entries(fields).map(([name, { quantity, unit, range, resolution }]): ChannelSpec => {

@@ -106,6 +106,7 @@ export default ({ z, headerFramer, sum8 }: DriverApi): Driver<{ selfCalibration:
   apiVersion: 1,
   name: "mhz19",
   summary: "Winsen MH-Z19B carbon dioxide sensor",
+  testedWith: "its manual, PyPMS",
   port: "serial",
   serial: { baudRate: 9_600 },
   options: z.strictObject({

@@ -78,7 +78,7 @@ const PROFILES = {
       wind_speed: sensecap(0x12, "wind_speed", [0, 60], 0.1),
     },
   },
-  // Eastron SDM120, SDM220 and SDM230: input registers, floats, 30 of them at most in one answer.
+  // Eastron SDM120 and SDM230: input registers, floats, 30 of them at most in one answer.
   sdm120: { countMax: 60, channels: { power: eastron(0x0c, "power", {}), ...EASTRON } },
   sdm630: { countMax: 60, channels: { power: eastron(0x34, "power", {}), ...EASTRON } },
 } satisfies Record<string, { countMax: number; channels: Record<string, Field> }>;
@@ -285,7 +285,7 @@ const EXAMPLE = {
   everySeconds: 10,
   channels: {
     laeq: { quantity: "sound_level", address: 0, scale: 0.1, range: [30, 130], resolution: 0.1, everySeconds: 1 },
-    temperature: { quantity: "temperature", table: "input", address: 2, type: "s16", scale: 0.1, range: [-40, 85], resolution: 0.1 },
+    temperature: { quantity: "temperature", table: "input", address: 2, type: "s16", scale: 0.1, range: [-40, 85] },
   },
 };
 
@@ -331,6 +331,7 @@ export default (api: DriverApi): Driver<Options> => ({
   name: "modbus",
   summary: "Any instrument that speaks Modbus RTU on RS485, by its registers; profiles for sound, weather and energy meters",
   port: "modbus",
+  testedWith: "frames of makers, constructed replies",
   generic: true,
   options: optionsShape(api)
     .superRefine((options, context) => {

@@ -134,6 +134,7 @@ export default ({ z, telegramFramer, xor8 }: DriverApi): Driver<Record<string, n
   apiVersion: 1,
   name: "nmea",
   summary: "GNSS receiver with NMEA 0183, for putting up a node: position, satellites; nothing of it is published",
+  testedWith: "reference sentences",
   port: "serial",
   serial: { baudRate: 9_600 },
   options: z.strictObject({}),

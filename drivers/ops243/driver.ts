@@ -195,8 +195,10 @@ export default ({ z, delimiterFramer }: DriverApi): Driver<{ holdOffMs: number }
   apiVersion: 1,
   name: "ops243",
   summary: "OmniPreSense OPS243-A and OPS241-A Doppler radars: passages by direction and their speed",
+  testedWith: "its API manual",
   port: "serial",
   serial: { baudRate: 115_200 },
+  unchecked: "Lines of JSON and text have no checksum.",
   options: z.strictObject({
     holdOffMs: z
       .int()

@@ -107,6 +107,7 @@ export default ({ z }: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "parking-bay",
   summary: "One parking bay, by a contact or the relay of a loop detector, for groups of bays",
+  testedWith: "constructed edges",
   port: "gpio",
   options: z.strictObject({
     takenHigh: z

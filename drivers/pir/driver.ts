@@ -72,6 +72,7 @@ export default ({ z }: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "pir",
   summary: "Passive infrared motion sensors such as the HC-SR501: whether anybody is there",
+  testedWith: "constructed edges",
   port: "gpio",
   options: z.strictObject({
     activeHigh: z

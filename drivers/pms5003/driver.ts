@@ -104,6 +104,7 @@ export default ({ z, headerFramer }: DriverApi): Driver => ({
   apiVersion: 1,
   name: "pms5003",
   summary: "Plantower PMS5003, PMS7003, PMSA003 and PMS3003 particulate matter sensors: PM1, PM2.5 and PM10",
+  testedWith: "frames of PyPMS",
   port: "serial",
   serial: { baudRate: 9_600 },
   options: z.strictObject({}),

@@ -28,6 +28,7 @@ export default ({ z, findQuantity }: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "pulse-counter",
   summary: "Pulses on a GPIO line, each worth a fixed amount: rain gauges, energy meters",
+  testedWith: "constructed edges",
   port: "gpio",
   options: z
     .strictObject({

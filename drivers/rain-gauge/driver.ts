@@ -63,6 +63,7 @@ export default ({ z }: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "rain-gauge",
   summary: "Tipping bucket rain gauges with a reed contact: SEN-15901, SEN-08942, Campbell TE525",
+  testedWith: "constructed edges",
   port: "gpio",
   options: z
     .strictObject({

@@ -49,6 +49,7 @@ export default ({ z }: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "s0-meter",
   summary: "S0 outputs of households' energy meters, for groups of households",
+  testedWith: "constructed edges",
   port: "gpio",
   options: z
     .strictObject({

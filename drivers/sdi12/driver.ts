@@ -29,8 +29,7 @@ const LINE_BYTES_MAX = 128;
 /** Standard §4.4.12: three characters before CR LF. */
 const CRC_BYTES = 3;
 
-const MISSED_ROUNDS = 3;
-const ROUND_MARGIN_MS = 60_000;
+const MISSED_ROUNDS = 4;
 const EVERY_SECONDS_MAX = 3_600;
 const POLL = "poll";
 const BREAK = "break";
@@ -115,7 +114,7 @@ class Sdi12 implements Session, FrameSink {
     // An adapter that makes the break itself speaks with us as any other device: eight bits, at its own rate.
     const { serial } = settings;
     if (line === "adapter" && serial?.dataBits === 7) return out.reopen({ baudRate: serial.baudRate, dataBits: 8, parity: "none" });
-    out.expect(MISSED_ROUNDS * everySeconds * 1_000 + ROUND_MARGIN_MS);
+    out.expect(MISSED_ROUNDS * everySeconds * 1_000);
     this.#is = "idle";
     this.#poll(out);
   }
@@ -337,8 +336,10 @@ export default (api: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "sdi12",
   summary: "Sensors on an SDI-12 line, several by their addresses: soil, water, weather",
+  testedWith: "the standard's example",
   port: "serial",
   serial: { baudRate: 1_200, dataBits: 7, parity: "even" },
+  unchecked: "Values have none with `checksum: false`, and the announcement of a measurement has none at all.",
   options: optionsOf(api),
   channels: ({ channels }) =>
     Object.entries(channels).map(([name, { quantity, unit, range, resolution }]): ChannelSpec => {

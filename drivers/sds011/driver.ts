@@ -128,6 +128,7 @@ export default ({ z, headerFramer, sum8 }: DriverApi): Driver<{ everyMinutes: nu
   apiVersion: 1,
   name: "sds011",
   summary: "Nova Fitness SDS011 particulate matter sensor: PM2.5 and PM10",
+  testedWith: "its data sheet",
   port: "serial",
   serial: { baudRate: 9_600 },
   options: z.strictObject({

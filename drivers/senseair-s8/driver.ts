@@ -173,6 +173,7 @@ export default (api: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "senseair-s8",
   summary: "Senseair S8 carbon dioxide sensor",
+  testedWith: "frames of esphome",
   port: "serial",
   serial: { baudRate: 9_600 },
   options: api.z.strictObject({

@@ -126,8 +126,10 @@ export default ({ z, delimiterFramer, headerFramer }: DriverApi): Driver<Options
   apiVersion: 1,
   name: "sound-meter",
   summary: "Sound level meters on a serial line: text with a level in each line, or Mastech MS6701",
+  testedWith: "constructed frames",
   port: "serial",
   serial: { baudRate: 9_600 },
+  unchecked: "Neither the lines of text nor the frames of the MS6701 have a checksum.",
   options: z
     .strictObject({
       format: z.enum(["ascii", "ms6701"]).describe("ascii: one line of text for each value. ms6701: the frames of the Mastech MS6701."),

@@ -168,6 +168,7 @@ export default ({ z, stuffedFramer, sum8 }: DriverApi): Driver => ({
   apiVersion: 1,
   name: "sps30",
   summary: "Sensirion SPS30 particulate matter sensor: PM1, PM2.5, PM4 and PM10",
+  testedWith: "a capture of PyPMS",
   port: "serial",
   serial: { baudRate: 115_200 },
   options: z.strictObject({}),

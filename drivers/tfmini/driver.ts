@@ -190,6 +190,7 @@ export default (api: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "tfmini",
   summary: "Benewake TFmini and TF-Luna lidars: passages through a beam, or whether a parking bay is taken",
+  testedWith: "its manual",
   port: "serial",
   serial: { baudRate: 115_200 },
   options: optionsOf(api),

@@ -94,6 +94,7 @@ export default ({ z, telegramFramer, xor8 }: DriverApi): Driver<Record<string, n
   apiVersion: 1,
   name: "windsonic",
   summary: "Gill WindSonic ultrasonic anemometer: wind speed and direction",
+  testedWith: "its manual",
   port: "serial",
   serial: { baudRate: 9_600 },
   options: z.strictObject({}),

@@ -216,8 +216,10 @@ export default (api: DriverApi): Driver<Options> => ({
   apiVersion: 1,
   name: "wxt5xx",
   summary: "Vaisala WXT510, WXT520 and WXT530 weather transmitters: wind, rain, temperature, humidity, pressure",
+  testedWith: "messages of a WXT (weewx)",
   port: "serial",
   serial: { baudRate: 19_200 },
+  unchecked: "Messages without a checksum (`R`), which come with `checksum: false` or unasked.",
   options: api.z.strictObject({
     address: api.z
       .string()

@@ -16,6 +16,8 @@ const SHAPE = z.object({
     .optional(),
   lines: z.array(z.string().min(1)).min(1).optional(),
   generic: z.boolean().optional(),
+  testedWith: z.string().min(1).optional(),
+  unchecked: z.string().min(1).optional(),
   options: z.custom<unknown>((value) => value instanceof z.ZodType, "must be a zod schema made with api.z"),
   channels: callable,
   start: callable,

@@ -31,7 +31,7 @@ export const DRIVER_OPTIONS = {
   driver: {
     type: "string",
     value: "NAME",
-    says: "the driver, or the folder of one (with a slash: ./my-sensor); default: the one it was recorded with",
+    says: "the driver, or the folder of one (with a slash, or .); default: the one it was recorded with",
   },
   options: { type: "string", value: "JSON", says: "its options, in place of those that stand in the capture" },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
@@ -70,7 +70,7 @@ export async function driverFor(named: string | null, capture: Capture): Promise
 
 /** Finds a driver of ours by its name, any by its folder or file. */
 export async function findDriver(name: string): Promise<FoundDriver | Mistakes> {
-  const path = name.includes("/") ? dirname(resolve(name)) : null;
+  const path = name.includes("/") || /^\.{1,2}$/.test(name) ? dirname(resolve(name)) : null;
   const loaded = await loadDriver(path === null ? name : basename(resolve(name)), [{ path: path ?? OWN_DRIVERS }]);
   if (loaded.ok) return { driver: loaded.driver, file: loaded.file, path };
   return { mistakes: [`${loaded.problem.detail}. What to do: ${loaded.problem.remedy}`] };

@@ -1,4 +1,5 @@
 import { listDrivers, loadDriver } from "../adapters/driver-loader.ts";
+import { catalogueEntry, channelsCell } from "../driver-api/catalogue.ts";
 import type { ChannelSpec, Driver } from "../driver-api/driver.ts";
 import { type Command, EXIT, JSON_OPTION, table } from "./command.ts";
 import { OWN_DRIVERS } from "./node-file.ts";
@@ -14,12 +15,7 @@ export const drivers: Command = {
     const all = await ownDrivers();
     const name = typed.words[0];
     if (name === undefined) {
-      const facts = all.map(({ name: id, port, summary }) => ({ name: id, port, summary }));
-      output.out(
-        typed.flag("json")
-          ? JSON.stringify(facts, null, 2)
-          : table(all.map((one) => [one.name, `${one.port.padEnd(10)} ${one.summary}`])).join("\n"),
-      );
+      output.out(typed.flag("json") ? JSON.stringify(all.map(catalogueEntry), null, 2) : all.map(entryText).join("\n\n"));
       return EXIT.ok;
     }
     const driver = all.find((one) => one.name === name);
@@ -28,8 +24,9 @@ export const drivers: Command = {
       return EXIT.usage;
     }
     const channels = channelsOf(driver);
-    const { name: id, port, summary, serial } = driver;
-    output.out(typed.flag("json") ? JSON.stringify({ name: id, port, summary, serial, channels }, null, 2) : text(driver, channels));
+    const { serial, unchecked } = driver;
+    const facts = { ...catalogueEntry(driver), serial, unchecked, channels };
+    output.out(typed.flag("json") ? JSON.stringify(facts, null, 2) : text(driver, channels));
     return EXIT.ok;
   },
 };
@@ -45,6 +42,20 @@ function channelsOf(driver: Driver): readonly ChannelSpec[] | null {
   return options.success ? driver.channels(options.data) : null;
 }
 
+/** One driver of the list, in the words of drivers/README.md. */
+function entryText(driver: Driver): string {
+  const entry = catalogueEntry(driver);
+  const { name, port, summary, sensitivities, testedWith, link } = entry;
+  const rows: [string, string][] = [
+    ["Port", port],
+    ["Channels and units", channelsCell(entry, (id) => id)],
+    ["Sensitivity", sensitivities.join(", ")],
+    ["Tested with", testedWith],
+    ["More", `drivers/${link}`],
+  ];
+  return [`${name}: ${summary}`, ...table(rows)].join("\n");
+}
+
 function text(driver: Driver, channels: readonly ChannelSpec[] | null): string {
   const rows = (channels ?? []).map(({ name, quantity, unit, range, sensitivity }): [string, string] => [
     name,
@@ -54,6 +65,8 @@ function text(driver: Driver, channels: readonly ChannelSpec[] | null): string {
   return [
     `${driver.name}: ${driver.summary}`,
     `Port: ${driver.port}${baud}`,
+    `Tested with: ${catalogueEntry(driver).testedWith}`,
+    ...(driver.unchecked === undefined ? [] : [`Frames without a checksum: ${driver.unchecked}`]),
     "",
     "Channels",
     ...(channels === null ? ["  depend on its options: see its README"] : table(rows)),

@@ -28,6 +28,8 @@ const COMMANDS: ReadonlyMap<string, () => Command> = new Map([
   ["drivers", () => (load("./drivers.js") as typeof import("./drivers.ts")).drivers],
   ["replay", () => (load("./replay.js") as typeof import("./replay.ts")).replay],
   ["golden", () => (load("./golden.js") as typeof import("./golden.ts")).golden],
+  ["new-driver", () => (load("./new-driver.js") as typeof import("./new-driver.ts")).newDriver],
+  ["check-driver", () => (load("./check-driver.js") as typeof import("./check-driver.ts")).checkDriver],
   ["simulate", () => (load("./simulate.js") as typeof import("./simulate.ts")).simulate],
   ["demo", () => (load("./demo.js") as typeof import("./demo.ts")).demo],
   ["erase", () => (load("./erase.js") as typeof import("./erase.ts")).erase],

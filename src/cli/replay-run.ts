@@ -7,6 +7,7 @@ import type { NodeEvent } from "../core/events/events.ts";
 import { DAY_MS, durationMs, HOUR_MS, SECOND_MS } from "../core/units/time.ts";
 import { parseGolden } from "../driver-api/golden.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { PortEvent, PortListener, ReplayBus } from "../ports/field-port.ts";
 import { Node, type World } from "../runtime/node.ts";
 import { EARLIEST_MS } from "../runtime/time-desk.ts";
 import { VirtualClock } from "../testing/virtual-clock.ts";
@@ -118,9 +119,36 @@ async function worldOf(capture: Capture, clock: VirtualClock, heard: (event: Nod
     serial: { open: noSuchPort, realPath: (path) => path },
     gpio: { probe: noSuchPort, watch: noSuchPort, close: () => {} },
     files: { open: noSuchPort },
-    replay: createReplayBus({ clock: replaying, readText, parseCapture: parseGolden }),
+    replay: playedOnce(createReplayBus({ clock: replaying, readText, parseCapture: parseGolden }), clock),
     broker: { connect: noBroker },
     residentBytes: () => 0,
+  };
+}
+
+/** A port that is opened again, after silence or a fault, goes on where the capture is: what came in between is lost, as on a street. */
+function playedOnce(bus: ReplayBus, clock: Pick<Clock, "after">): ReplayBus {
+  let listening: PortListener | null = null;
+  let opened: PortEvent | null = null;
+  let ended: PortEvent | null = null;
+  return {
+    open(replay, listener) {
+      const isFirst = listening === null && opened === null && ended === null;
+      listening = listener;
+      if (isFirst) {
+        bus.open(replay, (event) => {
+          if (event.type === "opened") opened = event;
+          if (event.type === "closed") ended = event;
+          listening?.(event);
+        });
+      } else {
+        const state = ended ?? opened;
+        clock.after(0, () => listening === listener && state !== null && listener(state));
+      }
+      const close = (): void => {
+        if (listening === listener) listening = null;
+      };
+      return { write: () => {}, signal: () => {}, close };
+    },
   };
 }
 

@@ -95,7 +95,16 @@ export function endWords(because: Extract<WatchLine, { is: "end" }>["because"]):
 
 /** The user, as this machine calls him; behind sudo the one who typed it. */
 function whoAsks(): string {
-  const { uid, username } = userInfo();
+  const uid = process.getuid?.() ?? "unknown";
   const behind = process.env.SUDO_USER;
-  return `${behind === undefined ? username : `${behind} by sudo`} (uid ${uid}) on ${hostname()}`;
+  return `${behind === undefined ? userName() : `${behind} by sudo`} (uid ${uid}) on ${hostname()}`;
+}
+
+/** Not every user has a name: in a container a number will do. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return "somebody";
+  }
 }

@@ -122,18 +122,59 @@ function replaceSection(text: string, name: string, body: string): string {
   return text.slice(0, from) + section + (to < 0 ? "\n" : text.slice(to + end.length));
 }
 
+/** What stands below the channels: which frames a bad line can change unseen. */
+const uncheckedText = ({ unchecked }: Driver): string => (unchecked === undefined ? "" : `\n\nFrames without a checksum: ${unchecked}`);
+
 /** A driver's README.md with its tables of channels and options up to date; what people wrote around them stays. */
 export function renderDriverReadme(existing: string, driver: Driver): string {
-  return replaceSection(replaceSection(existing, "channels", channelTable(driver)), "options", optionTable(driver));
+  const channels = channelTable(driver) + uncheckedText(driver);
+  return replaceSection(replaceSection(existing, "channels", channels), "options", optionTable(driver));
+}
+
+/** What the catalogue says of a driver, in `drivers/README.md` and in `stoep drivers`. */
+export interface CatalogueEntry {
+  readonly name: string;
+  readonly port: string;
+  readonly summary: string;
+  /** Channels that are published unasked, or all when none is, each with its unit; null: the options decide. */
+  readonly channels: readonly { readonly name: string; readonly unit: string }[] | null;
+  /** Those of its channels, with the floors of their quantities; of a driver whose options decide, those of its example. */
+  readonly sensitivities: readonly string[];
+  readonly testedWith: string;
+  /** Its README, from the folder of drivers. */
+  readonly link: string;
+}
+
+/** The entry of a driver. */
+export function catalogueEntry(driver: Driver): CatalogueEntry {
+  const { name, port, summary, testedWith = "-" } = driver;
+  const example = exampleOptions(driver);
+  const all = example === null ? [] : driver.channels(example.options);
+  const unasked = all.filter(({ publish }) => publish !== false);
+  const isDefault = example !== null && JSON.stringify(example.input) === "{}";
+  const channels = isDefault ? (unasked.length > 0 ? unasked : all).map(({ name: id, unit }) => ({ name: id, unit })) : null;
+  const sensitivities = new Set(all.map(({ sensitivity, quantity }) => stricter(sensitivity, findQuantity(quantity)?.floor ?? "presence")));
+  return { name, port, summary, channels, sensitivities: [...sensitivities], testedWith, link: `${name}/README.md` };
+}
+
+/** Channels as a cell: those of a unit together, the unit behind them. `shown`: how a name is written. */
+export function channelsCell({ channels }: CatalogueEntry, shown: (name: string) => string): string {
+  if (channels === null) return "by its options";
+  const byUnit = new Map<string, string[]>();
+  for (const { name, unit } of channels) byUnit.set(unit, [...(byUnit.get(unit) ?? []), shown(name)]);
+  return [...byUnit].map(([unit, names]) => `${names.join(" ")} ${unit}`).join(", ");
 }
 
 /** `drivers/README.md` with its table of these drivers up to date. */
 export function renderCatalogue(existing: string, drivers: readonly Driver[]): string {
   const rows = drivers.map((driver) => {
-    const example = exampleOptions(driver);
-    const isDefault = example !== null && JSON.stringify(example.input) === "{}";
-    const channels = isDefault ? driver.channels(example.options).map(({ name }) => code(name)) : ["by its options"];
-    return [`[${driver.name}](${driver.name}/README.md)`, driver.port, driver.summary, channels.join(" ")];
+    const entry = catalogueEntry(driver);
+    const { name, link, port, summary, sensitivities, testedWith } = entry;
+    return [`[${name}](${link})`, port, summary, channelsCell(entry, code), sensitivities.join(", "), testedWith];
   });
-  return replaceSection(existing, "catalogue", table(["Driver", "Port", "What it reads", "Channels"], rows));
+  return replaceSection(
+    existing,
+    "catalogue",
+    table(["Driver", "Port", "What it reads", "Channels and units", "Sensitivity", "Tested with"], rows),
+  );
 }

@@ -43,9 +43,12 @@ export interface ChannelSpec {
   readonly states?: readonly string[];
   /** false: measured, but not published unless the operator names it. */
   readonly publish?: boolean;
-  /** How long after power-on the hardware needs before its values count, milliseconds. */
+  /**
+   * How long after power-on the hardware needs before its values count, milliseconds. The runtime counts it from each opening: what is said
+   * until then is set aside and not covered. A driver that knows better says `quality: "ok"`, or `"warming"` after a reboot that it saw.
+   */
   readonly warmUpMs?: number;
-  /** Life of the sensing element in hours of operation, by its datasheet. */
+  /** Life of the sensing element in hours of operation, by its datasheet. More `hours` in `about` are a problem of the node. */
   readonly lifeHours?: number;
 }
 
@@ -100,7 +103,7 @@ export type { RequestBody } from "../core/units/port.ts";
 
 /** Where a session puts its answers. Every method may be called any number of times during one event. */
 export interface SessionSink {
-  /** One value of a channel; null when the device itself said that it has none. */
+  /** One value of a channel; null when the device itself said that it has none. A state is held until the next one, or null. */
   reading(channel: string, value: number | null, detail?: ReadingDetail): void;
   /** ONE physical event, whatever the device printed about it. */
   passage(channel: string, passage: Passage): void;
@@ -153,6 +156,10 @@ export interface Driver<Options = unknown> {
   readonly lines?: readonly string[];
   /** true: understands any device of a form (JSON lines), so other drivers' captures may mean something to it. */
   readonly generic?: boolean;
+  /** Where what its golden files hold comes from, in a few words for the catalogue: a device, a data sheet, another project. */
+  readonly testedWith?: string;
+  /** Which of its frames carry no checksum, in a sentence: on a bad line they may say what nobody measured. Absent: none of them. */
+  readonly unchecked?: string;
   readonly options: z.ZodType<Options>;
   /** The channels for these options, in a fixed order. */
   channels(options: Options): readonly ChannelSpec[];

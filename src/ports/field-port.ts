@@ -46,6 +46,8 @@ export interface GpioReport {
   readonly detail: string;
   /** What this backend cannot promise; empty when it can do everything. */
   readonly limits: readonly string[];
+  /** What gives a better backend; empty when this is the best that Stoep knows. */
+  readonly remedy: string;
 }
 
 /** Watched GPIO lines. */

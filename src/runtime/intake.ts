@@ -63,11 +63,12 @@ export class Intake {
     return this.#withinMs;
   }
 
-  opened(atMs: MonotonicMs): void {
+  /** `isHardware`: something was powered, and warms up; a capture that is played back does not. */
+  opened(atMs: MonotonicMs, isHardware = true): void {
     this.#openedMs = atMs;
     this.lastLifeMs = atMs;
     for (const channel of this.#channels.values()) {
-      channel.warmUntilMs = atMs + channel.plan.warmUpMs;
+      channel.warmUntilMs = atMs + (isHardware ? channel.plan.warmUpMs : 0);
       for (const slot of channel.slots) Object.assign(slot, fresh(channel.warmUntilMs));
     }
     this.#markWarming(atMs);

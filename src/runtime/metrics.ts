@@ -9,7 +9,7 @@ type Sample = readonly [labels: Labels, value: number];
  * as there.
  */
 export function metricsText(local: LocalStatus): string {
-  return [...nodeMetrics(local), ...outboxMetrics(local), ...sensorMetrics(Object.entries(local.sensors))].join("");
+  return [...nodeMetrics(local), ...outboxMetrics(local), ...sensorMetrics(Object.entries(local.sensors)), ...busMetrics(local)].join("");
 }
 
 function nodeMetrics({ status, connection, live, memory, uptimeSeconds }: LocalStatus): readonly string[] {
@@ -78,6 +78,25 @@ function sensorMetrics(sensors: readonly (readonly [string, LocalSensor])[]): re
       "Edges known to be lost; not of sensors of people.",
       open.map(({ sensor, counters }): Sample => [{ sensor }, counters.lostEdges]),
     ),
+  ];
+}
+
+function busMetrics({ buses }: LocalStatus): readonly string[] {
+  const all = Object.entries(buses);
+  const open = all.flatMap(([bus, { counters }]) => (counters === null ? [] : [{ bus, counters }]));
+  const outcomes = ["replies", "exceptions", "timeouts", "abandoned", "refused"] as const;
+  const requests = open.flatMap(({ bus, counters }) => outcomes.map((outcome): Sample => [{ bus, outcome }, counters[outcome]]));
+  const discarded = open.flatMap(({ bus, counters }) =>
+    Object.entries(counters.discardedBytes).map(([reason, bytes]): Sample => [{ bus, reason }, bytes]),
+  );
+  return [
+    gauge(
+      "bus_open",
+      "Whether the line of a bus is open.",
+      all.map(([bus, { isOpen }]): Sample => [{ bus }, Number(isOpen)]),
+    ),
+    counter("bus_requests_total", "Requests to units by what became of them; not of buses with sensors of people.", requests),
+    counter("bus_discarded_bytes_total", "Bytes that answered nothing; not of buses with sensors of people.", discarded),
   ];
 }
 

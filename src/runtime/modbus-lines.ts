@@ -31,6 +31,7 @@ export type UnitPort = Omit<Extract<PortPlan, { readonly is: "modbus" }>, "is">;
 export interface LocalBus {
   readonly path: string;
   readonly isOpen: boolean;
+  /** Those that a sensor is attached to now. */
   readonly units: readonly number[];
   readonly counters: BusCounters;
 }
@@ -230,7 +231,7 @@ class ModbusLine implements AnswerSink {
   #send({ unit, registers }: Question): void {
     const frame = this.#codec.question(unit, registers);
     this.#counters.questions++;
-    this.#cutter.asked(frame, this);
+    this.#cutter.asked(frame, registers, this);
     this.#port?.write(frame);
   }
 

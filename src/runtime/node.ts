@@ -192,8 +192,9 @@ export class Node {
     const usesGpio = ({ sensors }: NodePlan): boolean => sensors.some(({ port, enabled }) => enabled && port.is === "gpio");
     if (!usesGpio(after) || (before !== null && usesGpio(before))) return;
     const { gpio, events } = this.#parts.world;
-    const { backend, detail } = await gpio.probe();
+    const { backend, detail, limits, remedy } = await gpio.probe();
     events.emit({ type: "GpioBackend", backend, detail });
+    if (remedy !== "") events.emit({ type: "GpioLimited", backend, limits: limits.join("; "), remedy });
   }
 
   #fastTick(): void {

@@ -227,6 +227,8 @@ export class Sensor implements SessionSink {
         this.#intake.lastLifeMs = atMs;
         return this.#tell({ type: "reply", atMs, tag: event.tag, data: event.data });
       case "noReply":
+        // A refusal of the device is an answer, too; that of a file comes from the kernel.
+        if (event.reason === "exception" && this.plan.port.is === "modbus") this.#intake.lastLifeMs = atMs;
         return this.#tell({ ...event, atMs });
       case "closed": {
         this.#ended(event.code);
@@ -247,7 +249,7 @@ export class Sensor implements SessionSink {
     this.#everOpen = true;
     this.counters.opened++;
     this.#openedAtMs = atMs;
-    this.#intake.opened(atMs);
+    this.#intake.opened(atMs, !["replay", "simulator"].includes(this.plan.port.is));
     this.#world.events.emit({ type: "SensorOpened", sensor: this.plan.id });
     this.#step({ type: "opened" });
     this.#tell({ type: "opened", atMs, settings });

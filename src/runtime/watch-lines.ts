@@ -21,6 +21,7 @@ export interface WatchHead {
   readonly version: string;
   readonly sensor: string;
   readonly driver: string;
+  /** Of the driver; `{}` where they are its defaults. */
   readonly options: unknown;
   /** What it stands on: `serial 9600 8N1`, `gpio`. Not where: a capture may be handed on. */
   readonly port: string;

@@ -1,3 +1,4 @@
+import type { SensorPlan } from "../config/plan.ts";
 import { DROP_REASONS, type SensorCounters } from "../core/events/counters.ts";
 import type { ChannelPlan } from "../core/reading/stream.ts";
 import { isoUtc, type MonotonicMs, monotonicMs, SECOND_MS } from "../core/units/time.ts";
@@ -143,7 +144,7 @@ export class Watch implements Tap {
     }));
     return {
       ...{ is: "head", at: this.#at(), node: this.#world.node, version: this.#world.version, sensor: plan.id },
-      ...{ driver: plan.driver.name, options: plan.options, port: this.#port(), wants, forMs, isOfPeople, channels },
+      ...{ driver: plan.driver.name, options: notDefault(plan), port: this.#port(), wants, forMs, isOfPeople, channels },
     };
   }
 
@@ -285,6 +286,12 @@ const NOTHING_UNUSED = JSON.stringify({ is: "unused", bytes: {}, readings: {} })
 
 function unusedOf({ discardedBytes, dropped }: SensorCounters): Unused {
   return { bytes: { ...discardedBytes }, readings: Object.fromEntries(DROP_REASONS.map((reason) => [reason, dropped[reason]])) };
+}
+
+/** The options, or none where they are what no options mean: a capture should outlive an option that it has no use for. */
+function notDefault({ driver, options }: SensorPlan): unknown {
+  const standard = driver.options.safeParse({});
+  return standard.success && JSON.stringify(standard.data) === JSON.stringify(options) ? {} : options;
 }
 
 /** What there is more of than before. */

@@ -129,6 +129,7 @@ export class Watches {
 
   /** Ends those of sensors that are not there any more, or that have another plan. Called often. */
   tick(): void {
+    if (this.#watching.size === 0) return;
     const plans = new Set(this.#world.sensors().map(({ plan }) => plan));
     for (const watching of this.#watching.values()) {
       for (const { plan, tap } of watching) if (!plans.has(plan)) tap.end("changed");

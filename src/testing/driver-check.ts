@@ -3,6 +3,7 @@ import { parseGolden } from "../driver-api/golden.ts";
 import { checkDeclaration } from "./driver-checks/declaration.ts";
 import { type Conversation, type Evidence, type Finding, readConversations } from "./driver-checks/evidence.ts";
 import { checkGolden } from "./driver-checks/golden.ts";
+import { checkLineFaults } from "./driver-checks/line-faults.ts";
 import { checkMemory } from "./driver-checks/memory.ts";
 import { checkNoise } from "./driver-checks/noise.ts";
 import { checkForeign, checkRandomInputs, checkUnknownEvents } from "./driver-checks/random.ts";
@@ -27,10 +28,12 @@ export function checkDriver(driver: Driver, evidence: Evidence): readonly Findin
   const own = [...captures, ...golden];
   const [first] = own;
   if (first === undefined) return findings;
+  const foreign = foreignConversations(evidence);
   findings.push(
     ...checkUnknownEvents(driver, first),
     ...checkNoise(driver, own, random),
-    ...checkForeign(driver, first.options, foreignConversations(evidence)),
+    ...checkForeign(driver, first.options, foreign),
+    ...checkLineFaults(driver, own, foreign, random),
     ...checkRandomInputs(driver, own, evidence.randomInputs ?? RANDOM_INPUTS_DEFAULT, random),
     ...checkMemory(driver, own, evidence.memoryBytes ?? MEMORY_BYTES_DEFAULT, random),
   );

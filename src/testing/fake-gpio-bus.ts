@@ -23,7 +23,7 @@ export class FakeGpioBus implements GpioBus {
   }
 
   async probe(): Promise<GpioReport> {
-    return { backend: "fake", detail: `${this.#levels.size} lines that exist nowhere`, limits: [] };
+    return { backend: "fake", detail: `${this.#levels.size} lines that exist nowhere`, limits: [], remedy: "" };
   }
 
   /** Sets the level of a line. An edge comes of it only when the level changes. */

@@ -15,8 +15,10 @@ const { values } = parseArgs({
 function chosen(): readonly Row[] {
   const { only } = values;
   if (only === undefined) return ROWS;
-  const unknown = only.filter((name) => !ROWS.some((row) => row.name === name));
-  if (unknown.length === 0) return ROWS.filter(({ name }) => only.includes(name));
+  // `decode-*` names all that begin so.
+  const isMeant = (asked: string, name: string): boolean => (asked.endsWith("*") ? name.startsWith(asked.slice(0, -1)) : name === asked);
+  const unknown = only.filter((asked) => !ROWS.some(({ name }) => isMeant(asked, name)));
+  if (unknown.length === 0) return ROWS.filter(({ name }) => only.some((asked) => isMeant(asked, name)));
   process.stderr.write(`no row is called ${unknown.join(", ")}; there are ${ROWS.map(({ name }) => name).join(", ")}\n`);
   process.exit(64);
 }

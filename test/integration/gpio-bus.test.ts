@@ -89,6 +89,19 @@ describe.each([1, 2] as const)("the GPIO bus with gpiomon %i", (major) => {
     ]);
   });
 
+  it("notices that a chip is gone though gpiomon goes on, and ends that gpiomon", async () => {
+    const deviceRoot = join(tools.path.split(":")[0] ?? "", "dev");
+    mkdirSync(deviceRoot);
+    writeFileSync(join(deviceRoot, "gpiochip0"), "");
+    bus = createGpioBus({ clock: realClock(), path: tools.path, sysfsRoot: "/nonexistent", deviceRoot });
+    const { events, closed } = await watch({ a: line("GPIO17") });
+    rmSync(join(deviceRoot, "gpiochip0"));
+    await until(() => expect(closed()).toMatchObject({ code: "gone", detail: expect.stringContaining("gpiochip0 is gone") }));
+    expect(events.map(({ type }) => type)).toEqual(["opened", "lost", "closed"]);
+    // The line is free again: its lock is held by no gpiomon.
+    expect((await watch({ a: line("GPIO17") })).types()).toEqual(["opened"]);
+  });
+
   it("counts a line that is no edge as lost", async () => {
     tools.script("gpiomon", `${version}\n${banner}\necho '${edgeText}'\necho garbage\nexec sleep 60`);
     const { events } = await watch({ a: line("GPIO17") });

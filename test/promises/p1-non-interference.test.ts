@@ -8,6 +8,8 @@ import { driverApi } from "../../src/driver-api/api.ts";
 import type { Driver, SessionSink } from "../../src/driver-api/driver.ts";
 import type { Broker } from "../../src/ports/broker.ts";
 import type { World } from "../../src/runtime/node.ts";
+import { Watch } from "../../src/runtime/watch.ts";
+import { PEOPLE_WATCH_MS_MAX } from "../../src/runtime/watches.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { seededBytes } from "../support/noise/seeded-bytes.ts";
 import { OPS243_PRODUCT, OPS243_UNITS, ops243Line } from "../support/ops243.ts";
@@ -53,6 +55,8 @@ interface Mutant {
   driver?(driver: Driver, events: RecordingEvents): Driver;
   /** Of the random source: what it gives may depend on how many passed. */
   seed?(passed: number): number;
+  /** Somebody watches the radar, with --people, for ten minutes: what comes in that time is read, or not. */
+  watched?: "read" | "not-read";
   /** What is not published after all. */
   drops?(topic: string, text: string): boolean;
 }
@@ -140,12 +144,27 @@ async function run(passages: number, mutant: Mutant = {}): Promise<Left> {
       door.listener({ type: "edge", line: "line", rising: false, atNs: BigInt(Math.round(clock.monotonicMs())) * 1_000_000n });
     }
     if (second === 40 * 60) broker.close();
+    if (second === 12 * 60 && mutant.watched !== undefined) watch(node, mutant.watched);
     if (second % 300 === 60) status.push(JSON.stringify(node.node.status()));
     await clock.advance(1_000);
   }
   status.push(JSON.stringify(node.node.status()));
   await node.stop();
   return { told, log, status };
+}
+
+/** A watch of what the port tells, with a reader that takes everything, or nothing. */
+function watch(node: VirtualNode, how: "read" | "not-read"): void {
+  const reader = {
+    waitingBytes: 0,
+    write(text: string) {
+      if (how === "not-read") this.waitingBytes += 1_000 * text.length; // so that few are too many
+    },
+    end() {},
+  };
+  const world = { clock: node.clock, time: node.node.time, node: "n0042", version: "0.1.0" };
+  const order = { sensor: "gate-1", forMs: PEOPLE_WATCH_MS_MAX, wants: "events", people: true, by: "a test" } as const;
+  void node.node.watch(order, (grant) => new Watch(world, grant, reader));
 }
 
 interface Numbers {
@@ -208,6 +227,20 @@ describe("P1: a street with road users leaves what an empty one leaves, but for 
       expect(counted, stream).toBeGreaterThanOrEqual(passages === 1 ? 0 : 0.9 * passages);
     }
   });
+
+  it.each(["read", "not-read"] as const)(
+    "while somebody watches with --people, and what he is told is %s",
+    {
+      timeout: 60_000,
+    },
+    async (watched) => {
+      const [none, some] = [await run(0, { watched }), await run(500, { watched })];
+      const flags = none.told.map(({ topic, text }) => topic.endsWith("/status") && text.includes('"WATCHED"'));
+      expect(flags.filter(Boolean).length, "it is told that he does").toBeGreaterThan(1);
+      expect(flags.at(-1), "and that he does not any more").toBe(false);
+      compared(none, some);
+    },
+  );
 
   it("is the same twice with the same seed: the comparison rests on nothing else", { timeout: 60_000 }, async () => {
     const [one, two] = [await run(3), await run(3)];

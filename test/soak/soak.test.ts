@@ -99,9 +99,10 @@ it(`${MINUTES} minutes at 100 times the rate, after a warm-up: memory, descripto
   expect(Math.max(...looks.map(({ walBytes }) => walBytes)), "WAL of node.db").toBeLessThan(NODE_WAL_BYTES_MAX);
   expect((await node.stop()).code).toBe(0);
   expectWholeHistory(subscriber.messages, PREFIX);
+  const millions = (readings / 1e6).toFixed(1);
   faultRow({
     fault: "Process: years without a visit",
-    injected: `${MINUTES} minutes, after ${WARM_UP_MINUTES} of warm-up, at 100 times the rate of ${SENSORS} sensors: ${(readings / 1e6).toFixed(1)} million readings`,
+    injected: `${MINUTES} minutes at 100 times the rate, after ${WARM_UP_MINUTES} of warm-up: ${millions} million readings of ${SENSORS}`,
     promised: "memory grows by less than 1 MB an hour; descriptors, WAL and live store do not grow",
     measured: `${slope.toFixed(2)} MB an hour; ${Math.max(...descriptors)} descriptors; live store ${(live / 1e6).toFixed(1)} MB at most`,
   });

@@ -28,7 +28,7 @@ export interface SummaryDocument {
 }
 
 /** Every summary once, by `seq`; of one stream, where `stream` (`air-1.pm25`) is given. */
-export function summariesOf(messages: readonly Received[], stream?: string): SummaryDocument[] {
+export function summariesOf(messages: readonly Pick<Received, "topic" | "payload">[], stream?: string): SummaryDocument[] {
   const byId = new Map<string, SummaryDocument>();
   for (const { topic, payload } of messages) {
     if (!topic.endsWith("/summary")) continue;

@@ -110,7 +110,7 @@ export class VirtualNode {
       scheduler: this.scheduler,
       serial: { open: (path, settings, listener) => ports.open(path, settings, listener), realPath: (path) => path },
       gpio: {
-        probe: () => Promise.resolve({ backend: "fake", detail: "a test", limits: [] }),
+        probe: () => Promise.resolve({ backend: "fake", detail: "a test", limits: [], remedy: "" }),
         watch: (lines, listener) => Object.assign(ports.open("gpio", lines, listener), { ignoredEdges: () => 0 }),
         close: () => undefined,
       },

@@ -15,6 +15,8 @@ export interface GpioBusOptions {
   /** Where the libgpiod tools are looked for, as in PATH. */
   readonly path: string;
   readonly sysfsRoot?: string;
+  /** Where the devices of chips are; `/dev`. */
+  readonly deviceRoot?: string;
   readonly loadOnoff?: () => Promise<OpenOnoff>;
 }
 
@@ -52,13 +54,16 @@ export function createGpioBus(options: GpioBusOptions): GpioBus {
   };
 }
 
+const REMEDY = "Install the package gpiod and start Stoep again";
+
 /** gpiomon for each major version of libgpiod. */
 const DIALECTS: ReadonlyMap<number, GpiomonDialect> = new Map([
   [1, gpiomon1],
   [2, gpiomon2],
 ]);
 
-async function choose({ clock, sysfsRoot = SYSFS_GPIO, loadOnoff: load = loadOnoff }: GpioBusOptions, tools: GpioTools): Promise<Choice> {
+async function choose(options: GpioBusOptions, tools: GpioTools): Promise<Choice> {
+  const { clock, sysfsRoot = SYSFS_GPIO, deviceRoot = "/dev", loadOnoff: load = loadOnoff } = options;
   const version = await tools.ask(["gpiomon", "--version"]);
   const major = version.is === "answered" ? parseMajorVersion(version.stdout) : null;
   const dialect = major === null ? undefined : DIALECTS.get(major);
@@ -68,15 +73,18 @@ async function choose({ clock, sysfsRoot = SYSFS_GPIO, loadOnoff: load = loadOno
   if (dialect !== undefined && (chipsSeen !== null || sysfsChips.length === 0)) {
     const detail = `${said}; ${chipsSeen ?? "no GPIO chip now"}`;
     const { backend, limits } = dialect;
-    return { report: { backend, detail, limits }, backend: new GpiomonBackend({ clock, tools, dialect }) };
+    return { report: { backend, detail, limits, remedy: "" }, backend: new GpiomonBackend({ clock, tools, dialect, deviceRoot }) };
   }
   const why = dialect === undefined ? said || "gpiomon does not tell its version" : `${said}, but it finds no GPIO chip`;
   if (sysfsChips.length > 0) {
     const detail = `${why}; sysfs has ${sysfsChips.map(({ label, base }) => `${label} from ${base}`).join(", ")}`;
-    return { report: { backend: "onoff", detail, limits: ONOFF_LIMITS }, backend: new OnoffBackend({ clock, sysfsRoot, load }) };
+    return {
+      report: { backend: "onoff", detail, limits: ONOFF_LIMITS, remedy: REMEDY },
+      backend: new OnoffBackend({ clock, sysfsRoot, load }),
+    };
   }
   const detail = `${why}; ${sysfsRoot} has no GPIO chip`;
-  return { report: { backend: "none", detail, limits: ["GPIO lines cannot be watched"] }, backend: noBackend(detail) };
+  return { report: { backend: "none", detail, limits: ["GPIO lines cannot be watched"], remedy: REMEDY }, backend: noBackend(detail) };
 }
 
 /** The chips that gpiodetect lists, or why it could not list them; null when there are none. */

@@ -1,9 +1,11 @@
-import type { Clock } from "../../ports/clock.ts";
+import { join } from "node:path";
+import type { Cancel, Clock } from "../../ports/clock.ts";
 import { type ClosedEvent, gpioClosed, gpioFault } from "./gpio-fault.ts";
 import type { GpioTools } from "./gpio-tools.ts";
 import { type GpiomonDialect, type LineGroup, type LinePlace, parseChips, parseLevels, parsePlaces } from "./gpiomon-dialect.ts";
 import { GpiomonProcess } from "./gpiomon-process.ts";
-import type { GpioLines, Levels, LineSink } from "./line-watch.ts";
+import { edgeToWatch, type GpioLines, type Levels, type LineSink } from "./line-watch.ts";
+import { watchPresence } from "./presence.ts";
 
 /** Watches lines in one way. */
 export interface GpioBackend {
@@ -22,9 +24,11 @@ type Located = { readonly is: "at"; readonly place: LinePlace } | { readonly is:
 /** Sorts lines into as few groups as gpiomon allows: one of its processes knows one chip, one kind of edge and one pull. */
 export function groupLines(lines: GpioLines, places: ReadonlyMap<string, LinePlace>): readonly NamedGroup[] {
   const groups = new Map<string, { chip: string; edge: LineGroup["edge"]; pull: LineGroup["pull"]; offsets: number[]; names: string[] }>();
-  for (const [name, { edge, pull }] of Object.entries(lines)) {
+  for (const [name, line] of Object.entries(lines)) {
     const place = places.get(name);
     if (place === undefined) continue;
+    const { pull } = line;
+    const edge = edgeToWatch(line);
     const key = `${place.chip} ${edge} ${pull}`;
     const group = groups.get(key) ?? { chip: place.chip, edge, pull, offsets: [], names: [] };
     groups.set(key, group);
@@ -32,6 +36,14 @@ export function groupLines(lines: GpioLines, places: ReadonlyMap<string, LinePla
     group.names.push(name);
   }
   return [...groups.values()];
+}
+
+export interface GpiomonBackendOptions {
+  readonly clock: Pick<Clock, "after">;
+  readonly tools: GpioTools;
+  readonly dialect: GpiomonDialect;
+  /** Where the devices of chips are: `/dev`. */
+  readonly deviceRoot: string;
 }
 
 /**
@@ -43,10 +55,12 @@ export class GpiomonBackend implements GpioBackend {
   readonly #clock: Pick<Clock, "after">;
   readonly #tools: GpioTools;
   readonly #dialect: GpiomonDialect;
+  readonly #deviceRoot: string;
   /** Processes that are ending: until then their lines are busy. */
   readonly #leaving = new Set<Promise<void>>();
 
-  constructor(options: { readonly clock: Pick<Clock, "after">; readonly tools: GpioTools; readonly dialect: GpiomonDialect }) {
+  constructor(options: GpiomonBackendOptions) {
+    this.#deviceRoot = options.deviceRoot;
     this.#clock = options.clock;
     this.#tools = options.tools;
     this.#dialect = options.dialect;
@@ -54,10 +68,12 @@ export class GpiomonBackend implements GpioBackend {
 
   watch(lines: GpioLines, sink: LineSink): () => void {
     const processes: GpiomonProcess[] = [];
-    this.#start(lines, sink, processes).catch((error: unknown) => {
+    const stops: Cancel[] = [];
+    this.#start(lines, sink, processes, stops).catch((error: unknown) => {
       sink.closed(gpioFault(error instanceof Error ? error.message : String(error)));
     });
     return () => {
+      for (const stop of stops) stop();
       for (const process of processes) {
         const ended = process.stop().finally(() => this.#leaving.delete(ended));
         this.#leaving.add(ended);
@@ -65,7 +81,7 @@ export class GpiomonBackend implements GpioBackend {
     };
   }
 
-  async #start(lines: GpioLines, sink: LineSink, processes: GpiomonProcess[]): Promise<void> {
+  async #start(lines: GpioLines, sink: LineSink, processes: GpiomonProcess[], stops: Cancel[]): Promise<void> {
     await Promise.all(this.#leaving);
     const places = new Map<string, LinePlace>();
     for (const [name, { line }] of Object.entries(lines)) {
@@ -79,7 +95,15 @@ export class GpiomonBackend implements GpioBackend {
     const levels: Record<string, { high: boolean | null }> = {};
     for (const group of groups) Object.assign(levels, await this.#levels(group));
     // Asked again only here: nothing was started yet.
-    if (sink.isWanted) this.#spawn(groups, levels, sink, processes);
+    if (!sink.isWanted) return;
+    this.#spawn(groups, levels, sink, processes);
+    const devices = groups.map(({ chip }) => join(this.#deviceRoot, chip));
+    stops.push(
+      watchPresence(this.#clock, devices, (device) => {
+        sink.lost(null);
+        sink.closed(gpioClosed("gone", `${device} is gone`));
+      }),
+    );
   }
 
   #spawn(groups: readonly NamedGroup[], levels: Levels, sink: LineSink, processes: GpiomonProcess[]): void {

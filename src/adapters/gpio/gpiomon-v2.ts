@@ -3,7 +3,7 @@ import { GPIOMON_LIMITS, type GpiomonDialect, nanoseconds } from "./gpiomon-dial
 const BIASES = { up: "pull-up", down: "pull-down", none: "disabled" } as const;
 
 /**
- * The tools of libgpiod 2 (Debian 13, Raspberry Pi OS Trixie), from the source of its branch v2.2.x: not yet run on hardware. Here
+ * The tools of libgpiod 2 (Debian 13, Raspberry Pi OS Trixie), run as Debian packages 2.2.1, on lines of gpio-sim (test/device). Here
  * `-b` is bias; `%e` is 1 for rising and 2 for falling; `%S` is seconds with nine decimals; the banner comes once the lines are held,
  * and every batch of edges is flushed. Its kernel debounce (`-p`) is not used: see ADR 0006.
  */

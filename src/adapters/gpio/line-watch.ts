@@ -14,6 +14,15 @@ export type GpioLines = Readonly<Record<string, GpioLine>>;
 /** The level of each line when it was opened; null: unknown. */
 export type Levels = Readonly<Record<string, { readonly high: boolean | null }>>;
 
+/**
+ * Which edges of a line a backend watches: those that are asked for, and both where bounce is filtered. A contact bounces when it opens
+ * too, and its bounce has edges of both kinds: who sees the closings only takes those of the opening for another closing.
+ */
+export const edgeToWatch = ({ edge, debounceMs }: Pick<GpioLine, "edge" | "debounceMs">): GpioLine["edge"] =>
+  debounceMs > 0 ? "both" : edge;
+
+const isAskedFor = (edge: GpioLine["edge"], rising: boolean): boolean => edge === "both" || (edge === "rising") === rising;
+
 /** What a backend tells of the lines that it watches for one sensor. */
 export interface LineSink {
   /** False once nobody listens any more. */
@@ -31,17 +40,25 @@ export interface LineSink {
 type LineEvent = Extract<PortEvent, { type: "edge" | "lost" }>;
 
 interface LineState {
+  /** The edges that are told. */
+  readonly edge: GpioLine["edge"];
   readonly debounceNs: bigint;
   readonly debounceMs: number;
   bounce: BounceState;
   cancelRelease: Cancel | null;
 }
 
+/**
+ * The level is the one that was told last. Without stamps that is what is left of bounce when this process looks late: several edges in
+ * one, long after the first. An opening that was missed between two closings would look the same, and is rarer where contacts bounce.
+ */
+const changesNothing = ({ told, held }: BounceState, rising: boolean): boolean => (held ?? told)?.rising === rising;
+
 const heldCount = ({ held }: BounceState): number => (held === null ? 0 : 1);
 
 /**
  * The lines of one sensor, whatever backend watches them: keeps the order (`opened`, then edges, then at most one `closed`), filters
- * bounce by the same rule everywhere, and counts what it filters.
+ * bounce by the same rule everywhere, counts what it filters, and tells the edges that were asked for.
  */
 export class LineWatch implements GpioPort, LineSink {
   readonly #clock: Pick<Clock, "after" | "monotonicNs">;
@@ -58,9 +75,9 @@ export class LineWatch implements GpioPort, LineSink {
     this.#clock = clock;
     this.#listener = listener;
     this.#stop = stop;
-    for (const [name, { debounceMs }] of Object.entries(lines)) {
+    for (const [name, { edge, debounceMs }] of Object.entries(lines)) {
       const debounceNs = BigInt(Math.round(debounceMs * NS_PER_MS));
-      this.#lines.set(name, { debounceNs, debounceMs, bounce: STILL, cancelRelease: null });
+      this.#lines.set(name, { edge, debounceNs, debounceMs, bounce: STILL, cancelRelease: null });
     }
   }
 
@@ -87,6 +104,10 @@ export class LineWatch implements GpioPort, LineSink {
     if (this.#is === "closed" || line === undefined) return;
     const atNs = stampNs ?? this.#clock.monotonicNs();
     const before = line.bounce;
+    if (stampNs === null && line.debounceMs > 0 && changesNothing(before, rising)) {
+      this.#ignored++;
+      return;
+    }
     const step = offerEdge(before, { rising, atNs }, line.debounceNs);
     // One came in. What is not told now, and not held to be told later, is ignored.
     this.#ignored += 1 + heldCount(before) - step.tell.length - heldCount(step.state);
@@ -124,7 +145,7 @@ export class LineWatch implements GpioPort, LineSink {
     line.cancelRelease?.();
     line.cancelRelease =
       state.held === null ? null : this.#clock.after(line.debounceMs, () => this.#step(name, line, releaseEdge(state), isStamped));
-    for (const edge of tell) this.#tellEdge(name, edge, isStamped);
+    for (const edge of tell) if (isAskedFor(line.edge, edge.rising)) this.#tellEdge(name, edge, isStamped);
   }
 
   #tellEdge(name: string, { rising, atNs }: Edge, isStamped: boolean): void {

@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import type { Clock } from "../../ports/clock.ts";
 import { gpioClosed, gpioFault } from "./gpio-fault.ts";
 import type { GpioBackend } from "./gpiomon-backend.ts";
-import type { GpioLines, LineSink } from "./line-watch.ts";
+import { edgeToWatch, type GpioLines, type LineSink } from "./line-watch.ts";
+import { watchPresence } from "./presence.ts";
 import { readSysfsChips, sysfsNumber } from "./sysfs-chips.ts";
 
 /** What is used of a `Gpio` of onoff. */
@@ -38,6 +40,15 @@ export const ONOFF_LIMITS: readonly string[] = [
 
 const PULL_REMEDY = "Install the package gpiod; or set the pull in /boot/firmware/config.txt (gpio=17=ip,pu) and say pull: none";
 
+/** A line whose chip is gone cannot be given back: the kernel has taken it away already, and says so. */
+function release(gpio: OnoffLine): void {
+  try {
+    gpio.unexport();
+  } catch {
+    // Gone.
+  }
+}
+
 export interface OnoffOptions {
   readonly clock: Pick<Clock, "after" | "monotonicMs">;
   readonly sysfsRoot: string;
@@ -66,24 +77,32 @@ export class OnoffBackend implements GpioBackend {
   }
 
   async #start(lines: GpioLines, sink: LineSink, stops: (() => void)[]): Promise<void> {
-    const { sysfsRoot, load } = this.#options;
+    const { clock, sysfsRoot, load } = this.#options;
     const chips = await readSysfsChips(sysfsRoot);
     const open = await load();
     if (!sink.isWanted) return;
+    const files: string[] = [];
     const opened: { name: string; gpio: OnoffLine; wasHigh: boolean }[] = [];
-    for (const [name, { line, edge, pull }] of Object.entries(lines)) {
+    for (const [name, { line, edge, pull, debounceMs }] of Object.entries(lines)) {
       if (pull !== "none") return sink.closed(gpioClosed("unsupported", `sysfs cannot pull the line ${name} ${pull}`, PULL_REMEDY));
       const found = sysfsNumber(line, chips);
       if ("problem" in found) return sink.closed(gpioClosed(found.is, found.problem));
       if (this.#held.has(found.number)) return sink.closed(gpioClosed("busy", `another sensor watches line ${name}`));
-      const gpio = open(found.number, edge);
+      const gpio = open(found.number, edgeToWatch({ edge, debounceMs }));
       this.#held.add(found.number);
+      files.push(join(sysfsRoot, `gpio${found.number}`));
       stops.push(() => {
         this.#held.delete(found.number);
-        gpio.unexport();
+        release(gpio);
       });
       opened.push({ name, gpio, wasHigh: gpio.readSync() === 1 });
     }
+    stops.push(
+      watchPresence(clock, files, (file) => {
+        sink.lost(null);
+        sink.closed(gpioClosed("gone", `${file} is gone`));
+      }),
+    );
     sink.opened(Object.fromEntries(opened.map(({ name, wasHigh }) => [name, { high: wasHigh }])));
     for (const { name, gpio, wasHigh } of opened) if (sink.isWanted) this.#listen(name, gpio, wasHigh, sink);
   }

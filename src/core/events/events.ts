@@ -37,6 +37,7 @@ export type NodeEvent =
   | { readonly type: "SensorGivenUp"; readonly sensor: SensorId; readonly code: string }
   | { readonly type: "DriverThrew"; readonly sensor: SensorId; readonly detail: string }
   | { readonly type: "GpioBackend"; readonly backend: string; readonly detail: string }
+  | { readonly type: "GpioLimited"; readonly backend: string; readonly limits: string; readonly remedy: string }
   | { readonly type: "StreamWithheld"; readonly stream: StreamId; readonly because: string }
   | { readonly type: "SummaryMade"; readonly stream: StreamId; readonly window: string; readonly seq: number }
   | { readonly type: "StatisticFailed"; readonly stream: StreamId; readonly detail: string }
@@ -105,6 +106,7 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   SensorGivenUp: { level: "error", says: "a sensor is not tried again until the node is started or its config changes" },
   DriverThrew: { level: "error", says: "a driver threw: a bug of the driver; the sensor is reopened" },
   GpioBackend: { level: "info", says: "how GPIO lines are worked on this machine" },
+  GpioLimited: { level: "warn", says: "GPIO lines are worked in a lesser way, and `limits` is what that cannot promise" },
   StreamWithheld: { level: "warn", says: "nothing is published for this stream" },
   SummaryMade: { level: "debug", says: "a window was closed and its summary is in the outbox" },
   StatisticFailed: { level: "error", says: "a bug: a window of this stream is published without a number" },

@@ -90,6 +90,8 @@ export class AnswerCutter {
   readonly #bytes = new Uint8Array(WAITING_BYTES_MAX);
   #length = 0;
   #echo: Uint8Array | null = null;
+  /** How the answer begins: unit, function, bytes of data; null: nothing is asked. */
+  #head: readonly number[] | null = null;
 
   /** Bytes that are neither a frame nor discarded yet. */
   get waiting(): number {
@@ -97,9 +99,10 @@ export class AnswerCutter {
   }
 
   /** A question is sent: what came before it is over, and it may be heard itself. */
-  asked(question: Uint8Array, sink: AnswerSink): void {
+  asked(question: Uint8Array, registers: RegisterRange, sink: AnswerSink): void {
     this.reset(sink);
     this.#echo = question.slice();
+    this.#head = [question[0] ?? 0, question[1] ?? 0, answerBytes(registers) - ANSWER_AROUND_BYTES];
   }
 
   push(data: Uint8Array, sink: AnswerSink): void {
@@ -117,6 +120,7 @@ export class AnswerCutter {
   reset(sink: AnswerSink): void {
     this.#drop(this.#length, sink);
     this.#echo = null;
+    this.#head = null;
   }
 
   #dropEcho(sink: AnswerSink): boolean {
@@ -132,7 +136,12 @@ export class AnswerCutter {
   #cut(sink: AnswerSink): boolean {
     for (let start = 0; start < this.#length; start++) {
       const length = frameLength(this.#bytes, start, this.#length);
-      if (length === null || length === 0 || start + length > this.#length) continue;
+      if (length === null || length === 0) continue;
+      if (start + length > this.#length) {
+        // The answer that is waited for is on its way: what looks like a frame within its data is none.
+        if (this.#head?.every((byte, at) => this.#bytes[start + at] === byte)) return false;
+        continue;
+      }
       const end = start + length;
       // Low byte first (SL §2.5.1.2); over a frame and its checksum the CRC is zero.
       if (crc16Modbus(this.#bytes, start, end) !== 0) continue;

@@ -113,7 +113,7 @@ export function stepModbus(bus: Bus, event: ModbusEvent): ModbusStep {
     case "opened":
       return stay({ ...bus, line: event.line, quietAtMs: atMs + event.line.gapMs, lastLifeMs: atMs });
     case "closed":
-      return stay(CLOSED_BUS);
+      return stay(closed(bus, atMs));
     case "attach":
       return stay(withUnit(bus, event.unit, { attached: true, queue: [] }));
     case "detach":
@@ -131,6 +131,15 @@ export function stepModbus(bus: Bus, event: ModbusEvent): ModbusStep {
     default:
       return unreachable(event);
   }
+}
+
+/** Everybody has left. What is owed can still come when the line is open again: those units go on resting. */
+function closed({ units, exchange }: Bus, atMs: number): Bus {
+  const left = new Map([...units].map(([unit, { restUntilMs, owes }]) => [unit, { ...NEW_UNIT, restUntilMs, owes }]));
+  const bus = { ...CLOSED_BUS, units: left };
+  if (exchange === null || !exchange.sent) return bus;
+  const { unit, timeoutMs } = exchange.question;
+  return withUnit(bus, unit, { owes: true, restUntilMs: atMs + REST_TIMEOUTS * timeoutMs });
 }
 
 function withUnit(bus: Bus, unit: number, changes: Partial<UnitState>): Bus {

@@ -25,7 +25,7 @@ export interface Evidence {
 
 /** One thing that is wrong with a driver. */
 export interface Finding {
-  readonly check: "declaration" | "golden" | "passage" | "unknown-event" | "noise" | "random" | "memory" | "foreign";
+  readonly check: "declaration" | "golden" | "passage" | "unknown-event" | "noise" | "random" | "memory" | "foreign" | "line";
   /** The file and line, or the part of the driver. */
   readonly where: string;
   readonly message: string;

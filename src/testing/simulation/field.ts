@@ -39,6 +39,8 @@ interface LineState {
   held: Utterance | null;
   /** Pieces that were fed and not told to the node yet. */
   underWay: Piece[];
+  /** It warms up until then. */
+  coldUntilMs: number;
   isSilent: boolean;
   isGarbled: boolean;
 }
@@ -74,7 +76,7 @@ export class Field {
     for (const instrument of instrumentsOf(scenario.devices)) {
       const purpose = (what: string): Dice => chance.of(`${instrument.sensor} ${what}`);
       const state = { instrument, pace: purpose("pace"), content: purpose("content"), cuts: purpose("cuts") };
-      this.#lines.set(instrument.sensor, { ...state, held: null, underWay: [], isSilent: false, isGarbled: false });
+      this.#lines.set(instrument.sensor, { ...state, held: null, underWay: [], coldUntilMs: 0, isSilent: false, isGarbled: false });
       this.serial.plug(instrument.path);
     }
     for (const contact of contacts) {
@@ -108,9 +110,14 @@ export class Field {
   told(sensor: string, event: PortEvent): void {
     const line = this.#lines.get(sensor);
     const contact = this.#contacts.get(sensor);
-    if (event.type === "opened" && line !== undefined) line.underWay = [];
+    if (event.type === "opened" && line !== undefined) {
+      line.underWay = [];
+      line.coldUntilMs = this.#timeline.nowMs + (line.instrument.warmUpMs ?? 0);
+    }
     if (event.type === "bytes" && line !== undefined) {
-      for (const means of line.underWay.shift()?.means ?? []) {
+      const said = line.underWay.shift()?.means ?? [];
+      // What is said while it is cold is in no statistic.
+      for (const means of this.#timeline.nowMs < line.coldUntilMs ? [] : said) {
         for (const [channel, value] of Object.entries(means)) this.#note(`${sensor}.${channel}`, value);
       }
     }

@@ -3,6 +3,7 @@ import { backlogRow } from "./backlog.ts";
 import { closeBlockRow } from "./close-block.ts";
 import { costByStreamsRow } from "./cost-by-streams.ts";
 import { cpuPerMillionRow } from "./cpu-per-million.ts";
+import { decodeRows } from "./decode.ts";
 import { drainRow } from "./drain.ts";
 import { drawsRow } from "./draws.ts";
 import { flashRow } from "./flash.ts";
@@ -27,4 +28,5 @@ export const ROWS: readonly Row[] = [
   costByStreamsRow,
   noisedYearRow,
   drawsRow,
+  ...decodeRows,
 ];

@@ -85,7 +85,7 @@ export async function benchWorld(plan: NodePlan, brokerOn: (clock: BenchClock) =
     },
     serial: bus,
     gpio: {
-      probe: () => Promise.resolve({ backend: "none", detail: "", limits: [] }),
+      probe: () => Promise.resolve({ backend: "none", detail: "", limits: [], remedy: "" }),
       watch: () => ({ ...none, ignoredEdges: () => 0 }),
       close: () => {},
     },

@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { openLab } from "../../support/lab.ts";
 import { type Manner, ModbusSlaves, type SlaveUnit } from "../../support/modbus-slaves.ts";
-import { PREFIX } from "../../support/node-process.ts";
+import { PREFIX, stoep } from "../../support/node-process.ts";
 import { expectWholeHistory, summariesOf, untilPhase } from "../../support/summaries.ts";
 
 const WINDOW_MS = 10_000;
@@ -70,6 +70,8 @@ it("shares one line among eight units of which some are late, wrong, broken or d
     ...{ late: expect.any(Number), checksum: expect.any(Number), noise: expect.any(Number) },
     ...{ "wrong-unit": expect.any(Number), "wrong-function": expect.any(Number) },
   });
+
+  expect((await stoep(["status", site.file])).stdout).toMatch(/^Buses\n.*rs485-1 +open .*units 1 .*replies, .*late bytes/m);
 
   // Pulled and put back: the line is opened again for all of them.
   const askedBefore = slaves.asked.length;

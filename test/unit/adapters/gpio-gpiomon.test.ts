@@ -89,8 +89,9 @@ describe("what both versions print", () => {
 
 describe("lines of one sensor", () => {
   it("share a process when chip, edge and pull are the same", () => {
-    const line = (edge: LineGroup["edge"], pull: LineGroup["pull"]) => ({ line: { name: "-" }, edge, pull, debounceMs: 5 }) as const;
-    const lines = { a: line("both", "up"), b: line("both", "up"), c: line("rising", "up"), d: line("both", "none") };
+    const line = (edge: LineGroup["edge"], pull: LineGroup["pull"], debounceMs = 0) =>
+      ({ line: { name: "-" }, edge, pull, debounceMs }) as const;
+    const lines = { a: line("both", "up"), b: line("falling", "up", 5), c: line("rising", "up"), d: line("both", "none") };
     const places = new Map([...Object.keys(lines)].map((name, offset) => [name, { chip: "gpiochip0", offset }]));
     expect(groupLines(lines, places)).toEqual([
       { chip: "gpiochip0", edge: "both", pull: "up", offsets: [0, 1], names: ["a", "b"] },

@@ -1,17 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { gpioClosed } from "../../../src/adapters/gpio/gpio-fault.ts";
-import { EARLY_EDGES_MAX, LineWatch } from "../../../src/adapters/gpio/line-watch.ts";
+import { EARLY_EDGES_MAX, edgeToWatch, LineWatch } from "../../../src/adapters/gpio/line-watch.ts";
+import type { GpioLine } from "../../../src/core/units/port.ts";
 import type { PortEvent } from "../../../src/ports/field-port.ts";
 import { manualClock } from "../../support/manual-clock.ts";
 
 const MS = 1_000_000n;
 const LINE = { line: { name: "GPIO17" }, edge: "both", pull: "none", debounceMs: 50 } as const;
 
-function watching({ debounceMs = 50 } = {}) {
+function watching({ debounceMs = 50, edge = "both" as GpioLine["edge"] } = {}) {
   const clock = manualClock();
   const events: PortEvent[] = [];
   let stops = 0;
-  const lines = { a: { ...LINE, debounceMs }, b: { ...LINE, debounceMs } };
+  const lines = { a: { ...LINE, edge, debounceMs }, b: { ...LINE, edge, debounceMs } };
   const watch = new LineWatch(
     clock,
     lines,
@@ -68,6 +69,35 @@ describe("a watch of lines", () => {
     expect(clock.waiting).toBe(0);
   });
 
+  it("does not take the bounce of a contact that opens for another closing, and tells the edges that were asked for only", () => {
+    expect(edgeToWatch({ edge: "falling", debounceMs: 50 })).toBe("both");
+    expect(edgeToWatch({ edge: "falling", debounceMs: 0 })).toBe("falling");
+    const { watch, told, clock } = watching({ edge: "falling" });
+    watch.opened({});
+    // Closes at 0 ms and opens at 120 ms, and bounces twice each time; closes again at 400 ms, for 10 ms.
+    for (const atMs of [0n, 1n, 2n, 3n, 4n, 120n, 121n, 122n, 123n, 124n])
+      watch.edge("a", atMs < 100n ? atMs % 2n === 1n : atMs % 2n === 0n, atMs * MS);
+    watch.edge("a", false, 400n * MS);
+    watch.edge("a", true, 410n * MS);
+    clock.advance(1_000);
+    expect(told()).toEqual(["opened", "a down 0", "a down 400000000"]);
+    expect(watch.ignoredEdges()).toBe(8);
+  });
+
+  it("does not take what is left of bounce for another edge when there are no stamps and it looks late", () => {
+    const { watch, told, clock } = watching();
+    watch.opened({});
+    watch.edge("a", false, null);
+    clock.advance(80);
+    watch.edge("a", false, null);
+    expect(told()).toEqual(["opened", "a down null"]);
+    expect(watch.ignoredEdges()).toBe(1);
+    watch.edge("a", true, null);
+    clock.advance(80);
+    watch.edge("a", false, null);
+    expect(told()).toEqual(["opened", "a down null", "a up null", "a down null"]);
+  });
+
   it("debounces on its own clock where the kernel gives no stamp, and tells none then", () => {
     const { watch, told, clock } = watching();
     watch.opened({});
@@ -75,8 +105,8 @@ describe("a watch of lines", () => {
     clock.advance(49);
     watch.edge("a", true, null);
     clock.advance(1);
-    watch.edge("a", true, null);
-    expect(told()).toEqual(["opened", "a up null", "a up null"]);
+    watch.edge("a", false, null);
+    expect(told()).toEqual(["opened", "a up null", "a down null"]);
     expect(watch.ignoredEdges()).toBe(1);
   });
 

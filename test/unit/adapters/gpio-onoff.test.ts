@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createGpioBus } from "../../../src/adapters/gpio/gpio-bus.ts";
 import { isPhantom, type OnoffLine, PHANTOM_MS } from "../../../src/adapters/gpio/onoff-backend.ts";
+import { PRESENCE_MS } from "../../../src/adapters/gpio/presence.ts";
 import { readSysfsChips, type SysfsChip, sysfsNumber } from "../../../src/adapters/gpio/sysfs-chips.ts";
 import type { GpioLine } from "../../../src/core/units/port.ts";
 import type { PortEvent } from "../../../src/ports/field-port.ts";
@@ -107,7 +108,7 @@ describe("the onoff backend", () => {
       const events: PortEvent[] = [];
       const port = bus.watch(lines, (event) => events.push(event));
       // Files are read on other threads: give them turns.
-      for (let turn = 0; turn < 10_000 && events.length === 0; turn++) await clock.breathe();
+      for (let turn = 0; turn < 1_000_000 && events.length === 0; turn++) await clock.breathe();
       return { events, port };
     };
     return { bus, clock, opened, watch, loads: () => loads };
@@ -128,6 +129,7 @@ describe("the onoff backend", () => {
     const report = await bus.probe();
     expect(report).toMatchObject({ backend: "onoff", detail: expect.stringMatching(/gpiomon is not installed.*pinctrl-bcm2711 from 512/) });
     expect(report.limits.length).toBeGreaterThan(0);
+    expect(report.remedy).toMatch(/gpiod/);
     expect(loads()).toBe(0);
     await watch({ a: line("GPIO17") });
     expect(loads()).toBe(1);
@@ -173,6 +175,42 @@ describe("the onoff backend", () => {
   ])("turns what onoff throws (%s) into %s", async (message, code) => {
     const { watch } = makeBus(message);
     expect((await watch({ a: line("GPIO17") })).events).toMatchObject([{ type: "closed", code }]);
+  });
+
+  it("closes when the line is gone from sysfs, though onoff says nothing, and bears that it cannot be given back", async () => {
+    const { watch, opened, clock } = makeBus();
+    mkdirSync(join(root, "gpio529"));
+    const { events } = await watch({ a: line("GPIO17") });
+    const gpio = opened.get(529);
+    if (gpio === undefined) throw new Error("line 529 was not opened");
+    gpio.unexport = () => {
+      throw new Error("EINVAL: invalid argument, write");
+    };
+    for (let turn = 0; turn < 1_000_000 && clock.waiting === 0; turn++) await clock.breathe();
+    rmSync(join(root, "gpio529"), { recursive: true });
+    clock.advance(PRESENCE_MS - 1);
+    expect(events).toHaveLength(1);
+    clock.advance(1);
+    for (let turn = 0; turn < 1_000_000 && events.length < 3; turn++) await clock.breathe();
+    expect(events.slice(1)).toMatchObject([
+      { type: "lost", what: "edges", count: null },
+      { type: "closed", code: "gone", detail: expect.stringContaining("gpio529 is gone") },
+    ]);
+    expect((await watch({ a: line("GPIO17") })).events).toMatchObject([{ type: "opened" }]);
+  });
+
+  it("goes on looking while the line is there, and no longer once it is closed", async () => {
+    const { watch, clock } = makeBus();
+    mkdirSync(join(root, "gpio529"));
+    const { events, port } = await watch({ a: line("GPIO17") });
+    for (let look = 0; look < 3; look++) {
+      for (let turn = 0; turn < 1_000_000 && clock.waiting === 0; turn++) await clock.breathe();
+      clock.advance(PRESENCE_MS);
+    }
+    for (let turn = 0; turn < 1_000_000 && clock.waiting === 0; turn++) await clock.breathe();
+    expect(events).toHaveLength(1);
+    port.close();
+    expect(clock.waiting).toBe(0);
   });
 
   it("closes when onoff reports an error later", async () => {

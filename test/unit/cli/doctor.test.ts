@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { consolesOf, type PathFacts, pathFacts } from "../../../src/adapters/port-facts.ts";
 import { advice, broken, exitOf, findingsText, ok, skipped } from "../../../src/cli/doctor/finding.ts";
-import { judgeFolder, judgePath } from "../../../src/cli/doctor/ports.ts";
+import { examinePorts, judgeFolder, judgePath } from "../../../src/cli/doctor/ports.ts";
+import { sensorPlan } from "../../support/plans.ts";
 
 const fine: PathFacts = {
   device: "/dev/ttyUSB0",
@@ -15,6 +16,18 @@ const fine: PathFacts = {
   isConsole: false,
 };
 const BY_ID = "/dev/serial/by-id/usb-1a86-if00";
+
+describe("a bus", () => {
+  it("is looked at once, however many sensors are on it", async () => {
+    const on = (bus: string, unit: number) =>
+      sensorPlan({ id: `s-${unit}`, port: { is: "modbus", bus, unit, path: `/no/such/${bus}`, settings: { baudRate: 9_600 } } });
+    const findings = await examinePorts([on("a", 1), on("a", 2), on("b", 1), { ...on("c", 1), enabled: false }], null);
+    expect(findings.map(({ what, verdict }) => [what, verdict])).toEqual([
+      ["bus a", "broken"],
+      ["bus b", "broken"],
+    ]);
+  });
+});
 
 describe("a serial path", () => {
   it.each([

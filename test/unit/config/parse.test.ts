@@ -177,6 +177,7 @@ sensors: { s: { driver: simulator }, t: { driver: simulator }, u: { driver: othe
         u: { driver: "other", enabled: true, options: {}, directions: {}, onStartFailure: "retry" },
       },
       driverPaths: [],
+      buses: {},
       groups: {},
       storage: {
         ...{ directory: "/var/lib/stoep", live: "/run/stoep" },

@@ -278,3 +278,27 @@ describe("how fast and when a node sends", () => {
     expect(delivery(`${ABROAD}, protocol: 4`).warnings).toEqual([expect.stringMatching(/^broker\.protocol is 4 .* lost unseen/)]);
   });
 });
+
+describe("sensors on a bus", () => {
+  const BUS = "buses: { rs485-1: { serial: { path: /dev/serial/by-id/rs485, baud: 19200, parity: even } } }\n";
+  const meters = (...units: readonly number[]) =>
+    units.map((unit) => `  meter-${unit}: { driver: modbus-meter, bus: rs485-1, unit: ${unit} }\n`).join("");
+
+  it("have the line of the bus, and a unit each", () => {
+    const { plan, problems } = planned(`${HEAD}${BUS}sensors:\n${meters(1, 247)}`);
+    const settings = { baudRate: 19_200, parity: "even", stopBits: 1 };
+    const port = (unit: number) => ({ is: "modbus", bus: "rs485-1", unit, path: "/dev/serial/by-id/rs485", settings });
+    expect(plan.sensors.map((sensor) => sensor.port)).toEqual([port(1), port(247)]);
+    expect(problems).toEqual([]);
+  });
+
+  it("may have the unit of one that is not enabled", () => {
+    const spare = "  spare: { driver: modbus-meter, bus: rs485-1, unit: 1, enabled: false }\n";
+    expect(planned(`${HEAD}${BUS}sensors:\n${meters(1)}${spare}`).plan.sensors).toHaveLength(2);
+  });
+
+  it("do not make the name of an adapter that can move right", () => {
+    const { problems } = planned(`${HEAD}${BUS.replace("/dev/serial/by-id/rs485", "/dev/ttyUSB0")}sensors:\n${meters(1)}`);
+    expect(problems).toMatchObject([{ severity: "warning", path: "buses.rs485-1.serial.path" }]);
+  });
+});

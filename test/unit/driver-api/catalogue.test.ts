@@ -64,8 +64,8 @@ describe("renderDriverReadme", () => {
 describe("renderCatalogue", () => {
   it("lists the drivers, with a bar in a text escaped", () => {
     expect(rowsOf(renderCatalogue("", [DRIVER]))).toEqual([
-      ["Driver", "Port", "What it reads", "Channels"],
-      ["[meter](meter/README.md)", "serial", "A meter \\| of water", "`use`"],
+      ["Driver", "Port", "What it reads", "Channels and units", "Sensitivity", "Tested with"],
+      ["[meter](meter/README.md)", "serial", "A meter \\| of water", "`use` m3", "identifying", "-"],
     ]);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { BusCounters } from "../../../src/core/events/bus-counters.ts";
 import { metricsText } from "../../../src/runtime/metrics.ts";
 import type { LocalStatus } from "../../../src/runtime/status.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
@@ -44,6 +45,18 @@ describe("metrics", () => {
     const ofPeople = text.split("\n").filter((line) => line.includes(`sensor="${people}"`) && !line.startsWith("stoep_problem"));
     expect(ofPeople.map((line) => line.slice(0, line.indexOf("{")))).toEqual(["stoep_sensor_ok", "stoep_sensor_balanced"]);
     expect(text, "every passage makes it grow").not.toContain("stoep_live_store_bytes");
+  });
+
+  it("count what became of requests on a bus, and nothing where a sensor of people is on it", async () => {
+    const status = await statusOf([dust()]);
+    const counters = Object.assign(new BusCounters(), { replies: 7, timeouts: 2 });
+    counters.discard("late", 9);
+    const bus = { path: "/dev/a", isOpen: true, units: [1], counters };
+    const text = metricsText({ ...status, buses: { "rs485-1": bus, homes: { ...bus, counters: null } } });
+    expect(text).toContain('stoep_bus_requests_total{bus="rs485-1",outcome="replies"} 7\n');
+    expect(text).toContain('stoep_bus_discarded_bytes_total{bus="rs485-1",reason="late"} 9\n');
+    const ofHomes = text.split("\n").filter((line) => line.includes("homes"));
+    expect(ofHomes).toEqual(['stoep_bus_open{bus="homes"} 1']);
   });
 
   it("escape what stands in a label", async () => {

@@ -180,6 +180,31 @@ describe("sensors on one bus", () => {
     expect(quick.types()).toEqual(["opened", "reply"]);
   });
 
+  it("live by the answers to their questions, also when what they measure stems from people", async () => {
+    const answer: Handler = (event, out) => {
+      if (event.type === "opened") out.expect(2_000);
+      if (event.type === "opened" || event.type === "timer") {
+        out.request("q", { registers: REGISTERS }, TIMEOUT_MS);
+        out.timer("poll", 1_000);
+      }
+    };
+    const channels = [channelPlan({ quantity: "energy", kind: "counter", sensitivity: "identifying" })];
+    const one = unit(1, { answer });
+    const { node, serial, clock } = await running({ ...one.plan, channels });
+    const stateAfter = async (frame: Uint8Array | null, seconds: number) => {
+      for (let step = 0; step < seconds; step++) {
+        if (frame !== null) serial.feed(PATH, frame);
+        await clock.advance(1_000);
+      }
+      return node.node.status().sensors["unit-1"]?.trouble;
+    };
+    expect(await stateAfter(reply(1, 7), 10)).toBeNull();
+    // An exception is an answer.
+    const refusal = Uint8Array.of(1, 0x83, 2, 0xc0, 0xf1);
+    expect(await stateAfter(refusal, 10)).toBeNull();
+    expect(await stateAfter(null, 4)).toBe("silent");
+  });
+
   it("show no counts when one of them is of people", async () => {
     const meter = unit(1);
     const channels = [channelPlan({ quantity: "energy", kind: "counter", sensitivity: "identifying" })];

@@ -38,6 +38,18 @@ describe("a node", () => {
     expect(node.node.topics).toBe("city/voorbeeld/n0042/#");
   });
 
+  it.each([
+    ["warns of what a lesser GPIO backend cannot promise, with the remedy", "Install the package gpiod", 1],
+    ["warns of nothing where there is no better one", "", 0],
+  ])("%s", async (_, remedy, times) => {
+    const report = { backend: "onoff", detail: "no gpiomon", limits: ["edges are lost", "no stamps"], remedy } as const;
+    const gpio = { ...new VirtualNode().world.gpio, probe: () => Promise.resolve(report) };
+    const node = await running([dust({ port: { is: "gpio", lines: {} } })], new VirtualNode(new VirtualClock(), { gpio }));
+    expect(node.events.of("GpioBackend")).toEqual([{ type: "GpioBackend", backend: "onoff", detail: "no gpiomon" }]);
+    const warning = { type: "GpioLimited", backend: "onoff", limits: "edges are lost; no stamps", remedy };
+    expect(node.events.of("GpioLimited")).toEqual(Array.from({ length: times }, () => warning));
+  });
+
   it("collects while the broker is away, and publishes in order when it is back", async () => {
     const node = new VirtualNode();
     node.broker.friendly = false;

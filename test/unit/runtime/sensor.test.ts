@@ -1,7 +1,11 @@
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { loadDriver } from "../../../src/adapters/driver-loader.ts";
 import type { SensorPlan } from "../../../src/config/plan.ts";
 import type { BusEvent, Session, SessionSink } from "../../../src/driver-api/driver.ts";
-import { driverOf, nodePlan, PASSAGES, sensorPlan, streamPlan } from "../../support/plans.ts";
+import { FakeFileBus } from "../../../src/testing/fake-file-bus.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
+import { channelPlan, driverOf, nodePlan, PASSAGES, sensorPlan, streamPlan } from "../../support/plans.ts";
 import { VirtualNode } from "../../support/virtual-node.ts";
 
 type Handler = (event: BusEvent, out: SessionSink) => void;
@@ -379,4 +383,58 @@ it("runs a simulator without any port, and says in its summaries that it is one"
   const node = await running(heard(answer, { port: { is: "simulator" }, streams: [streamPlan(undefined, { windowMs: 60_000 })] }).plan);
   await node.clock.advance(95_000);
   expect(node.outbox.summaries()).toMatchObject([{ flags: ["simulated"], stats: { mean: 7 } }]);
+});
+
+describe("a sensor that the kernel shows as files", () => {
+  const FOLDER = "/sys/bus/w1/devices/28-1";
+  const W1_SLAVE = "72 01 4b 46 7f ff 0e 10 57 : crc=57 YES\n72 01 4b 46 7f ff 0e 10 57 t=23125\n";
+
+  async function thermometer(): Promise<{ node: VirtualNode; bus: FakeFileBus }> {
+    const loaded = await loadDriver("ds18b20", [{ path: join(import.meta.dirname, "../../../drivers") }]);
+    if (!loaded.ok) throw new Error(loaded.problem.detail);
+    const clock = new VirtualClock();
+    const bus = new FakeFileBus({ clock, readMs: 800 });
+    bus.put(FOLDER, { w1_slave: W1_SLAVE });
+    const options = loaded.driver.options.parse({});
+    const channel = channelPlan({ name: "temperature", quantity: "temperature", unit: "Cel", range: [-55, 125] });
+    const plan = sensorPlan({
+      driver: loaded.driver,
+      options,
+      port: { is: "file", path: FOLDER },
+      channels: [channel],
+      streams: [streamPlan(channel)],
+    });
+    const node = new VirtualNode(clock, { files: bus });
+    await node.start(nodePlan([plan]));
+    return { node, bus };
+  }
+
+  it("is asked on its rhythm, and every byte of an answer is counted", async () => {
+    const { node } = await thermometer();
+    await node.clock.advance(60_000);
+    expect(stateOf(node)).toMatchObject({ state: "ok", trouble: null, balanced: true });
+    expect(stateOf(node)?.counters).toMatchObject({ bytes: 6 * W1_SLAVE.length, stored: 6, emitted: 6 });
+  });
+
+  it("that is pulled is a fault until it is back", async () => {
+    const { node, bus } = await thermometer();
+    await node.clock.advance(15_000);
+    bus.pull(FOLDER);
+    await node.clock.advance(15_000);
+    expect(stateOf(node)).toMatchObject({ state: "fault", trouble: "gone" });
+    bus.put(FOLDER, { w1_slave: W1_SLAVE });
+    await node.clock.advance(60_000);
+    expect(stateOf(node)).toMatchObject({ state: "ok", trouble: null });
+  });
+
+  it("whose reads fail or never end is silent, and none of the others notices", async () => {
+    const { node, bus } = await thermometer();
+    await node.clock.advance(15_000);
+    bus.put(FOLDER, { w1_slave: { errno: 5 } });
+    await node.clock.advance(60_000);
+    expect(stateOf(node)).toMatchObject({ state: "silent", balanced: true });
+    bus.put(FOLDER, { w1_slave: "stuck" });
+    await node.clock.advance(60_000);
+    expect(stateOf(node)).toMatchObject({ state: "silent", balanced: true });
+  });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { SensorPlan } from "../../../src/config/plan.ts";
+import { driverApi } from "../../../src/driver-api/api.ts";
 import type { BusEvent, Session, SessionSink } from "../../../src/driver-api/driver.ts";
 import { parseGolden } from "../../../src/driver-api/golden.ts";
 import { OutboxError } from "../../../src/ports/outbox.ts";
@@ -62,13 +63,14 @@ function session(): Session {
   };
 }
 
-const air = (changes: Partial<Parameters<typeof sensorPlan>[0]> = {}): SensorPlan => sensorPlan({ driver: driverOf(session), ...changes });
+const air = (changes: Partial<Parameters<typeof sensorPlan>[0]> = {}): SensorPlan =>
+  sensorPlan({ driver: driverOf(session, { options: driverApi.z.strictObject({}) }), ...changes });
 
 const DEVICES = channelPlan({ name: "devices", quantity: "devices", kind: "identity", sensitivity: "identifying", range: [0, 1] });
 const gate = (): SensorPlan =>
   sensorPlan({
     id: "gate-1",
-    driver: driverOf(session),
+    driver: driverOf(session, { options: driverApi.z.strictObject({}) }),
     channels: [PASSAGES, SPEED, DEVICES],
     streams: [streamPlan(PASSAGES, { sensor: "gate-1", windowMs: 300_000 })],
   });
@@ -339,7 +341,7 @@ describe("a watch of events", () => {
 
   it("has edges at the time of the kernel, and begins with the levels of now", async () => {
     const line = { line: { name: "GPIO17" }, edge: "both", pull: "up", debounceMs: 0 } as const;
-    const driver = driverOf({ handle: () => undefined }, { port: "gpio" });
+    const driver = driverOf({ handle: () => undefined }, { port: "gpio", options: driverApi.z.strictObject({}) });
     const node = await running(sensorPlan({ driver, port: { is: "gpio", lines: { rain: line } } }));
     const port = node.ports.last("gpio");
     port.listener({ type: "opened", settings: { lines: { rain: { high: true } } } });

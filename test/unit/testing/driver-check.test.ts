@@ -49,6 +49,7 @@ const SOUND: Driver = {
   summary: "A driver without a fault",
   port: "serial",
   serial: { baudRate: 9600 },
+  unchecked: "Lines have no checksum.",
   options: z.strictObject({}),
   channels: () => [PM25],
   start: soundSession,
@@ -289,5 +290,148 @@ describe("checkDriver", () => {
       sound.handle(event, out);
     });
     expect(check(bad)).toEqual([expect.objectContaining({ check: "random", message: expect.stringContaining(message) })]);
+  });
+});
+
+describe("checkDriver, of drivers that ask", () => {
+  const asking = (body: string) => ({
+    name: "asks.txt",
+    text: `${HEADER}+0ms open\n> request q timeout=1s ${body}\n+1s reply q 00 07\n> reading pm25 0.7\n`,
+  });
+  const kept: Uint8Array[] = [];
+  const unit = (leaks: boolean): Driver => ({
+    ...SOUND,
+    port: "modbus",
+    start: () => ({
+      handle(event, out) {
+        if (event.type === "opened") out.request("q", { registers: { table: "holding", address: 0, count: 1 } }, 1_000);
+        else if (event.type === "reply" && event.tag === "q") {
+          if (leaks) kept.push(event.data.slice());
+          out.reading("pm25", (event.data[1] ?? 0) / 10);
+        }
+      },
+    }),
+  });
+  const REGISTERS = "registers=holding:0:1";
+
+  it("finds nothing where they ask a bus", () => {
+    expect(check(unit(false), { golden: [asking(REGISTERS)], ...WITH_MEMORY })).toEqual([]);
+  });
+
+  it("finds one that asks a port which takes no requests", () => {
+    expect(check({ ...unit(false), port: "serial" }, { golden: [asking(REGISTERS)] })).toContainEqual({
+      check: "declaration",
+      where: "asks.txt",
+      message: "asks with request; a port of kind serial takes no requests: use write, bytes and a timer",
+    });
+  });
+
+  it("finds one that keeps what it is told", () => {
+    expect(checksOf(check(unit(true), { golden: [asking(REGISTERS)], ...WITH_MEMORY }))).toEqual(["memory"]);
+    kept.length = 0;
+  });
+});
+
+describe("lines with faults", () => {
+  /** Frames such as `AA 05 AF`: a value and the sum; `isChecked: false` believes every one. */
+  const framed = (isChecked: boolean, change: Partial<Driver> = {}): Driver => {
+    const { unchecked: _, ...checked } = SOUND;
+    return {
+      ...checked,
+      ...change,
+      start: () => {
+        const isSound = (bytes: Uint8Array, start: number, end: number): boolean =>
+          !isChecked || driverApi.crc16Modbus(bytes, start, end - 2) === ((bytes[end - 2] as number) | ((bytes[end - 1] as number) << 8));
+        const framer = driverApi.headerFramer({ header: [0xaa, 0x55], prefixBytes: 2, frameBytes: () => 6, frameBytesMax: 6, isSound });
+        return {
+          handle(event, out) {
+            const sink = {
+              frame: (bytes: Uint8Array, start: number) =>
+                out.reading("pm25", (bytes[start + 2] as number) + (bytes[start + 3] as number) / 10),
+              discard: out.discard.bind(out),
+            };
+            if (event.type === "bytes") framer.push(event.data, sink);
+            else if (event.type === "closed") framer.reset(sink);
+          },
+        };
+      },
+    };
+  };
+  const frames = (): string => {
+    const lines = Array.from({ length: 40 }, (_, value) => {
+      const bytes = Uint8Array.of(0xaa, 0x55, value, value % 10, 0, 0);
+      const crc = driverApi.crc16Modbus(bytes, 0, 4);
+      bytes.set([crc & 0xff, crc >> 8], 4);
+      return `+1s < ${Buffer.from(bytes).toString("hex")}\n> reading pm25 ${(value + (value % 10) / 10).toString()}\n`;
+    });
+    return `${HEADER}+0ms open\n${lines.join("")}`;
+  };
+  const evidence = { golden: [{ name: "frames.txt", text: frames() }] };
+  const lineFindings = (driver: Driver, more: Partial<Evidence> = evidence): string[] =>
+    check(driver, more).flatMap(({ check: kind, message }) => (kind === "line" ? [message] : []));
+
+  it("finds nothing in a driver that checks its frames", () => {
+    expect(check(framed(true), evidence)).toEqual([]);
+  });
+
+  it("catches one that believes every frame, and lets it say so", () => {
+    expect(lineFindings(framed(false)).join()).toMatch(/^said \d+ wrong values among \d+, such as pm25 \S+ \(frames.txt/);
+    expect(lineFindings(framed(false, { unchecked: "Frames have no checksum." }))).toEqual([]);
+  });
+
+  it("catches one whose lines have no checksum and that does not say so", () => {
+    const { unchecked: _, ...silent } = SOUND;
+    expect(lineFindings(silent, {}).join()).toContain("say so as unchecked");
+  });
+
+  it("catches one that gives up after a time at a wrong rate", () => {
+    let noise = 0;
+    const bad = spoilt((event, out, sound) => {
+      if (event.type === "bytes" && event.data.some((byte) => byte > 0x7f)) noise++;
+      if (noise < 5 || event.type === "closed") sound.handle(event, out);
+      else if (event.type === "bytes" && event.data.length > 0) out.discard("noise", event.data.length);
+    });
+    const start = (): Session => {
+      noise = 0;
+      return bad.start({});
+    };
+    expect(lineFindings({ ...bad, start }, {}).join()).toMatch(/lost \d+ of \d+ answers after it \(heard at \d+ baud\)/);
+  });
+
+  it("catches one that skips bytes in silence", () => {
+    const bad = spoilt((event, out, sound) => {
+      const isText = event.type !== "bytes" || event.data.every((byte) => byte === 0x0a || (byte >= 0x20 && byte < 0x7f));
+      if (isText) sound.handle(event, out);
+    });
+    expect(lineFindings(bad, {}).join()).toMatch(/bytes are neither used nor discarded \(heard at/);
+  });
+
+  it("catches one that discards more than came", () => {
+    const bad = spoilt((event, out, sound) => {
+      sound.handle(event, out);
+      if (event.type === "closed") out.discard("stale", 1_000_000);
+    });
+    expect(lineFindings(bad, {}).join()).toContain("more than came");
+  });
+
+  it("catches one that throws when it is unplugged in mid-frame, and one that a reboot silences", () => {
+    let isHalf = false;
+    const thrower = spoilt((event, out, sound) => {
+      if (event.type === "bytes") isHalf = event.data.length > 0 && event.data.at(-1) !== 0x0a;
+      if (event.type === "closed" && isHalf) throw new Error("half a line");
+      sound.handle(event, out);
+    });
+    expect(lineFindings(thrower, {}).join()).toMatch(/threw Error: half a line/);
+    const silenced = (): Driver => {
+      let isOff = false;
+      return {
+        ...spoilt((event, out, sound) => {
+          if (event.type === "bytes" && Buffer.from(event.data).includes("Boot")) isOff = true;
+          if (!isOff) sound.handle(event, out);
+          else if (event.type === "bytes" && event.data.length > 0) out.discard("noise", event.data.length);
+        }),
+      };
+    };
+    expect(lineFindings(silenced(), {}).join()).toMatch(/lost \d+ of \d+ answers/);
   });
 });

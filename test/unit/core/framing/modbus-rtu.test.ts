@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { crc16Modbus } from "../../../../src/core/framing/checksums.ts";
 import { AnswerCutter, answerBytes, lineTiming } from "../../../../src/core/framing/modbus-rtu.ts";
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replaceAll(" ", ""), "hex"));
@@ -7,14 +8,14 @@ const REPLY = "01 03 02 02 25 78 FF";
 const EXCEPTION = "01 83 02 C0 F1";
 
 /** What a cutter makes of pieces. */
-function cut(pieces: readonly string[], question?: string) {
+function cut(pieces: readonly string[], question?: string, count = 1) {
   const found: string[] = [];
   const cutter = new AnswerCutter();
   const sink = {
     frame: (data: Uint8Array) => void found.push(Buffer.from(data).toString("hex")),
     discard: (reason: string, byteCount: number) => void found.push(`${reason} ${byteCount}`),
   };
-  if (question !== undefined) cutter.asked(hex(question), sink);
+  if (question !== undefined) cutter.asked(hex(question), { table: "holding", address: 0, count }, sink);
   for (const piece of pieces) cutter.push(hex(piece), sink);
   const { waiting } = cutter;
   cutter.reset(sink);
@@ -46,6 +47,17 @@ describe("answers on a Modbus line", () => {
     const question = "01 03 00 00 00 01 84 0A";
     expect(cut([question, REPLY], question).found).toEqual(["echo 8", plain(REPLY)]);
     expect(cut([question.slice(0, 11), question.slice(12) + REPLY], question).found).toEqual(["echo 8", plain(REPLY)]);
+  });
+
+  it("are not cut short by data that looks like a frame", () => {
+    // A whole reply of unit 1 within the registers of another; the checksum around it is computed here.
+    const inner = hex(REPLY);
+    const body = Uint8Array.from([1, 3, 2 * 20, ...inner, ...new Uint8Array(40 - inner.length)]);
+    const crc = crc16Modbus(body, 0, body.length);
+    const answer = Buffer.from([...body, crc & 0xff, crc >> 8]).toString("hex");
+    const bytes = answer.match(/../g) ?? [];
+    expect(cut(bytes, "01 03 00 00 00 14 45 C5", 20).found).toEqual([answer]);
+    expect(cut(["FF", ...bytes], "01 03 00 00 00 14 45 C5", 20).found).toEqual(["noise 1", answer]);
   });
 
   it("do not make it hold more than two frames", () => {

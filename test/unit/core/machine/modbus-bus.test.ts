@@ -182,6 +182,21 @@ describe("a bus", () => {
     expect(wakeAtMs(rig.bus)).toBeNull();
   });
 
+  it("leaves the unit alone whose question was out when the line closed: its answer may come when it is open again", () => {
+    const rig = new Rig(1, 2);
+    rig.ask(1);
+    rig.ask(2);
+    rig.tell({ type: "closed" });
+    rig.tell({ type: "opened", line: LINE });
+    for (const unit of [1, 2]) rig.tell({ type: "attach", unit });
+    rig.atMs += 100;
+    expect(rig.ask(1)).toEqual(["noReply 1a busy"]);
+    expect(rig.ask(2), "the other was not asked yet, and owes nothing").toEqual(["send 2a"]);
+    rig.answer();
+    rig.atMs += 4 * TIMEOUT_MS;
+    expect(rig.ask(1)).toEqual(["send 1a"]);
+  });
+
   it("opens the line anew when nobody has answered for a minute", () => {
     const rig = new Rig(1, 2);
     const restarts: number[] = [];
