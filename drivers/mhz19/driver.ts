@@ -26,10 +26,8 @@ const ASK_EVERY_MS = 5_000;
 /** Two answers may get lost before the sensor counts as silent. */
 const MISSED_ANSWERS = 3;
 const ASK_TIMER = "ask";
-/** Manual, "main parameters": preheat time 3 min. */
+/** Manual, "main parameters": preheat time 3 min. Whether it was switched on just now the sensor does not say. */
 const WARM_UP_MS = 180_000;
-
-const WARMING = { quality: "warming" } as const;
 
 const CHANNELS: readonly ChannelSpec[] = [
   {
@@ -59,8 +57,6 @@ class Mhz19 implements Session, FrameSink {
   readonly #framer: Framer;
   readonly #switch: Uint8Array | null;
   #out: SessionSink | null = null;
-  #atMs = 0;
-  #warmUntilMs = 0;
 
   constructor(framer: Framer, selfCalibration: Uint8Array | null) {
     this.#framer = framer;
@@ -69,7 +65,6 @@ class Mhz19 implements Session, FrameSink {
 
   handle(event: BusEvent, out: SessionSink): void {
     this.#out = out;
-    this.#atMs = event.atMs;
     if (event.type === "bytes") this.#framer.push(event.data, this);
     else if (event.type === "opened") this.#opened(out);
     else if (event.type === "timer" && event.name === ASK_TIMER) this.#ask(out);
@@ -78,8 +73,6 @@ class Mhz19 implements Session, FrameSink {
 
   #opened(out: SessionSink): void {
     out.expect(MISSED_ANSWERS * ASK_EVERY_MS);
-    // Whether it was switched on just now, nobody can tell: the sensor does not say.
-    this.#warmUntilMs = this.#atMs + WARM_UP_MS;
     if (this.#switch !== null) out.write(this.#switch);
     this.#ask(out);
   }
@@ -97,7 +90,7 @@ class Mhz19 implements Session, FrameSink {
     if (bytes[start + 1] !== READ_CO2) return;
     // Manual, 0x86: high byte, low byte.
     const ppm = ((bytes[start + 2] as number) << 8) | (bytes[start + 3] as number);
-    this.#out?.reading("co2", ppm, this.#atMs < this.#warmUntilMs ? WARMING : undefined);
+    this.#out?.reading("co2", ppm);
   }
 }
 

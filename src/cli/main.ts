@@ -42,6 +42,12 @@ const output: Output = {
   err: (text) => void process.stderr.write(text.endsWith("\n") ? text : `${text}\n`),
 };
 
+// Whoever read, such as `head`, has seen enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 function generalHelp(): string {
   const commands = [...COMMANDS.values()].map((command) => command());
   return [

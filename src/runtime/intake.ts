@@ -63,12 +63,12 @@ export class Intake {
     return this.#withinMs;
   }
 
-  /** `isHardware`: something was powered, and warms up; a capture that is played back does not. */
-  opened(atMs: MonotonicMs, isHardware = true): void {
+  /** `poweredMs`: since when the hardware has had power, and warms up; null: there is none, as behind a capture. */
+  opened(atMs: MonotonicMs, poweredMs: MonotonicMs | null = atMs): void {
     this.#openedMs = atMs;
     this.lastLifeMs = atMs;
     for (const channel of this.#channels.values()) {
-      channel.warmUntilMs = atMs + (isHardware ? channel.plan.warmUpMs : 0);
+      channel.warmUntilMs = poweredMs === null ? atMs : Math.max(atMs, poweredMs + channel.plan.warmUpMs);
       for (const slot of channel.slots) Object.assign(slot, fresh(channel.warmUntilMs));
     }
     this.#markWarming(atMs);

@@ -55,6 +55,8 @@ export class Sensor implements SessionSink {
   #settings: SerialSettings | null = null;
   #cancelRetry: Cancel | null = null;
   #openedAtMs = 0;
+  /** Since when its hardware has had power, as far as anybody can tell: since the machine has, from where monotonic time counts. */
+  #poweredMs = monotonicMs(0);
   /** Monotonic time at which what is being handled happened. */
   #nowMs = 0 as MonotonicMs;
 
@@ -146,7 +148,9 @@ export class Sensor implements SessionSink {
   }
 
   #step(event: LinkEvent): void {
-    const context = { onStartFailure: this.plan.onStartFailure, everOpen: this.#everOpen, jitter: this.#world.crypto.jitter() };
+    const { onStartFailure, port } = this.plan;
+    const isPlayed = port.is === "replay";
+    const context = { onStartFailure, everOpen: this.#everOpen, isPlayed, jitter: this.#world.crypto.jitter() };
     const { link, effects } = stepLink(this.#link, event, context);
     const wasGivenUp = this.#link.is === "given-up";
     this.#link = link;
@@ -249,7 +253,9 @@ export class Sensor implements SessionSink {
     this.#everOpen = true;
     this.counters.opened++;
     this.#openedAtMs = atMs;
-    this.#intake.opened(atMs, !["replay", "simulator"].includes(this.plan.port.is));
+    // Opened again after trouble, it may have been without power meanwhile.
+    if (this.#link.is === "opening" && this.#link.code !== null) this.#poweredMs = atMs;
+    this.#intake.opened(atMs, ["replay", "simulator"].includes(this.plan.port.is) ? null : this.#poweredMs);
     this.#world.events.emit({ type: "SensorOpened", sensor: this.plan.id });
     this.#step({ type: "opened" });
     this.#tell({ type: "opened", atMs, settings });

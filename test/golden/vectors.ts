@@ -79,7 +79,7 @@ export const VECTORS: readonly Vector[] = [
     frame: hex("FF8601F40000000085"),
     proof: decoded("mhz19/pypms-500ppm", "reading co2 500"),
   },
-  { section: "C4", what: "MH-Z19B question", frame: hex("FF0186000000000079"), proof: written("mhz19/warm-up") },
+  { section: "C4", what: "MH-Z19B question", frame: hex("FF0186000000000079"), proof: written("mhz19/self-calibration-on") },
   // C5: esphome senseair.cpp.
   { section: "C5", what: "S8 value alone", frame: hex("FE04020190ACD8"), proof: decoded("senseair-s8/one-register", "reading co2 400") },
   {

@@ -99,7 +99,7 @@ describe("P6: trouble stays local", () => {
     }
 
     const { sensors, status } = await site.status();
-    expect(sensors.healthy).toMatchObject({ state: "ok", balanced: true, counters: { emitted: said.length } });
+    expect(sensors.healthy).toMatchObject({ state: "ok", balanced: true, counters: { stored: said.length } });
     expect(status.health).toBe("degraded");
     expect(sensors.absent).toMatchObject({ state: "fault", trouble: "gone" });
     expect(sensors["no-tty"]?.state).toBe("fault");

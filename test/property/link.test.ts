@@ -35,7 +35,7 @@ class PortModel {
     if ((event.type === "opened" || isDeath) && !this.isOpen) return [];
     if (event.type === "opened") this.everOpen = true;
     if (isDeath) this.isOpen = false;
-    const { link, effects } = stepLink(this.link, event, { ...settings, everOpen: this.everOpen });
+    const { link, effects } = stepLink(this.link, event, { ...settings, everOpen: this.everOpen, isPlayed: false });
     this.link = link;
     for (const effect of effects) {
       if (effect.type === "open") {
@@ -80,7 +80,7 @@ it("does nothing after it was stopped, and leaves no port open", () => {
       port.step({ type: "stop" }, settings);
       expect(port.isOpen).toBe(false);
       for (const one of [...after, { type: "stop" } as const])
-        expect(stepLink(port.link, one, { ...settings, everOpen: true }).effects).toEqual([]);
+        expect(stepLink(port.link, one, { ...settings, everOpen: true, isPlayed: false }).effects).toEqual([]);
     }),
   );
 });

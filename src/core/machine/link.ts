@@ -9,7 +9,7 @@ export type Link =
   | { readonly is: "closed" }
   /** `code`: why it is opened again; null at first. */
   | { readonly is: "opening"; readonly attempt: number; readonly code: string | null }
-  /** Not `alive`: opened again after a silence, and nothing has shown life since. */
+  /** Not `alive`: silent, and nothing has shown life since, nor since it was opened again for that. */
   | { readonly is: "open"; readonly alive: boolean }
   | { readonly is: "waiting"; readonly attempt: number; readonly code: string }
   /** Not tried again until the config changes. */
@@ -50,6 +50,8 @@ export interface LinkContext {
   readonly onStartFailure: OnStartFailure;
   /** Whether this port was ever open since the node started. */
   readonly everOpen: boolean;
+  /** There is no plug that somebody may have pulled: a capture that is played goes on where it is, and would be played anew. */
+  readonly isPlayed: boolean;
   /** A number in [0, 1). */
   readonly jitter: number;
 }
@@ -116,6 +118,7 @@ const SILENT_ATTEMPT = 3;
 
 /** A first silence reopens the port: an adapter that was pulled and put back may look open and be dead. */
 function silent(wasAlive: boolean, context: LinkContext): LinkStep {
+  if (context.isPlayed) return stay({ is: "open", alive: false });
   const next = failed(wasAlive ? 0 : SILENT_ATTEMPT, "silent", false, { ...context, everOpen: true });
   return { link: next.link, effects: [{ type: "close", reason: "silent" }, ...next.effects] };
 }

@@ -41,6 +41,8 @@ interface LineState {
   underWay: Piece[];
   /** It warms up until then. */
   coldUntilMs: number;
+  /** Its port was open or failed in this life of the process: from then on nobody can tell whether it has had power all the time. */
+  wasInTrouble: boolean;
   isSilent: boolean;
   isGarbled: boolean;
 }
@@ -58,6 +60,7 @@ export class Field {
   readonly gpio: FakeGpioBus;
   /** By id of stream. */
   readonly logs = new Map<string, StreetLog>();
+  #poweredAtMs = 0;
   readonly #timeline: Timeline;
   readonly #labeller: Labeller;
   readonly #isEmpty: boolean;
@@ -76,7 +79,15 @@ export class Field {
     for (const instrument of instrumentsOf(scenario.devices)) {
       const purpose = (what: string): Dice => chance.of(`${instrument.sensor} ${what}`);
       const state = { instrument, pace: purpose("pace"), content: purpose("content"), cuts: purpose("cuts") };
-      this.#lines.set(instrument.sensor, { ...state, held: null, underWay: [], coldUntilMs: 0, isSilent: false, isGarbled: false });
+      this.#lines.set(instrument.sensor, {
+        ...state,
+        held: null,
+        underWay: [],
+        coldUntilMs: 0,
+        wasInTrouble: false,
+        isSilent: false,
+        isGarbled: false,
+      });
       this.serial.plug(instrument.path);
     }
     for (const contact of contacts) {
@@ -97,6 +108,12 @@ export class Field {
     return this.#lines.has(sensor);
   }
 
+  /** A process begins, on a machine that was switched on at this time. */
+  processBegins(poweredAtMs: number): void {
+    this.#poweredAtMs = poweredAtMs;
+    for (const line of this.#lines.values()) line.wasInTrouble = false;
+  }
+
   begin(): void {
     for (const state of this.#lines.values()) this.#speakLater(state);
     for (const state of this.#contacts.values()) this.#pulseLater(state);
@@ -112,8 +129,10 @@ export class Field {
     const contact = this.#contacts.get(sensor);
     if (event.type === "opened" && line !== undefined) {
       line.underWay = [];
-      line.coldUntilMs = this.#timeline.nowMs + (line.instrument.warmUpMs ?? 0);
+      line.coldUntilMs = (line.wasInTrouble ? this.#timeline.nowMs : this.#poweredAtMs) + (line.instrument.warmUpMs ?? 0);
+      line.wasInTrouble = true;
     }
+    if (event.type === "closed" && line !== undefined) line.wasInTrouble = true;
     if (event.type === "bytes" && line !== undefined) {
       const said = line.underWay.shift()?.means ?? [];
       // What is said while it is cold is in no statistic.

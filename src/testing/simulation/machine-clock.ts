@@ -55,8 +55,13 @@ export class MachineClock {
     this.wasTrusted = true;
   }
 
+  /** When the machine was switched on, in the time of the world. */
+  get poweredAtMs(): number {
+    return this.#bootedAtMs - FIRST_MONOTONIC_MS;
+  }
+
   monotonicMs(): number {
-    return this.#timeline.nowMs - this.#bootedAtMs + FIRST_MONOTONIC_MS;
+    return this.#timeline.nowMs - this.poweredAtMs;
   }
 
   /** A time service believes what it believes; the kernel says `no` as soon as somebody set its clock by hand. */

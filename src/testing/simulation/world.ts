@@ -162,6 +162,7 @@ export class SimulatedWorld implements Truth {
     const { machine, spoil, observe } = this.#options;
     const { serial, gpio } = this.#field;
     machine.bury();
+    this.#field.processBegins(this.#clock.poweredAtMs);
     this.#lives++;
     const life = new Life({
       plan: this.#plan as NodePlan,

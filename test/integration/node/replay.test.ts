@@ -125,7 +125,6 @@ describe("stoep replay", () => {
       [[SDS011, "--driver", "sds011", "--options", '{"everyMinutes":99}'], /everyMinutes/],
       [[SDS011, "--sensor", "air-9", "--config", file], /there is no sensor "air-9"; there are air-1, gate-1/],
       [[SDS011, "--sensor", "air-1", "--config", join(folder, "none.yaml")], /there is no such file/],
-      [[fileWith("replies.txt", "# stoep-golden 1\n+0ms open\n+1s reply a 00\n"), "--driver", "sds011"], /answers to requests/],
     ];
     for (const [words, says] of mistakes) {
       const { code, err } = await run(...words);

@@ -50,8 +50,9 @@ export abstract class Instrument {
   readonly baud: number | null = null;
   /** The slowest rhythm that its manual allows, where it speaks faster here. */
   readonly slowestMs: number = 0;
-  /** How long after each opening of its line it counts as cold: nobody can tell whether it was switched on before. */
+  /** How long it counts as cold after its line was opened again: nobody can tell whether it had power meanwhile. */
   readonly warmMs: number = 0;
+  #wasOpened = false;
   /** Values told before this are not relied on, as the manual says of an instrument that was just started. */
   warmUntilMs = Number.NEGATIVE_INFINITY;
   protected readonly dice: Dice;
@@ -76,7 +77,9 @@ export abstract class Instrument {
 
   /** The node has opened the line. Few instruments notice. */
   opened(nowMs: number): void {
-    if (this.warmMs > 0) this.warmUntilMs = nowMs + this.warmMs;
+    // At first it has had power for as long as the machine, which has been on for longer than anything here takes.
+    if (this.#wasOpened && this.warmMs > 0) this.warmUntilMs = nowMs + this.warmMs;
+    this.#wasOpened = true;
   }
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Link, type LinkContext, type LinkEvent, stepLink } from "../../../../src/core/machine/link.ts";
 
-const CONTEXT: LinkContext = { onStartFailure: "retry", everOpen: true, jitter: 0.999_999 };
+const CONTEXT: LinkContext = { onStartFailure: "retry", everOpen: true, isPlayed: false, jitter: 0.999_999 };
 const OPEN: Link = { is: "open", alive: true };
 const opening = (attempt: number, code: string | null = null): Link => ({ is: "opening", attempt, code });
 const closed = (code: string, lasting = false): LinkEvent => ({ type: "closed", code, lasting });
@@ -93,8 +93,14 @@ describe("a link", () => {
     }
   });
 
+  it("leaves a capture that is silent where it is: there is no plug, and it would be played anew", () => {
+    const context: LinkContext = { ...CONTEXT, isPlayed: true };
+    expect(run(OPEN, [{ type: "silence" }, { type: "silence" }], context)).toEqual({ link: { is: "open", alive: false }, effects: [] });
+    expect(run(OPEN, [{ type: "silence" }, { type: "life" }], context).link).toEqual({ is: "open", alive: true });
+  });
+
   it("never fails the node for a silence", () => {
-    const context: LinkContext = { onStartFailure: "fail", everOpen: false, jitter: 0 };
+    const context: LinkContext = { onStartFailure: "fail", everOpen: false, isPlayed: false, jitter: 0 };
     expect(run(OPEN, [{ type: "silence" }], context).link.is).toBe("waiting");
   });
 });
