@@ -36,6 +36,8 @@ export interface Sensor {
 export interface Ground {
   /** Wall time. */
   nowMs(): number;
+  /** Wall time at which the machine was switched on, and the instruments with it. */
+  readonly poweredAtMs: number;
   after(delayMs: number, task: () => void): void;
   /** False: nobody listens, and the bytes are lost. */
   feed(sensor: string, data: Uint8Array): boolean;
@@ -109,7 +111,7 @@ export class Street {
       else if (thing instanceof Contact) this.#pulses.set(id, { id, contact: thing, closures: 0, queue: [] });
       else {
         if (thing instanceof ModbusBus) for (const unit of thing.units) this.#units.set(unit.id, unit);
-        if (thing.warmMs > 0) thing.warmUntilMs = Number.POSITIVE_INFINITY;
+        if (thing.warmMs > 0) thing.warmUntilMs = ground.poweredAtMs + thing.warmMs;
         const dice = chance.of(`${id} line`);
         this.#lines.set(id, { id, instrument: thing, disturbance, dice, busyToMs: 0, opening: 0, held: null, queue: [], isDeaf: false });
       }

@@ -63,6 +63,7 @@ export class VirtualStreet {
     this.#serial = new FakeSerialBus({ defer });
     const ground: Ground = {
       nowMs: () => this.#clock.wallMs,
+      poweredAtMs: this.#clock.wallMs - this.#clock.monotonicMs(),
       after: (delayMs, task) => void timeline.after(delayMs, task),
       feed: (sensor, data) => this.#serial.feed(WIRING.path(sensor), data),
       level: (sensor, line, high) => this.#gpio.set(WIRING.line(sensor, line), high),

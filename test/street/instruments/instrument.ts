@@ -77,7 +77,7 @@ export abstract class Instrument {
 
   /** The node has opened the line. Few instruments notice. */
   opened(nowMs: number): void {
-    // At first it has had power for as long as the machine, which has been on for longer than anything here takes.
+    // At first it has had power for as long as the machine.
     if (this.#wasOpened && this.warmMs > 0) this.warmUntilMs = nowMs + this.warmMs;
     this.#wasOpened = true;
   }

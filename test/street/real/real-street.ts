@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { tmpdir, uptime } from "node:os";
 import { join } from "node:path";
 import { Chance } from "../../../src/testing/simulation/chance.ts";
 import { type FakeGpioTools, makeFakeGpioTools } from "../../support/fake-gpio-tools.ts";
@@ -37,6 +37,7 @@ export class RealStreet {
   constructor(seed: number) {
     const ground: Ground = {
       nowMs: () => Date.now(),
+      poweredAtMs: Date.now() - uptime() * 1_000,
       after: (delayMs, task) => this.#after(delayMs, task),
       feed: (sensor, data) => this.#feed(sensor, data),
       show: (sensor, text) => this.#show(sensor, text),
