@@ -7,6 +7,7 @@ import type { Lab } from "../../support/lab.ts";
 import { type NodeProcess, type NodeSite, PREFIX } from "../../support/node-process.ts";
 import type { PtyPair } from "../../support/pty.ts";
 import type { Subscriber } from "../../support/subscriber.ts";
+import { TIMEOUT_MS } from "../instruments/modbus.ts";
 import { W1_SLAVE } from "../instruments/thermometer.ts";
 import { LINES, partsOf, SENSORS, type Wiring } from "../layout.ts";
 import { type Ground, Street } from "../street.ts";
@@ -14,6 +15,7 @@ import { type Ground, Street } from "../street.ts";
 /** How often the lines are asked what the node wrote, and the node's log what was opened. */
 const LOOK_EVERY_MS = 10;
 const NS_PER_MS = 1e6;
+const LATE_MS = TIMEOUT_MS / 2;
 
 /** A street on real lines: the built program in a process of its own, pseudo terminals, stand-ins for gpiomon, mosquitto, a subscriber. */
 export class RealStreet {
@@ -23,6 +25,8 @@ export class RealStreet {
   node!: NodeProcess;
   site!: NodeSite;
   subscriber!: Subscriber;
+  /** When timers were so late. */
+  readonly #late: number[] = [];
   readonly #ptys = new Map<string, PtyPair>();
   readonly #cut = new Set<string>();
   readonly #tools: FakeGpioTools = makeFakeGpioTools(2);
@@ -67,6 +71,11 @@ export class RealStreet {
     this.street.begin();
   }
 
+  /** Whether this machine kept us waiting within a time, or just beside it, for so long that right answers may have come too late. */
+  wasLate(fromMs: number, toMs: number): boolean {
+    return this.#late.some((atMs) => atMs > fromMs - TIMEOUT_MS && atMs < toMs + 2 * TIMEOUT_MS);
+  }
+
   /** Pulls the plug of a sensor on a serial line. */
   async unplug(sensor: string): Promise<void> {
     this.#cut.add(sensor);
@@ -90,7 +99,9 @@ export class RealStreet {
     const dueMs = performance.now() + Math.max(0, delayMs);
     setTimeout(
       () => {
-        this.lateMsMax = Math.max(this.lateMsMax, performance.now() - dueMs);
+        const lateMs = performance.now() - dueMs;
+        this.lateMsMax = Math.max(this.lateMsMax, lateMs);
+        if (lateMs > LATE_MS) this.#late.push(Date.now());
         task();
       },
       Math.max(0, delayMs),

@@ -8,7 +8,6 @@ import type { Received } from "../../support/subscriber.ts";
 import { expectWholeHistory } from "../../support/summaries.ts";
 import { CANARIES, heardIn, lineOf, missingWindows, strangeFlags, topicsOf, wrongStates } from "../account.ts";
 import { type Compared, compareAll } from "../comparison.ts";
-import { TIMEOUT_MS } from "../instruments/modbus.ts";
 import { PEOPLE_WINDOW_SECONDS } from "../layout.ts";
 import type { HeardSummary } from "../oracle.ts";
 import { comparePeople, type PeopleCompared } from "../people.ts";
@@ -81,8 +80,7 @@ describe(`a whole street on real lines, for ${MINUTES} minutes`, () => {
         const warmMs = real.street.instrument(sensor)?.warmUntilMs ?? 0;
         // Which of two values near the end of the warming is the first that counts, arrival decides.
         const isTurning = fromMs < warmMs + 2_000 && toMs > warmMs - 2_000;
-        // A machine that kept us waiting so long may have let right answers come too late.
-        const isInTime = real.street.unit(sensor) === null || real.lateMsMax < TIMEOUT_MS / 2;
+        const isInTime = real.street.unit(sensor) === null || !real.wasLate(fromMs, toMs);
         // Values that were further apart than its rhythm, because this machine was busy, look like silence: the port is opened anew.
         const isLost = (real.street.reopenedMs.get(sensor) ?? []).some((atMs) => toMs > atMs - REOPENS_MS && fromMs < atMs + REOPENS_MS);
         return !isTurning && isInTime && !isLost && (sensor !== PULLED.sensor || isApart(fromMs, toMs));
