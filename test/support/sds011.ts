@@ -1,4 +1,23 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import type { Seeded } from "../../src/testing/driver-checks/seeded.ts";
+
+const BUILT = resolve(import.meta.dirname, "../../dist/drivers/sds011/driver.js");
+
+/**
+ * Writes the driver of the SDS011 without its warm-up of 30 s, which begins anew when its port was gone: for tests of what happens then.
+ * Gives its entry in `driverPaths`; its name is `warm-sds011`.
+ */
+export function warmSds011(folder: string): { readonly path: string; readonly sha256: string } {
+  const text = readFileSync(BUILT, "utf8");
+  const warm = text.replace('name: "sds011"', 'name: "warm-sds011"').replace("warmUpMs: 30_000", "warmUpMs: 0");
+  if (!warm.includes("warmUpMs: 0")) throw new Error(`${BUILT} says its warm-up in another way`);
+  const path = join(folder, "warm-sds011", "driver.mjs");
+  mkdirSync(join(folder, "warm-sds011"), { recursive: true });
+  writeFileSync(path, warm);
+  return { path, sha256: createHash("sha256").update(warm).digest("hex") };
+}
 
 const HEAD = 0xaa;
 const TAIL = 0xab;
