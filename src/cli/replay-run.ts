@@ -125,7 +125,7 @@ async function worldOf(capture: Capture, clock: VirtualClock, heard: (event: Nod
   };
 }
 
-/** A port that is opened again, after a fault or with other settings, goes on where the capture is: what came in between is lost, as on a street. */
+/** A port that is opened again goes on where the capture is: what came in between is lost, as on a street. */
 function playedOnce(bus: ReplayBus, clock: Pick<Clock, "after">): ReplayBus {
   let listening: PortListener | null = null;
   let opened: PortEvent | null = null;
