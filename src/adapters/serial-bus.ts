@@ -63,6 +63,7 @@ interface PolledPort {
     on(event: "readable", callback: (error: PollError | null) => void): void;
     /** Tells `readable` once. */
     poll(events: number): void;
+    removeAllListeners(): void;
   };
 }
 
@@ -165,6 +166,7 @@ class SerialHandle implements FieldPort {
   // failing: dead, but `closed` is not told yet.
   #is: "waiting" | "opening" | "open" | "failing" | "closed" = "waiting";
   #stream: SerialPort | null = null;
+  #poller: PolledPort["poller"] | null = null;
   /** Settled when the attempt to open is over, either way. */
   #attempted: Promise<void> = Promise.resolve();
   #device: string | null = null;
@@ -261,6 +263,7 @@ class SerialHandle implements FieldPort {
    */
   #listen({ fd, poller }: PolledPort): void {
     assert(fd !== null, "a port that is open has a descriptor");
+    this.#poller = poller;
     poller.on("readable", (error) => {
       if (error?.canceled === true) return;
       try {
@@ -324,6 +327,8 @@ class SerialHandle implements FieldPort {
           else resolve();
         }),
     );
+    // The native side of a poller is never freed, and would hold all that listens to it: 65 KiB for each opening of a port that flaps.
+    void released.then(() => this.#poller?.removeAllListeners());
     this.#options.onLeaving(released);
     return released;
   }

@@ -14,6 +14,8 @@ const NODE_FLAGS = ["--max-semi-space-size=1", "--clear-free-memory"];
 const WAIT_MS = 20_000;
 const POLL_MS = 5;
 const STATUS_POLL_MS = 50;
+/** How long a node that gave no answer is given to end. */
+const END_MS = 1_000;
 /** How much of a log a failure shows. */
 const LOG_TAIL = 20;
 /** A tmpfs on every Linux. */
@@ -103,8 +105,8 @@ export class NodeProcess {
     for (;;) {
       const found = this.log.find((line) => line.event === name && fits(line));
       if (found !== undefined) return found;
-      if (this.hasEnded) throw new Error(`the node ended without ${name}\n${this.#tail()}`);
-      if (performance.now() > untilMs) throw new Error(`no ${name} within ${timeoutMs} ms\n${this.#tail()}`);
+      if (this.hasEnded) throw new Error(`the node ended without ${name}\n${this.tail()}`);
+      if (performance.now() > untilMs) throw new Error(`no ${name} within ${timeoutMs} ms\n${this.tail()}`);
       await wait(POLL_MS);
     }
   }
@@ -132,7 +134,8 @@ export class NodeProcess {
     for (const line of lines) this.log.push(JSON.parse(line) as LogLine);
   }
 
-  #tail(): string {
+  /** The end of what it logged, and all that it said on stderr. */
+  tail(): string {
     return `${this.stdout.split("\n").slice(-LOG_TAIL).join("\n")}\n${this.stderr}`;
   }
 }
@@ -219,9 +222,16 @@ export class NodeSite {
     throw new Error("the node does not answer on its socket");
   }
 
-  /** What `stoep status --json` prints, without a process for it. */
+  /** What `stoep status --json` prints, without a process for it. A node that ends instead of answering is told with its last words. */
   async status(): Promise<LocalStatus> {
-    return (await askControl(join(this.live, "stoep.sock"), "/status")) as LocalStatus;
+    try {
+      return (await askControl(join(this.live, "stoep.sock"), "/status")) as LocalStatus;
+    } catch (error) {
+      const last = this.#processes.at(-1);
+      const ended = last === undefined ? null : await Promise.race([last.exit, wait(END_MS).then(() => null)]);
+      if (last === undefined || ended === null) throw error;
+      throw new Error(`the node ended (${ended.code ?? ended.signal}) and gave no status\n${last.tail()}`, { cause: error });
+    }
   }
 
   /** Asks for the status until it is as wanted. */
