@@ -36,8 +36,13 @@ export async function openPtyPair(): Promise<PtyPair> {
   const path = join(directory, "node");
   const devicePath = join(directory, "device");
   let socat: ChildProcess | null = null;
-  let device = -1;
+  // Null while unplugged: the number of a descriptor that was closed soon belongs to something else, a connection of this test maybe.
+  let device: number | null = null;
 
+  const plugged = (): number => {
+    if (device === null) throw new Error(`${path} is unplugged`);
+    return device;
+  };
   const restore = async (): Promise<void> => {
     const child = spawn("socat", [`PTY,link=${path},raw,echo=0`, `PTY,link=${devicePath},raw,echo=0`], { stdio: "ignore" });
     socat = child;
@@ -52,7 +57,8 @@ export async function openPtyPair(): Promise<PtyPair> {
     if (socat === null) return;
     const child = socat;
     socat = null;
-    closeSync(device);
+    if (device !== null) closeSync(device);
+    device = null;
     const exited = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGKILL");
     await exited;
@@ -67,7 +73,7 @@ export async function openPtyPair(): Promise<PtyPair> {
     async feed(data) {
       let rest = Buffer.from(data);
       while (rest.length > 0) {
-        rest = rest.subarray(orZeroWhenBusy(() => writeSync(device, rest)));
+        rest = rest.subarray(orZeroWhenBusy(() => writeSync(plugged(), rest)));
         // The line holds a few KiB: let the other end read.
         if (rest.length > 0) await new Promise((resolve) => setImmediate(resolve));
       }
@@ -76,7 +82,7 @@ export async function openPtyPair(): Promise<PtyPair> {
       const chunks: Buffer[] = [];
       const chunk = Buffer.alloc(4_096);
       for (;;) {
-        const count = orZeroWhenBusy(() => readSync(device, chunk));
+        const count = orZeroWhenBusy(() => readSync(plugged(), chunk));
         if (count === 0) break;
         chunks.push(Buffer.from(chunk.subarray(0, count)));
       }
