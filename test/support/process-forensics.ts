@@ -7,6 +7,8 @@ import type { Received } from "./subscriber.ts";
 
 const SNAPSHOT_MS_MAX = 30_000;
 const POLL_MS = 50;
+/** How `stoep status` says what memory and files take: the node's memory was once as many MB as a car had km/h. */
+const SIZE = /\b\d+\.\d MB\b/g;
 
 /** Writes what is alive in the heap, numbers included, and only then gives it its name. `writeHeapSnapshot` collects garbage first. */
 const HOOK = `
@@ -64,7 +66,7 @@ export async function tracesAround(
   const { pid } = node;
   const said: Readonly<Record<string, string | Buffer>> = {
     "the log": node.stdout + node.stderr,
-    "the status": words.stdout + words.stderr + json.stdout + json.stderr,
+    "the status": words.stdout.replaceAll(SIZE, "") + words.stderr + json.stdout + json.stderr,
     "what the kernel shows of the process": ["cmdline", "environ", "status"]
       .map((name) => readFileSync(`/proc/${pid}/${name}`, "latin1"))
       .join("\n"),
