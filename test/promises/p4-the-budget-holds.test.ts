@@ -139,16 +139,10 @@ const changedWithinADay = (released: readonly Released[]): boolean =>
 
 const LIVES = { numRuns: 10, seed: 20_261_123 };
 
-/** How often it holds over many lives. */
-async function count(forgets: ForgetfulOutbox["forgets"], isBroken: (released: readonly Released[]) => boolean): Promise<number> {
-  let broken = 0;
-  await fc.assert(
-    fc.asyncProperty(life, async (one) => {
-      if (isBroken(await lived(one, new ForgetfulOutbox(forgets)))) broken++;
-    }),
-    LIVES,
-  );
-  return broken;
+/** Whether one of the same lives breaks it with an outbox that forgets. */
+async function findsOneThat(isBroken: (released: readonly Released[]) => boolean, forgets: ForgetfulOutbox["forgets"]): Promise<boolean> {
+  for (const one of fc.sample(life, LIVES)) if (isBroken(await lived(one, new ForgetfulOutbox(forgets)))) return true;
+  return false;
 }
 
 describe("P4: the budget of an account holds", () => {
@@ -168,10 +162,10 @@ describe("P4: the budget of an account holds", () => {
   });
 
   it("and this finds a ledger that is not read after a restart", { timeout: 180_000 }, async () => {
-    expect(await count({ ledger: true, terms: true }, (released) => mostSpent(released) > CAP_MICRO)).toBeGreaterThan(0);
+    expect(await findsOneThat((released) => mostSpent(released) > CAP_MICRO, { ledger: true, terms: true })).toBe(true);
   });
 
   it("and this finds terms that change in the middle of a day", { timeout: 180_000 }, async () => {
-    expect(await count({ terms: true }, changedWithinADay)).toBeGreaterThan(0);
+    expect(await findsOneThat(changedWithinADay, { terms: true })).toBe(true);
   });
 });
