@@ -7,7 +7,7 @@ import { faultRow } from "../support/fault-table.ts";
 import { openLab } from "../support/lab.ts";
 import { PREFIX } from "../support/node-process.ts";
 import type { PtyPair } from "../support/pty.ts";
-import { FRAME_BYTES, sds011Frame } from "../support/sds011.ts";
+import { FRAME_BYTES, sds011Frame, warmSds011 } from "../support/sds011.ts";
 import { announcedSeed } from "../support/seed.ts";
 import { expectWholeHistory, samplesIn, summariesOf, untilPhase } from "../support/summaries.ts";
 
@@ -43,8 +43,10 @@ it(`${PULLS} times a sensor is pulled, and comes back as another device`, { time
   const lab = openLab();
   const [broker, pulled, steady] = await Promise.all([lab.mosquitto(), lab.pty(), lab.pty()]);
   const subscriber = await lab.subscriber(broker.url);
-  const sensor = (path: string): object => ({ driver: "sds011", serial: { path }, streams: { pm25: {} } });
-  const site = lab.site({ broker: { url: broker.url }, sensors: { pulled: sensor(pulled.path), steady: sensor(steady.path) } });
+  const sensor = (path: string): object => ({ driver: "warm-sds011", serial: { path }, streams: { pm25: {} } });
+  const sensors = { pulled: sensor(pulled.path), steady: sensor(steady.path) };
+  const site = lab.site({ broker: { url: broker.url }, sensors });
+  site.write({ broker: { url: broker.url }, sensors, driverPaths: [warmSds011(site.folder)] });
   await untilPhase(WINDOW_MS, WINDOW_MS - 3_000);
   const node = site.run();
   for (const id of ["pulled", "steady"]) await node.event("SensorOpened", (line) => line.sensor === id);

@@ -1,3 +1,7 @@
+import { createModbusCodec } from "../../../src/adapters/modbus-codec.ts";
+import { assert } from "../../../src/core/assert.ts";
+import { crc16Modbus } from "../../../src/core/framing/checksums.ts";
+import { AnswerCutter, type AnswerSink, FUNCTION_OF, type RegisterRange } from "../../../src/core/framing/modbus-rtu.ts";
 import { type MonotonicMs, monotonicMs } from "../../../src/core/units/time.ts";
 import type { BusEvent, Session, SessionSink } from "../../../src/driver-api/driver.ts";
 import { answer, inputOf } from "../child.ts";
@@ -26,6 +30,8 @@ export interface Decoded {
 }
 
 const EVENTS_BETWEEN_LOOKS = 10_000;
+const UNIT = 1;
+const NOBODY: AnswerSink = { frame: () => {}, discard: () => {} };
 const nothing = (): void => {};
 /** What a driver says is counted elsewhere: here only its own work is. */
 const DEAF: SessionSink = {
@@ -34,7 +40,7 @@ const DEAF: SessionSink = {
 };
 
 const { driver: name, sensors, rounds, roundMs } = inputOf<DecodeInput>();
-const { driver, options, events, file, lengthMs } = await livedConversation(name);
+const { driver, options, events, file, lengthMs, asked } = await livedConversation(name);
 const started = (count: number): Session[] => Array.from({ length: count }, () => driver.start(options));
 
 /** Every event to every session in turn, as sensors of one node speak; the clock goes on from pass to pass. */
@@ -46,8 +52,35 @@ function pass(sessions: readonly Session[]): void {
   for (let index = 0; index < told.length; index++) {
     const event = told[index] as BusEvent & { atMs: MonotonicMs };
     event.atMs = monotonicMs((events[index]?.atMs ?? 0) + sinceMs);
-    for (const session of sessions) session.handle(event, DEAF);
+    for (const session of sessions) {
+      if (event.type === "reply") answered(events[index] as BusEvent);
+      session.handle(event, DEAF);
+    }
   }
+}
+
+/** A reply of a bus, as it comes from the line: its frame is cut out of it and judged before the driver has its registers. */
+const codec = createModbusCodec();
+const cutter = new AnswerCutter();
+const wired = new Map([...asked].map(([event, registers]) => [event, { registers, ...framesOf(event, registers) }]));
+
+function framesOf(event: BusEvent, registers: RegisterRange): { readonly question: Uint8Array; readonly frame: Uint8Array } {
+  const data = event.type === "reply" ? event.data : new Uint8Array();
+  const frame = Uint8Array.of(UNIT, FUNCTION_OF[registers.table], data.length, ...data, 0, 0);
+  const crc = crc16Modbus(frame, 0, frame.length - 2);
+  frame.set([crc & 0xff, crc >> 8], frame.length - 2);
+  return { question: codec.question(UNIT, registers), frame };
+}
+
+function answered(event: BusEvent): void {
+  const exchange = wired.get(event);
+  if (exchange === undefined) return;
+  const { question, registers, frame } = exchange;
+  cutter.asked(question, registers, NOBODY);
+  cutter.push(frame, {
+    discard: () => assert(false, "the frame is right"),
+    frame: (data) => assert(codec.judge(data, UNIT, registers).is === "reply", "and the answer"),
+  });
 }
 
 function usPerPass(sessions: readonly Session[]): number {
@@ -73,12 +106,14 @@ for (let round = 0; round <= rounds; round++) {
   oneUs.push(us);
   manyUs.push(each);
 }
+const bytesOf = (event: BusEvent): number =>
+  wired.get(event)?.frame.length ?? (event.type === "bytes" || event.type === "reply" ? event.data.length : 0);
 const sum = (of: (event: BusEvent) => number): number => events.reduce((total, event) => total + of(event), 0);
 const decoded: Decoded = {
   file,
   port: driver.port,
   baudRate: driver.serial?.baudRate ?? null,
-  bytesPerPass: sum((event) => (event.type === "bytes" || event.type === "reply" ? event.data.length : 0)),
+  bytesPerPass: sum(bytesOf),
   framesPerPass: sum(({ type }) => (type === "bytes" || type === "reply" || type === "edge" ? 1 : 0)),
   edgesPerPass: sum(({ type }) => (type === "edge" ? 1 : 0)),
   oneUs,

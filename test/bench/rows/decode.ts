@@ -16,9 +16,13 @@ const EDGES_PER_SECOND_MAX = 1_000;
 /** The fastest that a driver asks for a file. */
 const FILES_PER_SECOND_MAX = 1;
 
+/** Of a bus, whose rate is the operator's: the fastest that instruments are sold with. */
+const BUS_BAUD_MAX = 115_200;
+
 /** What the line can carry, in the unit of what is counted of it. */
 function mostPerSecond({ port, baudRate }: Decoded): { readonly rate: number; readonly unit: string } {
   if (port === "gpio") return { rate: EDGES_PER_SECOND_MAX, unit: "edges" };
+  if (port === "modbus") return { rate: BUS_BAUD_MAX / BITS_PER_BYTE, unit: "B" };
   return baudRate === null ? { rate: FILES_PER_SECOND_MAX, unit: "files" } : { rate: baudRate / BITS_PER_BYTE, unit: "B" };
 }
 
@@ -36,7 +40,7 @@ const decodeRow = (driver: string): Row => ({
     const perSecond = (amount: number): number => (amount / median(oneUs)) * 1e6;
     const ratio = perSecond(perPass) / rate;
     const flat = median(manyUs.map((us, round) => us / (oneUs[round] ?? Number.NaN)));
-    const bytes = port === "serial" ? `, ${threeDigits(perSecond(bytesPerPass) / 1e6)} MB/s` : "";
+    const bytes = port === "serial" || port === "modbus" ? `, ${threeDigits(perSecond(bytesPerPass) / 1e6)} MB/s` : "";
     const frames = `${threeDigits(perSecond(framesPerPass) / 1_000)} k ${port === "gpio" ? "edges" : "frames"}/s`;
     return {
       measured: `${frames}${bytes}; ${threeDigits(flat)} x`,

@@ -2,10 +2,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadDriver } from "../../../src/adapters/driver-loader.ts";
+import type { RegisterRange } from "../../../src/core/framing/modbus-rtu.ts";
 import type { BusEvent, Driver } from "../../../src/driver-api/driver.ts";
 import { parseGolden } from "../../../src/driver-api/golden.ts";
 import { type NamedText, Subject } from "../../../src/testing/driver-checks/evidence.ts";
-import { playWithTimers, repeated } from "../../../src/testing/driver-checks/playback.ts";
+import { playWithTimers, type Run, repeated } from "../../../src/testing/driver-checks/playback.ts";
 
 const BUILT = fileURLToPath(new URL("../../../drivers", import.meta.url));
 const SOURCE = fileURLToPath(new URL("../../../../drivers", import.meta.url));
@@ -24,6 +25,8 @@ export interface Lived {
   /** What it is made of: its longest capture, or the golden case in which the port tells most. */
   readonly file: string;
   readonly lengthMs: number;
+  /** On a bus: what was asked for with the question that each reply answers. */
+  readonly asked: ReadonlyMap<BusEvent, RegisterRange>;
 }
 
 function texts(driver: string, kind: "captures" | "golden"): NamedText[] {
@@ -70,7 +73,20 @@ function live(driver: Driver, conversation: Parameters<typeof repeated>[0]): Liv
       };
     },
   };
-  playWithTimers(new Subject(listening, conversation.options), repeated(conversation, 1), 0);
+  const told = repeated(conversation, 1);
+  const { answers } = playWithTimers(new Subject(listening, conversation.options), told, 0);
   const { options, name: file } = conversation;
-  return { driver, options, events, file, lengthMs: (events.at(-1)?.atMs ?? 0) + 1_000 };
+  return { driver, options, events, file, lengthMs: (events.at(-1)?.atMs ?? 0) + 1_000, asked: questionsOf(told, answers) };
+}
+
+function questionsOf(events: readonly BusEvent[], answers: Run["answers"]): ReadonlyMap<BusEvent, RegisterRange> {
+  const open = new Map<string, RegisterRange>();
+  const asked = new Map<BusEvent, RegisterRange>();
+  for (const [index, event] of events.entries()) {
+    const registers = event.type === "reply" ? open.get(event.tag) : undefined;
+    if (registers !== undefined) asked.set(event, registers);
+    for (const answer of answers[index] ?? [])
+      if (answer.call === "request" && "registers" in answer.body) open.set(answer.tag, answer.body.registers);
+  }
+  return asked;
 }
