@@ -9,5 +9,7 @@ export function setup(): void {
     bookworm: lab.lab === null ? noTools : ensureGpiod("bookworm"),
     trixie: lab.lab === null ? noTools : ensureGpiod("trixie"),
   };
+  // The name of a test that is skipped says why, but the reporter shows names of failures only.
+  for (const why of new Set([lab.why, found.bookworm.why, found.trixie.why])) if (why !== "") console.warn(`test:device: skipped: ${why}`);
   process.env[LAB_OF_THIS_RUN] = JSON.stringify(found);
 }

@@ -15,6 +15,8 @@ export interface Instrument {
   readonly isOfPeople: boolean;
   /** How long after each opening what it says does not count, as its driver declares; absent: it always does. */
   readonly warmUpMs?: number;
+  /** A value after a longer pause stands for no time before it; absent: the open port vouches for the time. */
+  readonly rhythmMs?: number;
   /** How long until it says the next thing. */
   waitMs(dice: Dice): number;
   next(dice: Dice): Utterance;
@@ -45,6 +47,7 @@ export const SPEED_CANARY = "61.372948";
 /** SDS011, by its protocol V1.3: `AA C0`, two little-endian words in tenths, the id, sum of bytes 2 to 7, `AB`. */
 const sds011: Instrument = {
   warmUpMs: 30_000,
+  rhythmMs: 3 * 1_000,
   sensor: "air-1",
   path: "/dev/air",
   isOfPeople: false,
@@ -64,6 +67,7 @@ const sds011: Instrument = {
 /** PMS5003, by its manual V2.3: `42 4D`, length 28, 13 big-endian words, the sum of all before it. */
 const pms5003: Instrument = {
   warmUpMs: 30_000,
+  rhythmMs: 3 * 2_300,
   sensor: "dust-1",
   path: "/dev/dust",
   isOfPeople: false,

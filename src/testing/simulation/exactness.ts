@@ -56,9 +56,14 @@ export function compareExactly({ kind, stats = {} }: HeardSummary, values: reado
 }
 
 /** What is wrong with the statistic of a window of which some samples may be missing, or come from beside it. */
-function compareLoosely({ stats, reason }: HeardSummary, inside: readonly Sample[], around: readonly Sample[]): string | null {
-  const sure = inside.filter(({ isSure }) => isSure).length;
-  if (reason !== undefined || stats === undefined) return sure === 0 ? null : `says ${reason}, and ${sure} samples came`;
+function compareLoosely(summary: HeardSummary, log: StreetLog, around: readonly Sample[]): string | null {
+  const { stats, reason, startMs, endMs, coverage } = summary;
+  const sure = log.between(startMs, endMs).filter(({ isSure }) => isSure).length;
+  if (reason !== undefined || stats === undefined) {
+    // Values that come one by one after long pauses cover nothing, and a window of which nothing is covered has no statistic.
+    const isRight = sure === 0 || (coverage === 0 && !log.covers(startMs, endMs));
+    return isRight ? null : `says ${reason}, and ${sure} samples came`;
+  }
   const { samples = 0 } = stats;
   if ((samples ?? 0) < sure) return `has ${samples} samples, and at least ${sure} came`;
   if ((samples ?? 0) > around.length) return `has ${samples} samples, and only ${around.length} came`;
@@ -80,7 +85,7 @@ function compare(summary: HeardSummary, log: StreetLog, compared: Compared): str
   const isUndisturbed = around.every(({ isSure }) => isSure);
   if (!isUndisturbed || summary.stats === undefined) {
     compared.bounded++;
-    const problem = compareLoosely(summary, inside, isUndisturbed ? inside : around);
+    const problem = compareLoosely(summary, log, isUndisturbed ? inside : around);
     return problem === null ? null : `${id} ${problem}`;
   }
   compared.exact++;

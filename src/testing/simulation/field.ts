@@ -96,8 +96,12 @@ export class Field {
     }
     for (const id of streamIdsOf(scenario)) {
       const isOfPeople = /^(gate|till|door)/.test(id);
-      this.logs.set(id, new StreetLog(id as StreetLog["id"], isOfPeople ? PEOPLE_WINDOW_MS : scenario.windowMs));
+      this.logs.set(id, new StreetLog(id as StreetLog["id"], isOfPeople ? PEOPLE_WINDOW_MS : scenario.windowMs, this.#rhythmOf(id)));
     }
+  }
+
+  #rhythmOf(streamId: string): number | null {
+    return this.#lines.get(streamId.split(".")[0] ?? "")?.instrument.rhythmMs ?? null;
   }
 
   get sensors(): readonly string[] {

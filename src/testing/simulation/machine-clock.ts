@@ -88,7 +88,7 @@ export class MachineClock {
     return {
       bootId: `boot-${this.#boot}`,
       monotonicMs: () => monotonicMs(this.monotonicMs()),
-      monotonicNs: () => BigInt(this.monotonicMs()) * 1_000_000n,
+      monotonicNs: () => BigInt(Math.round(this.monotonicMs() * 1e6)),
       wallMs: () => epochMs(this.wallMs),
       testimonies: () => Promise.resolve(this.#testimonies()),
       after,

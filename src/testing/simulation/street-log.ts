@@ -22,12 +22,15 @@ const KEPT_MS = 4 * 3_600_000;
 export class StreetLog {
   readonly id: StreamId;
   readonly windowMs: number;
+  readonly #rhythmMs: number | null;
   #samples: Sample[] = [];
   #doubtedToMs = Number.NEGATIVE_INFINITY;
 
-  constructor(id: StreamId, windowMs: number) {
+  /** `rhythmMs`: a value after a longer pause stands for no time; null: every value may. */
+  constructor(id: StreamId, windowMs: number, rhythmMs: number | null = null) {
     this.id = id;
     this.windowMs = windowMs;
+    this.#rhythmMs = rhythmMs;
   }
 
   add(value: number, atMs: number, boot: number, labelMs: number | null): void {
@@ -60,6 +63,17 @@ export class StreetLog {
   /** Samples with a label in `[fromMs, toMs)`. */
   between(fromMs: number, toMs: number): readonly Sample[] {
     return this.#samples.filter(({ labelMs }) => labelMs !== null && labelMs >= fromMs && labelMs < toMs);
+  }
+
+  /** Whether something sure in `[fromMs, toMs)` stands for the time before it. */
+  covers(fromMs: number, toMs: number): boolean {
+    const rhythmMs = this.#rhythmMs;
+    if (rhythmMs === null) return this.between(fromMs, toMs).some(({ isSure }) => isSure);
+    const sure = this.between(fromMs - rhythmMs, toMs).filter(({ isSure }) => isSure);
+    return sure.some(({ atMs, labelMs }, index) => {
+      const before = sure[index - 1];
+      return (labelMs ?? 0) >= fromMs && before !== undefined && atMs - before.atMs <= rhythmMs;
+    });
   }
 
   /** Starts of windows that must have been told: something sure is in them. */

@@ -49,3 +49,16 @@ it("labels what waited for the clock of its boot, and no other", () => {
   log.label(1, 5_000);
   expect(log.between(0, 10_000).map(({ labelMs }) => labelMs)).toEqual([5_020]);
 });
+
+it("knows that values which come one by one after long pauses cover nothing", () => {
+  const [id, rhythmMs] = ["dust-1.pm1" as StreetLog["id"], 300];
+  const sparse = new StreetLog(id, 1_000, rhythmMs);
+  for (const atMs of [600, 1_000, 1_500]) sparse.add(1, atMs, 0, atMs);
+  expect(sparse.covers(1_000, 2_000)).toBe(false);
+  const steady = new StreetLog(id, 1_000, rhythmMs);
+  for (const atMs of [800, 1_000]) steady.add(1, atMs, 0, atMs);
+  expect(steady.covers(1_000, 2_000), "by the one before the window").toBe(true);
+  const byItsPort = new StreetLog(id, 1_000);
+  byItsPort.add(1, 1_500, 0, 1_500);
+  expect([byItsPort.covers(1_000, 2_000), byItsPort.covers(2_000, 3_000)]).toEqual([true, false]);
+});
