@@ -51,5 +51,5 @@ function cellName({ direction, class: roadUser }: { readonly direction?: string;
 
 function reasonText(reason: string, k: number | undefined): string {
   if (reason === "suppressed") return `withheld: no cell reached ${k}`;
-  return reason === "missing" ? "no reading in this window" : `no number: ${reason}`;
+  return reason === "missing" ? "no reading that counts in this window" : `no number: ${reason}`;
 }
