@@ -14,8 +14,8 @@ import type { NodeIdentity } from "./status.ts";
 import type { Turns } from "./turns.ts";
 import type { World } from "./world.ts";
 
-/** The longest that a new plan is on trial: then it is taken back (promise P6, reload with rollback). */
-export const TRIAL_MS_MAX = 30_000;
+/** The longest that a new plan is on trial: what went before is back within 30 s (promise P6), and putting it back takes time as well. */
+export const TRIAL_MS_MAX = 27_000;
 /** How long every judged sensor must have been without trouble: a wrong driver or device shows within a second or two of `opened`. */
 export const HOLD_MS = 2_000;
 const POLL_MS = 250;

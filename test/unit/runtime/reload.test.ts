@@ -211,13 +211,13 @@ describe("a reload that goes well", () => {
 describe("a reload that does not hold", () => {
   const withBroken = nodePlan([dust(), dust({ id: "air-2" })]);
 
-  it("is taken back after 30 s when a new port does not open; the rest never notices", async () => {
+  it("is taken back within 30 s, and not at once, when a new port does not open; the rest never notices", async () => {
     const node = await running();
     node.ports.refused.set("/dev/air-2", "gone");
     const { outcome, ms } = await reload(node, withBroken);
     expect(outcome).toEqual({ is: "rolled-back", because: [{ sensor: "air-2", code: "gone" }] });
-    expect(ms).toBeGreaterThanOrEqual(30_000);
-    expect(ms).toBeLessThan(31_000);
+    expect(ms).toBeGreaterThan(20_000);
+    expect(ms).toBeLessThan(30_000);
     await node.clock.advance(3 * W);
     expect(openings(node, "/dev/air-1")).toBe(1);
     expectWhole(node, "air-1.pm25", 4);
@@ -234,7 +234,7 @@ describe("a reload that does not hold", () => {
     const doubled = channelPlan({ calibration: { scale: 2, offset: 0, date: null, validUntil: null, by: null } as never });
     const changed = dust({ channels: [doubled], streams: [streamPlan(doubled, { windowMs: W, latenessMs: 10_000 })] });
     expect((await reload(node, nodePlan([changed, dust({ id: "air-2" })]))).outcome.is).toBe("rolled-back");
-    await node.clock.advance(3 * W);
+    await node.clock.advance(3 * W + 10_000);
     expect(summariesOf(node, "air-1.pm25").map(({ window, stats }) => [window.start.slice(14, 16), stats?.mean])).toEqual([
       ["00", 7],
       ["03", 7],
