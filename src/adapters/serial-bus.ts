@@ -13,6 +13,8 @@ import { onDemand } from "./on-demand.ts";
 export const PATH_CHECK_MS = 2_000;
 /** The most that is read in one go: the kernel's tty layer hands over no more than 4 KiB. */
 const READ_BYTES_MAX = 4_096;
+/** The stream of the package sets so much aside for what it reads, 64 KiB by default: nothing here reads by way of it. */
+const STREAM_BYTES = 128;
 /** Most bytes that wait to be written. Questions to sensors are short: more means that the device takes nothing any more. */
 export const WRITE_QUEUE_BYTES_MAX = 4_096;
 
@@ -187,6 +189,7 @@ class SerialHandle implements FieldPort {
       const stream = new serialport.SerialPort({
         ...{ path, baudRate, dataBits, parity, stopBits },
         autoOpen: false,
+        highWaterMark: STREAM_BYTES,
       });
       this.#stream = stream;
       // Both stay for good: the package may still speak after `close`, and an error that nobody hears ends the process.
@@ -327,7 +330,7 @@ class SerialHandle implements FieldPort {
           else resolve();
         }),
     );
-    // The native side of a poller is never freed, and would hold all that listens to it: 65 KiB for each opening of a port that flaps.
+    // The native side of a poller is never freed, and would hold all that listens to it, for each opening of a port that flaps.
     void released.then(() => this.#poller?.removeAllListeners());
     this.#options.onLeaving(released);
     return released;
