@@ -39,7 +39,7 @@ export class Street {
     this.#seen = path("seen.json");
     this.#answers = path("answers.json");
     this.answer(answers);
-    const run = [process.execPath, "--max-semi-space-size=1", MAIN, "run", site.file];
+    const run = [process.execPath, "--max-semi-space-size=1", "--clear-free-memory", MAIN, "run", site.file];
     const rest = { answers: this.#answers, seen: this.#seen, resolvConf: path("resolv.conf"), cert: server.cert, key: server.key };
     writeFileSync(path("street.json"), JSON.stringify({ addresses, port: STREET_PORT, run, ...rest }));
     this.#child = spawn("unshare", ["-rnm", process.execPath, CHILD, path("street.json")], { stdio: ["pipe", "pipe", "inherit"] });
