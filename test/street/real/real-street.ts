@@ -102,7 +102,7 @@ export class RealStreet {
         const lateMs = performance.now() - dueMs;
         this.lateMsMax = Math.max(this.lateMsMax, lateMs);
         if (lateMs > LATE_MS) this.#late.push(Date.now());
-        task();
+        if (!this.#isOver) task();
       },
       Math.max(0, delayMs),
     );
@@ -111,7 +111,7 @@ export class RealStreet {
   /** The stand-in tells every edge; the kernel tells those that were asked for. */
   #level(sensor: string, line: string, high: boolean, atMs: number): void {
     const isWatched = this.street.contact(sensor)?.edge === "both" || !high;
-    if (isWatched && !this.#isOver) this.#tools.move(this.#offsetOf(sensor, line), high, this.#stampOf(atMs));
+    if (isWatched) this.#tools.move(this.#offsetOf(sensor, line), high, this.#stampOf(atMs));
   }
 
   /** Whole at once, as the kernel shows it. */
