@@ -39,12 +39,13 @@ type Issue = z.core.$ZodIssue;
  */
 export function parseNodeFile(text: string, file: string, readBase?: (name: string) => BaseText): ParsedFile {
   const { value, faults, locate } = readSource(text, file, DECIMAL_PATHS, readBase);
-  const syntax = faults.map(({ path, ...fault }): ConfigProblem => ({ ...fault, path: pathText(path), severity: "error" }));
+  const mistakes = faults.map(({ path, ...fault }): ConfigProblem => ({ ...fault, path: pathText(path), severity: "error" }));
+  const syntax = inFileOrder(mistakes).slice(0, PROBLEMS_MAX);
   const nothing = { file, config: null, value, locate, cut: [] };
   if (value === undefined) return { ...nothing, problems: syntax };
   if (value === null) {
     const message = "is empty: a node file starts with `stoep: 1`; see config/node.example.yaml";
-    return { ...nothing, problems: [...syntax, { file, line: 1, column: 1, path: "", message, severity: "error" }] };
+    return { ...nothing, problems: syntax.length > 0 ? syntax : [{ file, line: 1, column: 1, path: "", message, severity: "error" }] };
   }
   const parsed = nodeFileSchema.safeParse(value, { error: wordIssue });
   if (parsed.success) return { file, config: parsed.data, value, problems: syntax, locate, cut: [] };

@@ -11,8 +11,8 @@ import { expectWholeHistory } from "../support/summaries.ts";
 /** `STOEP_SOAK_MINUTES=5 npm run test:soak` is a try; less than 30 says little (a leak-free loop of 15 s seemed to leak 27 MB an hour). */
 const MINUTES = Number(process.env.STOEP_SOAK_MINUTES ?? 30);
 /**
- * Before that: V8 goes on compiling for half an hour, at this rate, and the page caches of SQLite fill. Two heap snapshots of minutes 3 and 9
- * differed by compiled code and by nothing else; from minute 15 to 25 optimised code grew by 0.2 MB and what holds it by 0.7.
+ * Before that: V8 goes on compiling for half an hour, at this rate, and the page caches of SQLite fill. Two heap snapshots of minutes 3
+ * and 9 differed by compiled code and by nothing else; from minute 15 to 25 optimised code grew by 0.2 MB and what holds it by 0.7.
  */
 const WARM_UP_MINUTES = MINUTES;
 /**

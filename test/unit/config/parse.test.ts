@@ -115,6 +115,14 @@ describe("parseNodeFile, whatever it is given", () => {
     expect(told(keys)).toHaveLength(PROBLEMS_MAX);
   });
 
+  it.each([
+    ["keys that are there twice", (index: number) => `key${index % 2}: 1\n`],
+    ["lines that are no YAML", () => "a: b: c\n"],
+    ["values that never end", () => "- [\n"],
+  ])("tells about a bounded number of %s", (_what, line) => {
+    expect(told(Array.from({ length: 500 }, (_, index) => line(index)).join("")).length).toBeLessThanOrEqual(PROBLEMS_MAX);
+  });
+
   it("reads the line ends of every system alike", () => {
     const broken = EXAMPLE.replace("driver: sds011", "driver: sds11");
     expect(told(broken.replaceAll("\n", "\r\n"))).toEqual(told(broken));
