@@ -5,12 +5,16 @@ import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 import { hasRabbitmq, RabbitCluster } from "./rabbitmq.ts";
 
+const NO_RABBITMQ = "rabbitmq-server is not installed: apt-get install rabbitmq-server";
 const NODES = 5;
 const ROWS = 200;
 const SESSION = { clientId: "witness", clean: false, protocolVersion: 4 } as const;
 
 it("loses nothing when the member of a cluster that the nodes are connected to is killed", async (context) => {
-  if (!hasRabbitmq) context.skip("rabbitmq-server is not installed: apt-get install rabbitmq-server");
+  if (!hasRabbitmq) {
+    console.warn(`test:cluster: skipped: ${NO_RABBITMQ}`);
+    context.skip(NO_RABBITMQ);
+  }
   const cluster = await RabbitCluster.start();
   onTestFinished(() => cluster.stop());
   const [witnessed, used, spare] = cluster.members;

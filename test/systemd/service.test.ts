@@ -120,6 +120,7 @@ systemd-analyze security stoep --no-pager > security 2>&1
 `;
 
 const why = whyNot();
+if (why !== "") console.warn(`test:systemd: skipped: ${why}`);
 const fields = (text: string | undefined): Readonly<Record<string, string>> =>
   Object.fromEntries((text ?? "").split("\n").flatMap((line) => (line.includes("=") ? [line.split(/=(.*)/s).slice(0, 2)] : [])));
 
