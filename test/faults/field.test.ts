@@ -7,37 +7,17 @@ import { faultRow } from "../support/fault-table.ts";
 import { openLab } from "../support/lab.ts";
 import { PREFIX } from "../support/node-process.ts";
 import type { PtyPair } from "../support/pty.ts";
-import { FRAME_BYTES, sds011Frame, warmSds011 } from "../support/sds011.ts";
+import { FRAME_BYTES, sds011Frame, speaking, warmSds011 } from "../support/sds011.ts";
 import { announcedSeed } from "../support/seed.ts";
 import { expectWholeHistory, samplesIn, summariesOf, untilPhase } from "../support/summaries.ts";
 
 const WINDOW_MS = 10_000;
-const FRAME_EVERY_MS = 100;
 const PULLS = 8;
 const BACK_MS_MAX = 10_000;
 const NOISE_BYTES_PER_DRIVER = 4_000_000;
 const PIECE_BYTES_MAX = 4_000;
 const MEMORY_GROWTH_BYTES_MAX = 20e6;
 const ANSWER_MS_MAX = 1_000;
-
-/** Speaks until it is told to stop; gives how often it did. */
-function speaking(pty: PtyPair): { off(): Promise<number> } {
-  let isOn = true;
-  const loop = (async () => {
-    let said = 0;
-    for (; isOn; said++) {
-      await pty.feed(sds011Frame({ pm25: 81, pm10: 200 }));
-      await wait(FRAME_EVERY_MS);
-    }
-    return said;
-  })();
-  return {
-    off() {
-      isOn = false;
-      return loop;
-    },
-  };
-}
 
 it(`${PULLS} times a sensor is pulled, and comes back as another device`, { timeout: 180_000 }, async () => {
   const lab = openLab();

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import type { Seeded } from "../../src/testing/driver-checks/seeded.ts";
+import type { PtyPair } from "./pty.ts";
 
 const BUILT = resolve(import.meta.dirname, "../../dist/drivers/sds011/driver.js");
 
@@ -17,6 +19,27 @@ export function warmSds011(folder: string): { readonly path: string; readonly sh
   mkdirSync(join(folder, "warm-sds011"), { recursive: true });
   writeFileSync(path, warm);
   return { path, sha256: createHash("sha256").update(warm).digest("hex") };
+}
+
+const FRAME_EVERY_MS = 100;
+
+/** A sensor that speaks ten times a second until it is told to stop; gives how often it did. */
+export function speaking(pty: PtyPair): { off(): Promise<number> } {
+  let isOn = true;
+  const loop = (async () => {
+    let said = 0;
+    for (; isOn; said++) {
+      await pty.feed(sds011Frame({ pm25: 81, pm10: 200 }));
+      await wait(FRAME_EVERY_MS);
+    }
+    return said;
+  })();
+  return {
+    off() {
+      isOn = false;
+      return loop;
+    },
+  };
 }
 
 const HEAD = 0xaa;

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Finding } from "../../../src/cli/doctor/finding.ts";
 import { type Lab, openLab } from "../../support/lab.ts";
 import { stoep } from "../../support/node-process.ts";
-import { sds011Frame } from "../../support/sds011.ts";
+import { speaking } from "../../support/sds011.ts";
 
 /** A broker where nodes may write below their own name only, and a node may read its own doctor topic. */
 async function strictBroker(lab: Lab, config: readonly string[] = []) {
@@ -33,6 +33,7 @@ describe("stoep doctor", () => {
     const site = lab.site({ broker: { url: broker.url }, sensors });
     const node = await site.runUntilReady();
     await node.event("SensorOpened");
+    const device = speaking(pty);
     await site.statusWhen(({ connection }) => connection.isUp);
     const { code, findings } = await doctor([site.file]);
     expect(code, "one sensor is broken").toBe(2);
@@ -40,8 +41,8 @@ describe("stoep doctor", () => {
     expect(of(findings, "uplink")).toMatchObject({ verdict: "ok", says: expect.stringContaining(`127.0.0.1:${broker.port}`) });
     expect(of(findings, "sensor gone")).toMatchObject({ verdict: "broken", remedy: expect.stringContaining("journalctl") });
     expect(of(findings, "subscribers"), "nobody is there").toMatchObject({ verdict: "advice", remedy: expect.stringContaining("#") });
-    await pty.feed(sds011Frame({ pm25: 81, pm10: 201 }));
-    await site.statusWhen(({ sensors: { dust } }) => dust?.counters?.stored === 2); // nobody took its bytes
+    const said = await device.off();
+    await site.statusWhen(({ sensors: { dust } }) => dust?.counters?.stored === 2 * said); // nobody took its bytes
     await lab.subscriber(broker.url);
     expect((await node.stop()).code).toBe(0);
     await site.runUntilReady();

@@ -67,9 +67,9 @@ it("goes on with a sensor that was pulled and put back, shows the gap, and leave
   const sensors = { pulled: sensor(pulled.path), steady: sensor(steady.path) };
   const site = lab.site({ broker: { url: broker.url }, sensors });
   site.write({ broker: { url: broker.url }, sensors, driverPaths: [warmSds011(site.folder)] });
-  await untilPhase(WINDOW_MS, WINDOW_MS - 2_500);
   const node = site.run();
   for (const id of ["pulled", "steady"]) await node.event("SensorOpened", (line) => line.sensor === id);
+  await untilPhase(WINDOW_MS, WINDOW_MS - 500); // both are open before the window begins
 
   const beside = new Device(steady, new Seeded(seed));
   const before = new Device(pulled, new Seeded(seed + 1));
