@@ -45,7 +45,9 @@ export class Watched {
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.errors += text;
     });
-    process.once("exit", () => this.#child.kill("SIGKILL"));
+    const killWithUs = (): void => void this.#child.kill("SIGKILL");
+    process.once("exit", killWithUs);
+    this.#child.once("exit", () => process.off("exit", killWithUs));
   }
 
   get pid(): number {
