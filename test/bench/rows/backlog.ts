@@ -40,6 +40,8 @@ async function residentMb(storage: string): Promise<Resident> {
 }
 
 /** Weeks without a broker must not cost memory. */
+const signed = (mb: number): string => `${mb < 0 ? "" : "+"}${mb.toFixed(1)}`;
+
 export const backlogRow: Row = {
   name: "memory-backlog",
   what: "resident memory with a backlog of 1,000,000 summaries, broker away",
@@ -59,7 +61,7 @@ export const backlogRow: Row = {
     const deltaMb = median(pairs.map((pair) => pair.full.waitingMb - pair.empty.waitingMb));
     const drainingMb = median(pairs.map((pair) => pair.full.drainingMb - pair.empty.drainingMb));
     return {
-      measured: `+${deltaMb.toFixed(1)} MB (while it drains +${drainingMb.toFixed(1)} MB)`,
+      measured: `${signed(deltaMb)} MB (while it drains ${signed(drainingMb)} MB)`,
       baseline: `${median(pairs.map(({ empty }) => empty.waitingMb)).toFixed(1)} MB`,
       ratio: null,
       // Draining costs what MQTT.js and its garbage cost at full speed, however long the backlog is.
