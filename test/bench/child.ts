@@ -6,13 +6,19 @@ import { fileURLToPath } from "node:url";
 /** How Stoep's service starts Node; every process of the bench starts so, or memory would be another. */
 export const NODE_OPTIONS: readonly string[] = ["--max-semi-space-size=1", "--clear-free-memory"];
 
+/** And with this. */
+const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: "2" };
+
 /** USER_HZ: `/proc/PID/stat` counts in hundredths of a second on every Linux that Node runs on (proc(5), time(7)). */
 const TICKS_PER_SECOND = 100;
 
 /** A child process that measures on its own: it gets `input` and prints its result as the last line, as JSON. */
 export async function measure<Result>(script: string, input: object): Promise<Result> {
   const file = fileURLToPath(new URL(`./children/${script}.js`, import.meta.url));
-  const child = spawn(process.execPath, [...NODE_OPTIONS, file, JSON.stringify(input)], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [...NODE_OPTIONS, file, JSON.stringify(input)], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, ...NODE_ENVIRONMENT },
+  });
   let printed = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     printed += text;
@@ -40,7 +46,10 @@ export class Watched {
   errors = "";
 
   constructor(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
-    this.#child = spawn(process.execPath, [...NODE_OPTIONS, ...args], { stdio: ["ignore", "ignore", "pipe"], env });
+    this.#child = spawn(process.execPath, [...NODE_OPTIONS, ...args], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...env, ...NODE_ENVIRONMENT },
+    });
     this.#exited = once(this.#child, "exit");
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.errors += text;

@@ -10,6 +10,7 @@ import type { LocalStatus } from "../../src/runtime/status.ts";
 const MAIN = resolve(import.meta.dirname, "../../dist/src/cli/main.js");
 // As the service starts it (DESIGN §6).
 const NODE_FLAGS = ["--max-semi-space-size=1", "--clear-free-memory"];
+const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: "2" };
 /** For a start or an event on a machine that has a lot else to do. */
 const WAIT_MS = 20_000;
 const POLL_MS = 5;
@@ -69,7 +70,7 @@ export class NodeProcess {
   #ended: Exit | null = null;
 
   constructor(file: string, environment: Environment = {}) {
-    const env = { ...process.env, ...environment };
+    const env = { ...process.env, ...NODE_ENVIRONMENT, ...environment };
     const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, "run", file], { env, stdio: ["ignore", "pipe", "pipe"] });
     if (child.pid === undefined) throw new Error("no process was started");
     this.#child = child;
