@@ -34,13 +34,18 @@ export interface Channel {
   /** Passages and identifiers have calls of their own. */
   readonly takesValues: boolean;
   lastTotal: number | null;
+  /** Of a state: the last that the device told since its port was opened. It is not told again while it stays. */
+  told: number;
   /** Until then the hardware warms up: what it says is set aside, and it does not count as working. */
   warmUntilMs: number;
 }
 
-/** What is known of a stream's coverage when nothing was heard yet. */
-export const fresh = (atMs: number): Pick<Slot, "coveredToMs" | "heardMs" | "isHeard" | "held"> => ({
-  ...{ coveredToMs: atMs, heardMs: atMs, isHeard: false, held: -1 },
+/** In the place of a state: none was told. */
+export const UNTOLD = -1;
+
+/** What is known of a stream's coverage when nothing was heard yet, but for the state that the device is in. */
+export const fresh = (atMs: number, held = UNTOLD): Pick<Slot, "coveredToMs" | "heardMs" | "isHeard" | "held"> => ({
+  ...{ coveredToMs: atMs, heardMs: atMs, isHeard: false, held },
 });
 
 /** The driver knows that the hardware is warm already. */
@@ -77,6 +82,7 @@ export function channelOf(plan: ChannelPlan, slots: readonly Slot[]): Channel {
     isState,
     takesValues: kind !== "passage" && kind !== "identity",
     lastTotal: null,
+    told: UNTOLD,
     warmUntilMs: Number.NEGATIVE_INFINITY,
   };
 }

@@ -4,7 +4,7 @@ import { MARK } from "../core/reading/record.ts";
 import type { MonotonicMs } from "../core/units/time.ts";
 import type { Passage, ReadingDetail } from "../driver-api/driver.ts";
 import type { Crypto } from "../ports/crypto.ts";
-import { type Channel, coverTo, fresh, type Slot, warmedUp } from "./intake-channel.ts";
+import { type Channel, coverTo, fresh, type Slot, UNTOLD, warmedUp } from "./intake-channel.ts";
 import type { Lane } from "./lane.ts";
 
 /**
@@ -39,9 +39,10 @@ export class Intake {
       const before = this.#channels.get(channel.plan.name);
       channel.lastTotal = before?.lastTotal ?? null;
       channel.warmUntilMs = before?.warmUntilMs ?? nowMs;
+      channel.told = before?.told ?? UNTOLD;
       for (const slot of channel.slots) {
         const known = before?.slots.find(({ index, lane }) => index === slot.index && lane === slot.lane);
-        const { coveredToMs, heardMs, isHeard, held } = known ?? fresh(Math.max(nowMs, channel.warmUntilMs));
+        const { coveredToMs, heardMs, isHeard, held } = known ?? fresh(Math.max(nowMs, channel.warmUntilMs), channel.told);
         Object.assign(slot, { coveredToMs, heardMs, isHeard, held });
       }
     }
@@ -69,6 +70,7 @@ export class Intake {
     this.lastLifeMs = atMs;
     for (const channel of this.#channels.values()) {
       channel.warmUntilMs = poweredMs === null ? atMs : Math.max(atMs, poweredMs + channel.plan.warmUpMs);
+      channel.told = UNTOLD;
       for (const slot of channel.slots) Object.assign(slot, fresh(channel.warmUntilMs));
     }
     this.#markWarming(atMs);
@@ -84,13 +86,13 @@ export class Intake {
     return this.#isPaused;
   }
 
-  /** While it is paused nothing is stored or covered; afterwards everything is as after an opening. */
+  /** While it is paused nothing is stored or covered; afterwards everything is as after an opening, but for the state that was told. */
   pause(isPaused: boolean, nowMs: MonotonicMs): void {
     if (isPaused === this.#isPaused) return;
     if (isPaused) this.coverByLink(nowMs);
     this.#isPaused = isPaused;
     for (const channel of this.#channels.values()) {
-      for (const slot of channel.slots) Object.assign(slot, fresh(Math.max(nowMs, channel.warmUntilMs)));
+      for (const slot of channel.slots) Object.assign(slot, fresh(Math.max(nowMs, channel.warmUntilMs), channel.told));
     }
   }
 
@@ -108,15 +110,17 @@ export class Intake {
     const corrected = value * channel.scale + channel.offset;
     if (corrected < channel.min || corrected > channel.max) return this.#drop(channel, "out-of-range");
     if (channel.isState && !Number.isInteger(corrected)) return this.#drop(channel, "out-of-range");
+    if (channel.isState && detail?.quality !== "suspect") channel.told = corrected;
     this.#store(channel, corrected, 0, detail, atMs);
   }
 
   /** The device has no value. A state that it does not know is not held any more. */
   #none(channel: Channel, atMs: MonotonicMs): void {
+    channel.told = UNTOLD;
     if (channel.isState && !this.#isPaused) {
       for (const slot of channel.slots) {
         coverTo(slot, atMs);
-        slot.held = -1;
+        slot.held = UNTOLD;
       }
     }
     this.#drop(channel, "null");

@@ -102,6 +102,8 @@ export class Watch implements Tap {
   #tick(): void {
     this.#tellState();
     this.#tellCounters();
+    // Whoever has taken everything is not slow, also where nothing more is to be told.
+    if (this.#lines === "" && this.#reader.waitingBytes === 0) this.#fullSinceMs = null;
     this.#flush();
     const nowMs = this.#world.clock.monotonicMs();
     if (this.#fullSinceMs !== null && nowMs - this.#fullSinceMs >= WATCH_STALLED_MS_MAX) return this.end("slow");

@@ -98,7 +98,7 @@ describe("P6: trouble stays local", () => {
       await wait(25);
     }
 
-    const { sensors, status } = await site.status();
+    const { sensors, status } = await site.statusWhen(({ sensors: all }) => all.healthy?.counters?.stored === said.length);
     expect(sensors.healthy).toMatchObject({ state: "ok", balanced: true, counters: { stored: said.length } });
     expect(status.health).toBe("degraded");
     expect(sensors.absent).toMatchObject({ state: "fault", trouble: "gone" });
@@ -119,9 +119,11 @@ describe("P6: trouble stays local", () => {
     const summaries = summariesOf(subscriber.messages, "healthy.pm25");
     for (const { id, stats } of summaries) {
       const to = from + (stats?.samples ?? 0);
-      expectGauge(stats, said.slice(from, to), id);
+      // A machine that is busy may need a whole window to open the ports.
+      if (to > from) expectGauge(stats, said.slice(from, to), id);
       from = to;
     }
+    expect(from).toBe(said.length);
     expect(
       summaries.some(({ coverage }) => coverage === 1),
       "a whole window without a gap",

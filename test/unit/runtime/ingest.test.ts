@@ -364,6 +364,35 @@ describe("a state", () => {
     expect(bench.statistic()).toMatchObject({ heldMs: [10_000, 10_000] });
   });
 
+  it.each([
+    ["as it was", 1, [0, 50_000]],
+    ["as the device told it meanwhile", 0, [30_000, 20_000]],
+    ["not at all, when the device lost it meanwhile", null, [0, 20_000]],
+  ] as const)("is held again after maintenance: %s", (_how, meanwhile, heldMs) => {
+    const bench = door();
+    bench.open();
+    bench.read("cabinet_door", 1);
+    bench.pass(20_000);
+    bench.intake.pause(true, bench.nowMs);
+    bench.pass(50_000);
+    if (meanwhile !== 1) bench.read("cabinet_door", meanwhile);
+    bench.pass(50_000);
+    bench.intake.pause(false, bench.nowMs);
+    bench.pass(30_000);
+    expect(bench.statistic()).toMatchObject({ kind: "state", heldMs });
+  });
+
+  it("is held on in a stream that takes the place of another, from then on", () => {
+    const bench = door();
+    bench.open();
+    bench.read("cabinet_door", 1);
+    bench.pass(20_000);
+    const other = streamPlan(DOOR, { windowMs: 2 * WINDOW_MS });
+    bench.ingest.rearrangeSensor(bench.intake, [DOOR], [other], bench.nowMs);
+    bench.pass(30_000);
+    expect(bench.statistic(other)).toMatchObject({ kind: "state", heldMs: [0, 30_000] });
+  });
+
   it("does not change by a reading that is set aside", () => {
     const bench = door();
     bench.open();

@@ -217,6 +217,19 @@ describe("a reader that is too slow", () => {
     expect(node.node.status().sensors["air-1"]?.counters?.stored, "nothing was held up").toBe(20_001);
   });
 
+  it("is not sent away once it has taken everything, also when nothing more is told", async () => {
+    const node = await running(air());
+    const { reader } = await watching(node, order({ forMs: 600_000 }));
+    reader.isStalled = true;
+    for (let round = 0; round < 50; round++) {
+      flood(node, 400);
+      await node.clock.advance(100);
+    }
+    reader.drain();
+    await node.clock.advance(2 * WATCH_STALLED_MS_MAX);
+    expect(reader.ended).toBeNull();
+  });
+
   it("is sent away when it takes nothing at all", async () => {
     const node = await running(air());
     const { reader } = await watching(node, order({ forMs: 600_000 }));
