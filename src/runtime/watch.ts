@@ -36,7 +36,9 @@ const STAMP_AGE_MS_MAX = 10_000;
 const NS_PER_MS = 1e6;
 const textBytes = (text: string): number => text.length;
 
-type Sounds = Pick<SessionSink, "reading" | "passage" | "total" | "fault">;
+type Sounds = Pick<SessionSink, "passage" | "total" | "fault"> & {
+  reading(channel: string, value: number | null, note: string | null): void;
+};
 
 /**
  * One watch of one sensor: turns what is told and answered into lines for a reader. It holds nothing up: what the reader does not take
@@ -207,8 +209,8 @@ export class Watch implements Tap {
     };
     return {
       reading: (channel, value, detail) => {
-        inner().reading(channel, value, detail);
-        sounds.reading(channel, value, detail);
+        const note = this.#noteOn(() => inner().reading(channel, value, detail), detail);
+        sounds.reading(channel, value, note);
       },
       passage: (channel, passage) => {
         inner().passage(channel, passage);
@@ -251,23 +253,27 @@ export class Watch implements Tap {
       if (!this.#isOver) this.#tell(line);
     };
     return {
-      reading: (channel, value, detail) => tell({ is: "reading", at: this.#at(), channel, ...this.#calibrated(channel, value, detail) }),
+      reading: (channel, value, note) => tell({ is: "reading", at: this.#at(), channel, value: this.#calibrated(channel, value), note }),
       passage: (channel, passage) => tell({ is: "passage", at: this.#at(), channel, ...facts(passage) }),
       total: (channel, value) => tell({ is: "total", at: this.#at(), channel, value }),
       fault: (code) => tell({ is: "fault", at: this.#at(), code }),
     };
   }
 
-  /** As `Intake.reading` has it: calibrated, then looked at. */
-  #calibrated(name: string, value: number | null, detail: ReadingDetail | undefined): { value: number | null; note: string | null } {
+  /** Why a reading that is being taken in does not count, as the books of the sensor have it; null when it does. */
+  #noteOn(takeIn: () => void, detail: ReadingDetail | undefined): string | null {
+    const { counters } = this.#grant.sensor;
+    const { setAside } = counters;
+    const dropped = { ...counters.dropped };
+    takeIn();
+    const reason = DROP_REASONS.find((one) => counters.dropped[one] > dropped[one]);
+    return reason ?? (counters.setAside > setAside ? (detail?.quality ?? "warming") : null);
+  }
+
+  #calibrated(name: string, value: number | null): number | null {
     const channel = this.#channels.get(name);
-    if (channel === undefined) return { value: null, note: "unknown-channel" };
-    if (value === null || !Number.isFinite(value)) return { value: null, note: value === null ? "null" : "not-finite" };
-    const { calibration, range } = channel;
-    const corrected = value * (calibration?.scale ?? 1) + (calibration?.offset ?? 0);
-    if (corrected < range[0] || corrected > range[1]) return { value: corrected, note: "out-of-range" };
-    const quality = detail?.quality ?? "ok";
-    return { value: corrected, note: quality === "ok" ? null : quality };
+    if (channel === undefined || value === null || !Number.isFinite(value)) return null;
+    return value * (channel.calibration?.scale ?? 1) + (channel.calibration?.offset ?? 0);
   }
 }
 

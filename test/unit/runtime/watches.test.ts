@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { SensorPlan } from "../../../src/config/plan.ts";
+import { sensorId } from "../../../src/core/units/ids.ts";
 import { driverApi } from "../../../src/driver-api/api.ts";
 import type { BusEvent, Session, SessionSink } from "../../../src/driver-api/driver.ts";
 import { parseGolden } from "../../../src/driver-api/golden.ts";
@@ -120,6 +121,19 @@ describe("a watch", () => {
       ...{ is: "unused", bytes: { noise: 3 }, readings: { null: 1, "out-of-range": 1 } },
     });
     expect(reader.of("state")).toEqual([{ is: "state", state: "ok", trouble: null }]);
+  });
+
+  it.each([
+    ["warming", { warmUpMs: 3_600_000 }, null],
+    ["maintenance", {}, 60_000],
+  ])("tells of a value that is not used that it is not: %s", async (note, channel, maintainedMs) => {
+    const node = await running(air({ channels: [channelPlan(channel)] }));
+    if (maintainedMs !== null) void node.node.maintain(sensorId("air-1"), maintainedMs);
+    await node.clock.advance(1_000);
+    const { reader } = await watching(node, order());
+    node.ports.say("/dev/air-1", "r 10");
+    await node.clock.advance(500);
+    expect(reader.of("reading")).toMatchObject([{ channel: "pm25", value: 10, note }]);
   });
 
   it("ends by itself, and says so; nothing is told after it", async () => {
