@@ -205,8 +205,8 @@ export default (api: DriverApi): Driver<Options> => ({
   options: optionsSchema(api),
   channels: ({ fields }) =>
     Object.entries(fields).map(([name, { quantity, unit, range, resolution }]): ChannelSpec => {
-      // The quantity's floor makes the sensitivity stricter where it has to be; one that is not in the vocabulary is `presence`.
-      const sensitivity = api.findQuantity(quantity)?.floor ?? "presence";
+      // One that is not in the vocabulary is presence all the same, until the operator says `because:` (src/config).
+      const sensitivity = api.findQuantity(quantity)?.floor ?? "environmental";
       return { name, quantity, unit: api.findQuantity(quantity)?.unit ?? unit ?? "1", range, resolution, sensitivity };
     }),
   start: (options) => new JsonLines(api.delimiterFramer({ frameBytesMax: LINE_BYTES_MAX }), options),

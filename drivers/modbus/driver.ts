@@ -343,8 +343,8 @@ export default (api: DriverApi): Driver<Options> => ({
   channels: (options) =>
     Object.entries(fieldsOf(options)).map(([name, { quantity, unit, range, resolution }]): ChannelSpec => {
       const known = api.findQuantity(quantity);
-      // The quantity's floor makes the sensitivity stricter where it has to be; one that is not in the vocabulary is `presence`.
-      return { name, quantity, unit: known?.unit ?? unit ?? "1", range, resolution, sensitivity: known?.floor ?? "presence" };
+      // One that is not in the vocabulary is presence all the same, until the operator says `because:` (src/config).
+      return { name, quantity, unit: known?.unit ?? unit ?? "1", range, resolution, sensitivity: known?.floor ?? "environmental" };
     }),
   start: (options) => new ModbusUnit(api, options),
 });

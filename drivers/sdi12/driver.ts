@@ -343,8 +343,8 @@ export default (api: DriverApi): Driver<Options> => ({
   options: optionsOf(api),
   channels: ({ channels }) =>
     Object.entries(channels).map(([name, { quantity, unit, range, resolution }]): ChannelSpec => {
-      const known = api.findQuantity(quantity);
-      return { name, quantity, unit: known?.unit ?? unit ?? "1", range, resolution, sensitivity: known?.floor ?? "presence" };
+      const known = api.findQuantity(quantity); // null: presence all the same, until the operator says `because:`
+      return { name, quantity, unit: known?.unit ?? unit ?? "1", range, resolution, sensitivity: known?.floor ?? "environmental" };
     }),
   start: (options) => new Sdi12(api.delimiterFramer({ frameBytesMax: LINE_BYTES_MAX }), api.crc16Arc, options),
 });
