@@ -73,7 +73,9 @@ class BicycleLoop implements Session {
   }
 
   #closure(closure: Closure, out: SessionSink): void {
-    if (this.#passedNs !== null && closure.atNs - this.#passedNs < this.#holdOffNs) return;
+    const sincePassageNs = this.#passedNs === null ? null : closure.atNs - this.#passedNs;
+    // Lines may be told out of order; stamps from long before are of a clock that was set back, and hold nothing off.
+    if (sincePassageNs !== null && sincePassageNs > -this.#holdOffNs && sincePassageNs < this.#holdOffNs) return;
     const before = this.#waiting;
     if (before === null || before.line === closure.line) {
       // Of several closures of one loop the newest waits: what was there before it has not come to the other one.

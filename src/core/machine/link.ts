@@ -77,7 +77,8 @@ export function stepLink(link: Link, event: LinkEvent, context: LinkContext): Li
     case "fault":
       return isLive(link) ? faulted(link, event.code, event.retry, context) : stay(link);
     case "reopen":
-      return link.is === "open"
+      // A capture is what was said, at the settings of then: it would only be played from its beginning, again and again.
+      return link.is === "open" && !context.isPlayed
         ? { link: { is: "opening", attempt: 0, code: null }, effects: [{ type: "close", reason: "settings" }, { type: "open" }] }
         : stay(link);
     case "silence":

@@ -117,7 +117,7 @@ export function stepModbus(bus: Bus, event: ModbusEvent): ModbusStep {
     case "attach":
       return stay(withUnit(bus, event.unit, { attached: true, queue: [] }));
     case "detach":
-      return detached(bus, event.unit);
+      return detached(bus, event.unit, atMs);
     case "ask":
       return asked(bus, event.question, atMs);
     case "heard":
@@ -146,12 +146,12 @@ function withUnit(bus: Bus, unit: number, changes: Partial<UnitState>): Bus {
   return { ...bus, units: new Map(bus.units).set(unit, { ...(bus.units.get(unit) ?? NEW_UNIT), ...changes }) };
 }
 
-function detached(bus: Bus, unit: number): ModbusStep {
+function detached(bus: Bus, unit: number, atMs: number): ModbusStep {
   const { exchange } = bus;
   const left = withUnit(bus, unit, { attached: false, queue: [] });
   if (exchange === null || exchange.question.unit !== unit) return stay(left);
-  // What was not sent yet need not be.
-  return stay({ ...left, exchange: exchange.sent ? { ...exchange, orphan: true } : null });
+  // What was not sent yet need not be: it is the turn of the next.
+  return exchange.sent ? stay({ ...left, exchange: { ...exchange, orphan: true } }) : turn({ ...left, exchange: null }, atMs);
 }
 
 function asked(bus: Bus, question: Question, atMs: number): ModbusStep {

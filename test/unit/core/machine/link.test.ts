@@ -99,6 +99,11 @@ describe("a link", () => {
     expect(run(OPEN, [{ type: "silence" }, { type: "life" }], context).link).toEqual({ is: "open", alive: true });
   });
 
+  it("leaves a capture at its settings: it would be played from its beginning, again and again", () => {
+    expect(run(OPEN, [{ type: "reopen" }], { ...CONTEXT, isPlayed: true })).toEqual({ link: OPEN, effects: [] });
+    expect(run(OPEN, [{ type: "reopen" }]).link.is, "and a port is opened anew").toBe("opening");
+  });
+
   it("never fails the node for a silence", () => {
     const context: LinkContext = { onStartFailure: "fail", everOpen: false, isPlayed: false, jitter: 0 };
     expect(run(OPEN, [{ type: "silence" }], context).link.is).toBe("waiting");

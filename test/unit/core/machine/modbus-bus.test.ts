@@ -174,6 +174,16 @@ describe("a bus", () => {
     expect(wakeAtMs(rig.bus)).toBeNull();
   });
 
+  it("gives the turn to the next when its sensor leaves before its question is sent", () => {
+    const rig = new Rig(1, 2);
+    rig.ask(2, "b");
+    rig.answer();
+    expect(rig.ask(1), "the gap is not over").toEqual([]);
+    rig.ask(2, "c");
+    rig.tell({ type: "detach", unit: 1 });
+    expect(rig.wake()).toEqual(["send 2c"]);
+  });
+
   it("refuses who is not attached, and everybody while the line is closed", () => {
     const rig = new Rig(1);
     expect(rig.ask(9)).toEqual(["noReply 9a busy"]);
