@@ -141,7 +141,7 @@ describe("json-lines", () => {
     expect((await load("json-lines")).options.safeParse({ fields }).success).toBe(false);
   });
 
-  it("takes the sensitivity from the quantity, and calls an unknown one presence", async () => {
+  it("takes the sensitivity from the quantity, and leaves an unknown one to the node file, where it is presence until somebody vouches", async () => {
     const driver = await load("json-lines");
     const options = {
       fields: {
@@ -154,7 +154,7 @@ describe("json-lines", () => {
     expect(channels.map(({ unit, sensitivity }) => [unit, sensitivity])).toEqual([
       ["Cel", "environmental"],
       ["W", "identifying"],
-      ["Bq/m3", "presence"],
+      ["Bq/m3", "environmental"],
     ]);
   });
 });
