@@ -141,7 +141,7 @@ describe("json-lines", () => {
     expect((await load("json-lines")).options.safeParse({ fields }).success).toBe(false);
   });
 
-  it("takes the sensitivity from the quantity, and leaves an unknown one to the node file, where it is presence until somebody vouches", async () => {
+  it("takes the sensitivity from the quantity, and leaves an unknown one to the node file", async () => {
     const driver = await load("json-lines");
     const options = {
       fields: {
