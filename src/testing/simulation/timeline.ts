@@ -19,6 +19,7 @@ export class Timeline {
   #steps = 0;
   /** A binary heap: the first is the next. */
   readonly #heap: Task[] = [];
+  readonly #stalls: { readonly fromMs: number; readonly toMs: number }[] = [];
 
   get nowMs(): number {
     return this.#nowMs;
@@ -43,7 +44,18 @@ export class Timeline {
 
   /** A call that blocks the process: time passes, and nothing that is due in it runs before it is over. */
   stall(forMs: number): void {
+    this.#stalls.push({ fromMs: this.#nowMs, toMs: this.#nowMs + forMs });
     this.#nowMs += forMs;
+  }
+
+  /** Until when the process last ran for at least `forMs` in one piece: now, unless a call blocks it or did shortly before. */
+  ranUntilMs(forMs: number): number {
+    let untilMs = this.#nowMs;
+    for (const { fromMs, toMs } of this.#stalls.toReversed()) {
+      if (untilMs - toMs >= forMs) break;
+      untilMs = fromMs;
+    }
+    return untilMs;
   }
 
   /** Runs what is due up to `untilMs`, or until `isOver` after a task. */

@@ -21,7 +21,7 @@ import type { WorldOptions } from "./world-options.ts";
 const BEGAN_WALL_MS = Date.UTC(2026, 10, 23, 23, 48, 20);
 /** How long the service manager waits before it starts a process again (systemd/stoep.service, RestartSec). */
 const RESTART_MS = 5_000;
-/** Readings that were told so shortly before a death may not have been flushed: one tick of 250 ms, and what a stalled card adds. */
+/** Readings that were told so shortly before a death may not have been flushed: one tick of 250 ms, and what it takes. */
 const UNFLUSHED_MS = 700;
 /** The longest that nobody vouches for the wall clock after a machine has started. */
 const UNTRUSTED_MS_MAX = 100_000;
@@ -333,7 +333,7 @@ export class SimulatedWorld implements Truth {
     this.trace.say(`the process dies: ${how}`);
     this.#options.machine.kill();
     life.end();
-    this.#field.doubt(null, this.timeline.nowMs - UNFLUSHED_MS, this.timeline.nowMs);
+    this.#field.doubt(null, this.timeline.ranUntilMs(UNFLUSHED_MS) - UNFLUSHED_MS, this.timeline.nowMs);
     this.timeline.after(Math.max(againAfterMs, 1) + 1, () => this.#startAgain(life));
   }
 

@@ -37,6 +37,22 @@ it("runs late what was due while a call stalled, and nothing that was called off
   expect([ranAtMs, timeline.nowMs]).toEqual([[105], 105]);
 });
 
+it("knows until when it ran in one piece", async () => {
+  const timeline = new Timeline();
+  expect(timeline.ranUntilMs(10)).toBe(0);
+  timeline.at(100, () => timeline.stall(50));
+  timeline.at(110, () => timeline.stall(30));
+  const seen: (readonly [number, number])[] = [];
+  for (const atMs of [99, 185, 191, 300]) timeline.at(atMs, () => seen.push([timeline.nowMs, timeline.ranUntilMs(10)]));
+  await timeline.runUntil(400);
+  expect(seen).toEqual([
+    [99, 99],
+    [185, 100],
+    [191, 191],
+    [300, 300],
+  ]);
+});
+
 it("stops after the task that ends it", async () => {
   const timeline = new Timeline();
   let ran = 0;
