@@ -24,12 +24,19 @@ class FileRefusal extends Error {
   }
 }
 
+/** What a bus of files stands on. */
+export interface FileBusParts {
+  readonly clock: Pick<Clock, "after">;
+  /** Bytes of the file `name` below `folder`; in place of the system's, in tests of devices that never answer. */
+  readonly read?: (folder: string, name: string) => Promise<Uint8Array>;
+}
+
 /**
  * Folders of files that the kernel makes of devices. A session names a file; what it leads to must lie below the folder, with all
  * links followed, or it is not read.
  */
-export function createFileBus({ clock }: { readonly clock: Pick<Clock, "after"> }): FileBus {
-  const reads = new Turns(READS_MAX);
+export function createFileBus({ clock, read = readBelow }: FileBusParts): FileBus {
+  const reads = new Reads(READS_MAX, read);
   return {
     open(path, listener) {
       const port = new FilePort(path, listener, clock, reads);
@@ -39,24 +46,51 @@ export function createFileBus({ clock }: { readonly clock: Pick<Clock, "after"> 
   };
 }
 
-/** Lets so many at a time go on. */
-class Turns {
+/**
+ * Reads of all ports: so many at a time, and one of a device. A read cannot be called off: it keeps its turn, and its device, until it is
+ * over, also when the port that asked is closed. So a device that hangs holds one turn and not all of them.
+ */
+class Reads {
   #free: number;
-  readonly #waiting: (() => void)[] = [];
+  readonly #read: NonNullable<FileBusParts["read"]>;
+  readonly #underWay = new Set<string>();
+  readonly #waiting = new Map<() => void, string>();
 
-  constructor(most: number) {
+  constructor(most: number, read: NonNullable<FileBusParts["read"]>) {
     this.#free = most;
+    this.#read = read;
   }
 
-  async take<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#free--;
+  isUnderWay(device: string): boolean {
+    return this.#underWay.has(device);
+  }
+
+  /** Calls `begin`, which must call `run`, when it is the device's turn, perhaps at once. The answer takes it out of the queue. */
+  queue(device: string, begin: () => void): Cancel {
+    this.#waiting.set(begin, device);
+    this.#next();
+    return () => void this.#waiting.delete(begin);
+  }
+
+  /** Takes a turn; only from `begin`. */
+  async run(device: string, file: string): Promise<Uint8Array> {
+    this.#free--;
+    this.#underWay.add(device);
     try {
-      return await work();
+      return await this.#read(device, file);
     } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
+      this.#free++;
+      this.#underWay.delete(device);
+      this.#next();
+    }
+  }
+
+  #next(): void {
+    for (const [begin, device] of this.#waiting) {
+      if (this.#free === 0) return;
+      if (this.#underWay.has(device)) continue;
+      this.#waiting.delete(begin);
+      begin();
     }
   }
 }
@@ -65,13 +99,15 @@ class FilePort implements AskedPort {
   readonly #path: string;
   readonly #listener: PortListener;
   readonly #clock: Pick<Clock, "after">;
-  readonly #reads: Turns;
+  readonly #reads: Reads;
   #is: "opening" | "open" | "closed" = "opening";
-  /** A read cannot be called off: until it is over, there is no other, even when nobody waits for it any more. */
-  #isReading = false;
+  /** The folder with all links followed: a device has one. */
+  #device = "";
+  #isWaiting = false;
+  #leaveQueue: Cancel | null = null;
   #cancelTimeout: Cancel | null = null;
 
-  constructor(path: string, listener: PortListener, clock: Pick<Clock, "after">, reads: Turns) {
+  constructor(path: string, listener: PortListener, clock: Pick<Clock, "after">, reads: Reads) {
     this.#path = path;
     this.#listener = listener;
     this.#clock = clock;
@@ -79,9 +115,10 @@ class FilePort implements AskedPort {
   }
 
   async start(): Promise<void> {
-    const fault = await folderFault(this.#path);
+    const folder = await findFolder(this.#path);
     if (this.#is !== "opening") return;
-    if (fault !== null) return this.#end(...fault);
+    if (typeof folder !== "string") return this.#end(...folder);
+    this.#device = folder;
     this.#is = "open";
     this.#listener({ type: "opened", settings: {} });
   }
@@ -89,17 +126,10 @@ class FilePort implements AskedPort {
   request(tag: string, body: RequestBody, timeoutMs: number): void {
     if (this.#is !== "open") return;
     if (!("file" in body)) return this.#later(() => this.#refuse(tag, "exception", osConstants.errno.EOPNOTSUPP));
-    if (this.#isReading) return this.#later(() => this.#refuse(tag, "busy"));
-    this.#isReading = true;
-    let isWaiting = true;
-    this.#cancelTimeout = this.#clock.after(timeoutMs, () => {
-      isWaiting = false;
-      this.#refuse(tag, "timeout");
-    });
-    void this.#read(tag, body.file, () => {
-      this.#cancelTimeout?.();
-      return isWaiting;
-    });
+    const { file } = body;
+    if (this.#isWaiting || this.#reads.isUnderWay(this.#device)) return this.#later(() => this.#refuse(tag, "busy"));
+    this.#isWaiting = true;
+    this.#leaveQueue = this.#reads.queue(this.#device, () => void this.#read(tag, file, timeoutMs));
   }
 
   write(): void {
@@ -112,23 +142,31 @@ class FilePort implements AskedPort {
 
   close(): void {
     this.#is = "closed";
+    this.#leaveQueue?.();
     this.#cancelTimeout?.();
   }
 
-  /** `stillAsked`: called when the read is over, says whether anybody waits for it. */
-  async #read(tag: string, file: string, stillAsked: () => boolean): Promise<void> {
+  /** It is this port's turn: the time that it waited for others is not the device's. */
+  async #read(tag: string, file: string, timeoutMs: number): Promise<void> {
+    this.#isWaiting = false;
+    let isAsked = true;
+    const cancelTimeout = this.#clock.after(timeoutMs, () => {
+      isAsked = false;
+      this.#refuse(tag, "timeout");
+    });
+    this.#cancelTimeout = cancelTimeout;
     try {
-      const data = await this.#reads.take(() => (this.#is === "open" ? readBelow(this.#path, file) : Promise.resolve(new Uint8Array())));
-      this.#isReading = false;
-      if (stillAsked() && this.#is === "open") this.#listener({ type: "reply", tag, data, byteCount: data.byteLength });
+      const data = await this.#reads.run(this.#device, file);
+      if (isAsked && this.#is === "open") this.#listener({ type: "reply", tag, data, byteCount: data.byteLength });
       data.fill(0);
     } catch (error) {
-      const fault = await folderFault(this.#path);
-      this.#isReading = false;
-      if (!stillAsked() || this.#is !== "open") return;
+      const folder = await findFolder(this.#path);
+      if (!isAsked || this.#is !== "open") return;
       // A device that was pulled takes its folder with it.
-      if (fault !== null) this.#end(...fault);
-      else this.#refuse(tag, "exception", errnoOf(error));
+      if (typeof folder === "string") this.#refuse(tag, "exception", errnoOf(error));
+      else this.#end(...folder);
+    } finally {
+      cancelTimeout();
     }
   }
 
@@ -146,10 +184,11 @@ class FilePort implements AskedPort {
   }
 }
 
-/** Why the folder of a device cannot be used; null when it can. */
-async function folderFault(path: string): Promise<[code: PortFault, detail: string, remedy: string] | null> {
+/** The folder of a device with all links followed, or why it cannot be used. */
+async function findFolder(path: string): Promise<string | readonly [code: PortFault, detail: string, remedy: string]> {
   try {
-    if ((await stat(path)).isDirectory()) return null;
+    const real = await realpath(path);
+    if ((await stat(real)).isDirectory()) return real;
     return ["settings", `${path} is no folder`, "Name the folder of the device, not a file in it"];
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;

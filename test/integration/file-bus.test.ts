@@ -103,4 +103,59 @@ describe("files of the real system", () => {
     expect(said).toEqual(devices.map((_, index) => `device ${index}`));
     for (const { port } of heard) port.close();
   });
+
+  // No file of the real system can be made to hang at will: the read is a stand-in here.
+  describe("a device that never answers", () => {
+    const STUCK = "28-00000000dead";
+    function bus() {
+      const reads: string[] = [];
+      const read = async (folder: string): Promise<Uint8Array> => {
+        reads.push(folder);
+        if (folder.endsWith(STUCK)) await new Promise(() => undefined);
+        return Buffer.from("ok");
+      };
+      return { bus: createFileBus({ clock, read }), reads };
+    }
+    const opened = async (files: ReturnType<typeof createFileBus>, name: string) => {
+      const heard = recorder();
+      const port = files.open(w1(name).path, heard.listener);
+      await until(() => expect(heard.events.length).toBe(1));
+      return { port, events: heard.events };
+    };
+
+    it("keeps one turn, however often its port is opened anew, and the others are read", async () => {
+      const { bus: files, reads } = bus();
+      for (let opening = 0; opening < 5; opening++) {
+        const stuck = await opened(files, STUCK);
+        stuck.port.request("t", { file: "w1_slave" }, 20);
+        await until(() => expect(stuck.events.length).toBe(2));
+        expect(stuck.events[1]).toMatchObject({ reason: opening === 0 ? "timeout" : "busy" });
+        stuck.port.close();
+      }
+      expect(reads.length, "asked once").toBe(1);
+      const other = await opened(files, "28-1");
+      other.port.request("t", { file: "w1_slave" }, 1_000);
+      await until(() => expect(other.events[1]).toMatchObject({ type: "reply" }));
+      other.port.close();
+    });
+
+    it("a wait for others is no timeout, and who closed does not wait any more", async () => {
+      const reads: { readonly folder: string; readonly end: () => void }[] = [];
+      const read = (folder: string) => new Promise<Uint8Array>((resolve) => reads.push({ folder, end: () => resolve(Buffer.from("ok")) }));
+      const files = createFileBus({ clock, read });
+      const devices = await Promise.all(["28-1", "28-2", "28-3", "28-4"].map((name) => opened(files, name)));
+      for (const { port } of devices) port.request("t", { file: "w1_slave" }, 150);
+      const [first, second, third, fourth] = devices;
+      await until(() => expect(first?.events[1]).toMatchObject({ reason: "timeout" }));
+      await until(() => expect(second?.events[1]).toMatchObject({ reason: "timeout" }));
+      expect([third?.events.length, fourth?.events.length, reads.length]).toEqual([1, 1, 2]);
+      third?.port.close();
+      for (const { end } of reads) end();
+      await until(() => expect(reads.length).toBe(3));
+      reads[2]?.end();
+      await until(() => expect(fourth?.events[1]).toMatchObject({ type: "reply" }));
+      expect(reads.map(({ folder }) => folder.slice(-4))).toEqual(["28-1", "28-2", "28-4"]);
+      for (const { port } of devices) port.close();
+    });
+  });
 });
