@@ -58,7 +58,7 @@ export interface GpioPort extends FieldPort {
 
 /** GPIO lines. */
 export interface GpioBus {
-  /** Finds out what there is. Called once, before the first `watch`. */
+  /** Finds out what there is. Called before the first `watch`. */
   probe(): Promise<GpioReport>;
   /** Watches the lines of one sensor. `opened` or `closed` follows, never from within the call. */
   watch(lines: Readonly<Record<string, GpioLine>>, listener: PortListener): GpioPort;

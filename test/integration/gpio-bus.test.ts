@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createGpioBus } from "../../src/adapters/gpio/gpio-bus.ts";
@@ -188,10 +188,60 @@ describe("the GPIO bus", () => {
   });
 });
 
+describe("a gpiomon that the system cannot run", () => {
+  let tools: FakeGpioTools;
+  beforeEach(() => {
+    tools = makeFakeGpioTools(2);
+  });
+  afterEach(() => tools.dispose());
+
+  /** The first `times` times that it is asked for its version, this happens instead. */
+  const troubled = (times: number, trouble: string) => {
+    const banner = "echo \"Monitoring line '17'...\"";
+    const counted = `echo x >>$state/asked; [ $(wc -l <$state/asked) -gt ${times} ] || ${trouble}`;
+    const version = `case $1 in --version) ${counted}; echo 'gpiomon (libgpiod) v2.2.1'; exit;; esac`;
+    tools.script("gpiomon", `${version}\n${banner}\nexec sleep 60`);
+  };
+  const watch = async (bus: GpioBus) => {
+    const heard = recorder();
+    bus.watch({ a: line("GPIO17") }, heard.listener);
+    await until(() => expect(heard.events.length).toBeGreaterThan(0));
+    return heard.events[0];
+  };
+
+  it("decides nothing: each watch looks again, until it runs", async () => {
+    troubled(2, "kill -KILL $$");
+    const bus = createGpioBus({ clock: realClock(), path: tools.path, sysfsRoot: "/nonexistent" });
+    const report = await bus.probe();
+    expect(report).toMatchObject({ backend: "none", limits: ["GPIO lines cannot be watched now"] });
+    expect(report.remedy).not.toContain("Install");
+    // As a fault that passes, so that the link tries again soon.
+    expect(await watch(bus)).toMatchObject({ type: "closed", code: "io", remedy: expect.stringContaining("tried again") });
+    expect(await watch(bus)).toMatchObject({ type: "opened" });
+    expect(await bus.probe()).toMatchObject({ backend: "gpiomon-2" });
+    bus.close();
+  });
+
+  it("does not wait for one that hangs for ever, and does not hold it against it", { timeout: 15_000 }, async () => {
+    troubled(1, "exec sleep 60");
+    const bus = createGpioBus({ clock: realClock(), path: tools.path, sysfsRoot: "/nonexistent" });
+    expect(await bus.probe()).toMatchObject({ backend: "none", detail: "gpiomon gave no answer within 5 s" });
+    expect(await watch(bus)).toMatchObject({ type: "opened" });
+    bus.close();
+  });
+
+  it("says so when a file of that name may not be run", async () => {
+    const folder = tools.path.split(":")[0] ?? "";
+    chmodSync(join(folder, "gpiomon"), 0o644);
+    const bus = createGpioBus({ clock: realClock(), path: folder, sysfsRoot: "/nonexistent" });
+    expect(await watch(bus)).toMatchObject({ type: "closed", code: "io", detail: expect.stringContaining("EACCES") });
+  });
+});
+
 describe("the libgpiod tools of this machine", async () => {
   const tools = createGpioTools(process.env.PATH ?? "");
   const version = await tools.ask(["gpiomon", "--version"]);
-  const dialect = version.is === "missing" ? null : version.stdout.includes(" v1.") ? gpiomon1 : gpiomon2;
+  const dialect = version.is !== "answered" ? null : version.stdout.includes(" v1.") ? gpiomon1 : gpiomon2;
 
   it.skipIf(dialect === null)("understand every argument that they are given", async () => {
     if (dialect === null) return;

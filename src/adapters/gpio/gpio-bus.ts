@@ -1,7 +1,7 @@
 import type { Clock } from "../../ports/clock.ts";
 import type { GpioBus, GpioPort, GpioReport, PortListener } from "../../ports/field-port.ts";
-import { gpioClosed } from "./gpio-fault.ts";
-import { createGpioTools, type GpioTools } from "./gpio-tools.ts";
+import { type ClosedEvent, gpioClosed, RUN_REMEDY, toolFault } from "./gpio-fault.ts";
+import { createGpioTools, type GpioTools, type ToolAnswer } from "./gpio-tools.ts";
 import { type GpioBackend, GpiomonBackend } from "./gpiomon-backend.ts";
 import { type GpiomonDialect, parseChips, parseMajorVersion } from "./gpiomon-dialect.ts";
 import { gpiomon1 } from "./gpiomon-v1.ts";
@@ -23,16 +23,24 @@ export interface GpioBusOptions {
 interface Choice {
   readonly report: GpioReport;
   readonly backend: GpioBackend;
+  /** The system could not run the tools: this says nothing about what there is, and the next watch looks again. */
+  readonly isUndecided?: true;
 }
 
-/** GPIO lines of this machine. `probe` chooses, once: gpiomon 2 or 1, else onoff, else none. ADR 0006 says why in this order. */
+/**
+ * GPIO lines of this machine. `probe` chooses, once: gpiomon 2 or 1, else onoff, else none. ADR 0006 says why in this order. Where the
+ * tools could not be run, each watch chooses anew.
+ */
 export function createGpioBus(options: GpioBusOptions): GpioBus {
   const tools = createGpioTools(options.path);
   const watches = new Set<LineWatch>();
   let choice: Promise<Choice> | null = null;
-  const chosen = (): Promise<Choice> => {
+  const chosen = async (): Promise<Choice> => {
     choice ??= choose(options, tools);
-    return choice;
+    const made = choice;
+    const { isUndecided } = await made;
+    if (isUndecided && choice === made) choice = null;
+    return made;
   };
   return {
     probe: async () => (await chosen()).report,
@@ -65,6 +73,7 @@ const DIALECTS: ReadonlyMap<number, GpiomonDialect> = new Map([
 async function choose(options: GpioBusOptions, tools: GpioTools): Promise<Choice> {
   const { clock, sysfsRoot = SYSFS_GPIO, deviceRoot = "/dev", loadOnoff: load = loadOnoff } = options;
   const version = await tools.ask(["gpiomon", "--version"]);
+  if (version.is === "failed") return undecided(version);
   const major = version.is === "answered" ? parseMajorVersion(version.stdout) : null;
   const dialect = major === null ? undefined : DIALECTS.get(major);
   const said = version.is === "missing" ? "gpiomon is not installed" : (version.stdout.split("\n")[0] ?? "");
@@ -91,14 +100,24 @@ async function choose(options: GpioBusOptions, tools: GpioTools): Promise<Choice
 async function describeChips(tools: GpioTools): Promise<string | null> {
   const answer = await tools.ask(["gpiodetect"]);
   if (answer.is === "missing") return null;
+  if (answer.is === "failed") return answer.detail;
   const chips = parseChips(answer.stdout);
   if (chips.length > 0) return chips.map(({ name, label }) => `${name} is ${label}`).join(", ");
   return answer.ok ? null : answer.stderr;
 }
 
-const noBackend = (detail: string): GpioBackend => ({
+/** Nothing is known yet, because the system could not run gpiomon. */
+function undecided(failed: Extract<ToolAnswer, { is: "failed" }>): Choice {
+  const { detail } = failed;
+  const limits = ["GPIO lines cannot be watched now"];
+  return { report: { backend: "none", detail, limits, remedy: RUN_REMEDY }, backend: closing(toolFault(failed)), isUndecided: true };
+}
+
+const noBackend = (detail: string): GpioBackend => closing(gpioClosed("unsupported", detail));
+
+const closing = (fault: ClosedEvent): GpioBackend => ({
   watch(_lines, sink) {
-    sink.closed(gpioClosed("unsupported", detail));
+    sink.closed(fault);
     return () => {};
   },
 });

@@ -1,4 +1,5 @@
 import type { PortEvent, PortFault } from "../../ports/field-port.ts";
+import type { ToolAnswer } from "./gpio-tools.ts";
 
 export type ClosedEvent = Extract<PortEvent, { type: "closed" }>;
 
@@ -29,3 +30,13 @@ export function gpioFault(detail: string): ClosedEvent {
   if (/no such (file|device)|cannot find|ENOENT|ENODEV/i.test(detail)) return gpioClosed("gone", detail);
   return gpioClosed("io", detail);
 }
+
+/** Why a libgpiod tool said nothing. */
+export function toolFault(answer: Exclude<ToolAnswer, { is: "answered" }>): ClosedEvent {
+  if (answer.is === "missing") return gpioClosed("unsupported", "the libgpiod tools are not complete");
+  return gpioClosed("io", answer.detail, RUN_REMEDY);
+}
+
+/** What to do when the system could not run a tool: nothing is wrong with the tool. */
+export const RUN_REMEDY =
+  "It is tried again. If it stays so, look at free memory and processes on this machine: free -m, systemctl status stoep";

@@ -10,7 +10,9 @@ const ANSWER_BYTES_MAX = 1_048_576;
 export type ToolAnswer =
   | { readonly is: "answered"; readonly ok: boolean; readonly stdout: string; readonly stderr: string }
   /** The tool is not on this machine. */
-  | { readonly is: "missing" };
+  | { readonly is: "missing" }
+  /** The system could not run it to its end, now: no memory, no process or descriptor left, or it hangs. Says nothing about the tool. */
+  | { readonly is: "failed"; readonly detail: string };
 
 export type ToolProcess = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -28,12 +30,17 @@ export function createGpioTools(path: string): GpioTools {
   const env = { PATH: path, LC_ALL: "C" };
   return {
     ask: ([tool, ...args]) =>
-      new Promise((resolve) => {
+      new Promise<ToolAnswer>((resolve) => {
         execFile(tool, args, { env, timeout: ANSWER_MS_MAX, maxBuffer: ANSWER_BYTES_MAX }, (error, stdout, stderr) => {
-          if (error?.code === "ENOENT") resolve({ is: "missing" });
-          else resolve({ is: "answered", ok: error === null, stdout, stderr: stderr.trim() || (error?.message ?? "") });
+          if (error === null) resolve({ is: "answered", ok: true, stdout, stderr: stderr.trim() });
+          else if (error.code === "ENOENT") resolve({ is: "missing" });
+          else if (error.killed === true) resolve({ is: "failed", detail: `${tool} gave no answer within ${ANSWER_MS_MAX / 1_000} s` });
+          // A number is what a tool that ran has said; a name is the system's.
+          else if (typeof error.code !== "number") resolve({ is: "failed", detail: error.message });
+          else resolve({ is: "answered", ok: false, stdout, stderr: stderr.trim() || error.message });
         });
-      }),
+        // Without memory, execFile throws.
+      }).catch((error: unknown) => ({ is: "failed", detail: error instanceof Error ? error.message : String(error) })),
     start: ([tool, ...args]) => spawn(tool, args, { env, stdio: ["ignore", "pipe", "pipe"] }),
   };
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Cancel, Clock } from "../../ports/clock.ts";
-import { type ClosedEvent, gpioClosed, gpioFault } from "./gpio-fault.ts";
+import { type ClosedEvent, gpioClosed, gpioFault, toolFault } from "./gpio-fault.ts";
 import type { GpioTools } from "./gpio-tools.ts";
 import { type GpiomonDialect, type LineGroup, type LinePlace, parseChips, parseLevels, parsePlaces } from "./gpiomon-dialect.ts";
 import { GpiomonProcess } from "./gpiomon-process.ts";
@@ -132,7 +132,7 @@ export class GpiomonBackend implements GpioBackend {
 
   async #byName(name: string): Promise<Located> {
     const answer = await this.#tools.ask(this.#dialect.find(name));
-    if (answer.is === "missing") return nowhere(gpioClosed("unsupported", "the libgpiod tools are not complete"));
+    if (answer.is !== "answered") return nowhere(toolFault(answer));
     const [place, ...others] = parsePlaces(answer.stdout);
     if (place === undefined) return nowhere(nothingCalled(`no GPIO line is called ${name}`, answer.stderr));
     if (others.length === 0) return { is: "at", place };
@@ -141,7 +141,7 @@ export class GpiomonBackend implements GpioBackend {
 
   async #byChip(label: string, offset: number): Promise<Located> {
     const answer = await this.#tools.ask(["gpiodetect"]);
-    if (answer.is === "missing") return nowhere(gpioClosed("unsupported", "the libgpiod tools are not complete"));
+    if (answer.is !== "answered") return nowhere(toolFault(answer));
     const chips = parseChips(answer.stdout);
     const labelled = chips.filter((chip) => chip.label === label);
     // A label is stable; the name of a device is taken only where no label says so.
