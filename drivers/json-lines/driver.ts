@@ -110,7 +110,11 @@ class JsonLines implements Session, FrameSink {
     if (out === null || length === 0) return;
     const text = this.#decoder.decode(bytes.subarray(start, start + length));
     const problem = this.#read(text.trimStart().startsWith("{") ? parseJson(text) : parsePairs(text));
-    if (problem === null) this.#emit(out);
+    if (problem === null) {
+      // The operator says that it speaks by itself, whoever is there: then each line shows life, of people as well.
+      if (this.#everyMs !== null) out.about({});
+      this.#emit(out);
+    }
     // The line ending belongs to the line.
     else out.discard(problem, length + (bytes[start + length] === CR ? 2 : 1));
     // What somebody did is not kept until somebody else comes.
@@ -187,7 +191,10 @@ function optionsSchema({ z, findQuantity }: DriverApi): Driver<Options>["options
         .positive()
         .nullable()
         .default(null)
-        .describe("A line comes at least this often, in milliseconds; the sensor is silent after three times as long. null: no rhythm."),
+        .describe(
+          "A line comes at least this often, in milliseconds, whether anything happens or not; the sensor is silent after three times as " +
+            "long. null: lines come when something happens.",
+        ),
     })
     .meta({ examples: [EXAMPLE] });
 }

@@ -231,6 +231,8 @@ class Sdi12 implements Session, FrameSink {
     const said = text.slice(1, text.length - crcBytes);
     const values = said.match(VALUE) ?? [];
     if (values.join("") !== said) return "syntax";
+    // An answer to our own question shows life, whatever it is about.
+    if (values.length > 0) out.about({});
     this.#values.push(...values.map(Number));
     this.#dataCommand++;
     this.#tries = 0;

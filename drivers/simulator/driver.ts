@@ -120,6 +120,8 @@ class Simulator implements Session {
   #tick(channel: string, wave: Wave, atMs: number, out: SessionSink): void {
     const phase = (atMs % wave.periodMs) / wave.periodMs;
     const value = wave.min + (wave.max - wave.min) * heightOf(wave.waveform, phase, this.#random);
+    // It comes by its own clock: life, also where the channel is of people.
+    out.about({});
     out.reading(channel, toStep(value, wave.resolution));
     const nextMs = (this.#dueMs.get(channel) ?? atMs) + wave.everyMs;
     // After a long sleep of the machine the missed ticks are not made up.

@@ -39,6 +39,7 @@ export function planChannel(
     kind: quantity?.kind ?? customKind(spec),
     unit: spec.unit,
     sensitivity,
+    showsLife: declared === "environmental",
     range: spec.range,
     resolution: spec.resolution,
     cells: spec.cells ?? {},

@@ -104,7 +104,7 @@ export class Intake {
     const channel = this.#channels.get(name);
     if (channel === undefined) return this.#drop(null, "unknown-channel");
     if (!channel.takesValues) return this.#drop(channel, "wrong-kind");
-    if (channel.plan.sensitivity === "environmental") this.lastLifeMs = atMs;
+    if (channel.plan.showsLife) this.lastLifeMs = atMs;
     if (value === null) return this.#none(channel, atMs);
     if (!Number.isFinite(value)) return this.#drop(channel, "not-finite");
     const corrected = value * channel.scale + channel.offset;
@@ -141,7 +141,7 @@ export class Intake {
     const channel = this.#channels.get(name);
     if (channel === undefined) return this.#drop(null, "unknown-channel");
     if (channel.plan.kind !== "counter") return this.#drop(channel, "wrong-kind");
-    if (channel.plan.sensitivity === "environmental") this.lastLifeMs = atMs;
+    if (channel.plan.showsLife) this.lastLifeMs = atMs;
     if (!Number.isFinite(value)) return this.#drop(channel, "not-finite");
     const last = channel.lastTotal;
     channel.lastTotal = value;

@@ -10,12 +10,14 @@ export const LATENESS_MS = durationMs(30 * SECOND_MS);
 
 /** PM2.5 of an ordinary dust sensor, changed where a test says so. */
 export function channelPlan(changes: Partial<ChannelPlan> = {}): ChannelPlan {
+  const { sensitivity = "environmental" } = changes;
   return {
     name: "pm25",
     quantity: "pm25",
     kind: "gauge",
     unit: "ug/m3",
-    sensitivity: "environmental",
+    sensitivity,
+    showsLife: sensitivity === "environmental",
     range: [0, 1_000],
     resolution: 0.1,
     cells: {},

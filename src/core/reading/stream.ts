@@ -49,6 +49,8 @@ export interface ChannelPlan {
   readonly kind: Kind;
   readonly unit: string;
   readonly sensitivity: Sensitivity;
+  /** Its values come by the rhythm of the instrument, whoever is there: driver and vocabulary say so, whatever the operator tightens. */
+  readonly showsLife: boolean;
   readonly range: readonly [min: number, max: number];
   readonly resolution: number;
   readonly cells: CellAxes;

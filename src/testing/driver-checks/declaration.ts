@@ -19,7 +19,7 @@ export function checkDeclaration(driver: Driver, golden: readonly Conversation[]
   if (driver.port === "serial" && driver.serial === undefined) complain("serial", "a serial driver names its baud rate");
   if (golden.length === 0) complain("golden", "there is no golden file");
   for (const problem of optionProblems(driver)) complain("options", problem);
-  findings.push(...requestProblems(driver, golden));
+  findings.push(...requestProblems(driver, golden), ...lifeProblems(driver, golden));
   const seen = new Map(golden.map((conversation) => [JSON.stringify(conversation.options), conversation]));
   for (const { options, channels } of seen.values()) {
     if (JSON.stringify(driver.channels(options)) !== JSON.stringify(channels)) complain("channels", "change from one call to the next");
@@ -40,6 +40,20 @@ function requestProblems({ port }: Driver, golden: readonly Conversation[]): Fin
     const isWrong = answers.some((answer) => answer.call === "request" && !(allowed !== undefined && allowed in answer.body));
     return isWrong ? [{ check: "declaration", where: name, message: `asks with request; a port of kind ${port} ${remedy}` }] : [];
   });
+}
+
+/** What people do shows no life: with a rhythm and without `about` such a sensor is opened anew for ever. */
+function lifeProblems({ port }: Driver, golden: readonly Conversation[]): Finding[] {
+  if (BODY_OF[port] !== undefined) return []; // what answers a request lives
+  const isOfPeople = ({ sensitivity, quantity }: ChannelSpec): boolean =>
+    sensitivity !== "environmental" || (findQuantity(quantity)?.floor ?? "environmental") !== "environmental";
+  const answers = golden
+    .filter(({ channels }) => channels.length > 0 && channels.every(isOfPeople))
+    .flatMap(({ file }) => file.steps.flatMap(({ expected }) => expected));
+  const hasRhythm = answers.some((answer) => answer.call === "expect" && answer.withinMs !== null);
+  if (!hasRhythm || answers.some(({ call }) => call === "about")) return [];
+  const message = "names a rhythm, and every channel is of people, which shows no life: ask the device something, and say out.about";
+  return [{ check: "declaration", where: "expect", message }];
 }
 
 type JsonSchema = {

@@ -104,6 +104,7 @@ function channelPlan({ name, quantity, unit, range, resolution, sensitivity }: C
     kind,
     unit,
     sensitivity,
+    showsLife: sensitivity === "environmental",
     range,
     resolution,
     cells: {},

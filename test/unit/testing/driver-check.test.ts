@@ -254,6 +254,22 @@ describe("checkDriver", () => {
     ]);
   });
 
+  it("catches a rhythm of people: nothing that they do shows life", () => {
+    const text = GOLDEN.text.replaceAll(/^> reading pm25 .*$/gm, "> passage passages").replace("+0ms open", "+0ms open\n> expect 5s");
+    const gate = (about: boolean): Driver => ({
+      ...spoilt((event, out, sound) => {
+        if (event.type === "opened") out.expect(5_000);
+        if (event.type === "timer" && about) out.about({});
+        sound.handle(event, { ...out, reading: () => out.passage("passages", {}) });
+      }),
+      channels: () => [PASSAGES],
+    });
+    const life = (driver: Driver, more = "") =>
+      check(driver, { golden: [{ name: "gate.txt", text: text + more }] }).filter(({ where }) => where === "expect");
+    expect(life(gate(false))).toEqual([{ check: "declaration", where: "expect", message: expect.stringContaining("out.about") }]);
+    expect(life(gate(true), "+1s timer ask\n> about\n")).toEqual([]);
+  });
+
   it("catches a passage channel that does not say how often one object counts", () => {
     const { maxPerPassage: _, ...channel } = PASSAGES;
     expect(check({ ...SOUND, channels: () => [PM25, channel] }).map(({ message }) => message)).toContain(
