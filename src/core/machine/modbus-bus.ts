@@ -16,6 +16,8 @@ export interface UnitState {
   readonly queue: readonly Question[];
   /** Questions in a row that it did not answer. */
   readonly failures: number;
+  /** It has answered since the line was opened. */
+  readonly hasAnswered: boolean;
   /** It is not asked before this. */
   readonly restUntilMs: number;
   /** It was asked and did not answer in time; the answer may still come. */
@@ -91,7 +93,7 @@ const REST_TIMEOUTS = 4;
 const DEAD_LINE_MS = 60_000;
 const DEAD_LINE_FAILURES = 2;
 
-const NEW_UNIT: UnitState = { attached: false, queue: [], failures: 0, restUntilMs: 0, owes: false };
+const NEW_UNIT: UnitState = { attached: false, queue: [], failures: 0, hasAnswered: false, restUntilMs: 0, owes: false };
 
 export interface ModbusStep {
   readonly bus: Bus;
@@ -195,7 +197,7 @@ function answered(bus: Bus, code: number | null, atMs: number): ModbusStep {
   if (exchange === null || !exchange.sent) return stay(bus);
   const { question, orphan } = exchange;
   const answer: ModbusEffect = code === null ? { type: "reply", question } : { type: "noReply", question, reason: "exception", code };
-  const well = withUnit(bus, question.unit, { failures: 0, restUntilMs: 0, owes: false });
+  const well = withUnit(bus, question.unit, { failures: 0, hasAnswered: true, restUntilMs: 0, owes: false });
   return then(orphan ? [] : [answer], turn({ ...well, exchange: null, lastLifeMs: atMs }, atMs));
 }
 
@@ -224,10 +226,15 @@ function due(bus: Bus, atMs: number): ModbusStep {
   return then(told, turn(failed, atMs));
 }
 
-/** Every unit was asked in vain, and for long. */
+/**
+ * Nobody answers, for long, and it may be the line: one that did was asked twice in vain. One that has never answered in this opening,
+ * though others have, is dead by itself, and no reason. Who is asked once an hour is not waited for: an opening asks everybody.
+ */
 function isDead({ units, lastLifeMs }: Bus, atMs: number): boolean {
   const attached = [...units.values()].filter((unit) => unit.attached);
-  return atMs - lastLifeMs >= DEAD_LINE_MS && attached.every(({ failures }) => failures >= DEAD_LINE_FAILURES);
+  const hasOneAnswered = attached.some(({ hasAnswered }) => hasAnswered);
+  const isReason = ({ failures, hasAnswered }: UnitState): boolean => failures >= DEAD_LINE_FAILURES && (hasAnswered || !hasOneAnswered);
+  return atMs - lastLifeMs >= DEAD_LINE_MS && attached.some(isReason);
 }
 
 const then = (effects: readonly ModbusEffect[], next: ModbusStep): ModbusStep => ({

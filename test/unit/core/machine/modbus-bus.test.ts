@@ -219,6 +219,49 @@ describe("a bus", () => {
     expect(restarts[0]).toBeGreaterThanOrEqual(60);
   });
 
+  /** Unit 1 is asked each second, unit 2 once; who answers is said. */
+  function hour(rig: Rig, answers: (unit: number, second: number) => boolean): readonly number[] {
+    const restarts: number[] = [];
+    const begunMs = rig.atMs;
+    const pass = (second: number): void => {
+      const unit = rig.bus.exchange?.question.unit;
+      if (unit !== undefined && answers(unit, second)) rig.answer();
+      else if (wakeAtMs(rig.bus) !== null && rig.wake().includes("restart")) {
+        restarts.push(second);
+        for (const type of ["closed", "opened"] as const) rig.tell(type === "opened" ? { type, line: LINE } : { type });
+        for (const attached of [1, 2]) rig.tell({ type: "attach", unit: attached });
+        rig.atMs += 5_000;
+        rig.ask(2);
+      }
+    };
+    for (let second = 0; second < 1_800; second++) {
+      rig.atMs = Math.max(rig.atMs, begunMs + second * 1_000);
+      if (second === 0) rig.ask(2);
+      rig.ask(1);
+      for (let step = 0; step < 4; step++) pass(second);
+    }
+    return restarts;
+  }
+
+  it("does not wait for a unit that is asked once an hour", () => {
+    const restarts = hour(new Rig(1, 2), (_, second) => second < 100);
+    expect(restarts[0]).toBeGreaterThanOrEqual(159);
+    expect(restarts[0]).toBeLessThan(180);
+  });
+
+  it("does so once for a unit that dies alone: the other answers, and the dead one is no reason any more", () => {
+    const restarts = hour(new Rig(1, 2), (unit, second) => unit === 2 || second < 100);
+    expect(restarts.map((second) => second < 180)).toEqual([true]);
+  });
+
+  it("takes no unit for a reason that never answered", () => {
+    expect(hour(new Rig(1, 2), (unit) => unit === 2)).toEqual([]);
+  });
+
+  it("again and again where nobody answers at all", () => {
+    expect(hour(new Rig(1, 2), () => false).length).toBeGreaterThan(20);
+  });
+
   it("does not when one of them lives", () => {
     const rig = new Rig(1, 2);
     for (let second = 0; second < 200; second++) {
