@@ -66,9 +66,12 @@ const SERIAL_DEFAULTS = { dataBits: 8, parity: "none", stopBits: 1 } as const;
 const PARITY_LETTERS = { none: "N", even: "E", odd: "O" } as const;
 
 /** Line settings as `reopen` has them: `9600 8N1`. */
-export function formatSerial(settings: SerialSettings): string {
-  const { baudRate, dataBits, parity, stopBits } = { ...SERIAL_DEFAULTS, ...settings };
-  return `${baudRate} ${dataBits}${PARITY_LETTERS[parity]}${stopBits}`;
+export const formatSerial = (settings: SerialSettings): string => `${settings.baudRate} ${formatFrame(settings)}`;
+
+/** How a character goes over the line: `7E1` is seven bits, even parity, one stop bit. */
+export function formatFrame(settings: SerialSettings): string {
+  const { dataBits, parity, stopBits } = { ...SERIAL_DEFAULTS, ...settings };
+  return `${dataBits}${PARITY_LETTERS[parity]}${stopBits}`;
 }
 
 function formatBody(body: RequestBody): string {
@@ -162,7 +165,7 @@ const ANSWER_RULES: { readonly [Name in Call]: (line: LineScanner) => Answer } =
   write: (line) => ({ call: "write", data: line.bytes() }),
   reopen: (line) => {
     const baudRate = line.take("the baud rate", "a whole number", parseCount, 0);
-    return { call: "reopen", settings: line.take("the frame", "written as 8N1", (word) => parseSerial(baudRate, word), { baudRate }) };
+    return { call: "reopen", settings: parseFrame(line, baudRate) };
   },
   signal: (line) => ({ call: "signal", name: line.oneOf("the signal", SIGNALS), on: line.oneOf("the state", ["on", "off"]) === "on" }),
   expect: (line) => ({ call: "expect", withinMs: durationOrNull(line, "the rhythm") }),
@@ -194,7 +197,11 @@ function durationOrNull(line: LineScanner, what: string): number | null {
   return value === "null" ? null : value;
 }
 
-function parseSerial(baudRate: number, word: string): SerialSettings | null {
+/** Reads `7E1`. */
+export const parseFrame = (line: LineScanner, baudRate: number): SerialSettings =>
+  line.take("the frame", "written as 8N1", (word) => frameOf(baudRate, word), { baudRate });
+
+function frameOf(baudRate: number, word: string): SerialSettings | null {
   const match = /^([78])([NEO])([12])$/.exec(word);
   if (match === null) return null;
   const parity = match[2] === "N" ? "none" : match[2] === "E" ? "even" : "odd";

@@ -1,7 +1,7 @@
 import type { OpenedPort } from "../core/units/port.ts";
 import { monotonicMs } from "../core/units/time.ts";
 import type { BusEvent } from "./driver.ts";
-import { type Answer, formatAnswer, parseAnswer } from "./golden-answers.ts";
+import { type Answer, formatAnswer, formatFrame, parseAnswer, parseFrame } from "./golden-answers.ts";
 import { formatBytes, formatDuration, LineScanner, parseCount } from "./golden-text.ts";
 
 export { type Answer, formatAnswer, formatSerial, mergeDiscards, recordingSink } from "./golden-answers.ts";
@@ -132,6 +132,9 @@ function parseEvent(line: LineScanner, at: number): BusEvent {
   }
 }
 
+/** Left out where a port is opened. */
+const USUAL_FRAME = "8N1";
+
 const LEVELS: Readonly<Record<string, boolean | null>> = { high: true, low: false, unknown: null };
 
 function parseOpened(line: LineScanner): OpenedPort {
@@ -139,7 +142,8 @@ function parseOpened(line: LineScanner): OpenedPort {
   let serial: OpenedPort["serial"];
   while (!line.atEnd) {
     if (line.prefix("baud=")) {
-      serial = { baudRate: line.take("the baud rate", "a whole number", parseCount, 0) };
+      const baudRate = line.take("the baud rate", "a whole number", parseCount, 0);
+      serial = line.prefix("frame=") ? parseFrame(line, baudRate) : { baudRate };
       continue;
     }
     const [name = "", level = ""] = line.take("a GPIO line", "written as NAME=high, low or unknown", splitLevel, ["", ""]);
@@ -156,7 +160,9 @@ function splitLevel(word: string): string[] | null {
 function formatOpened({ serial, lines }: OpenedPort): string {
   const level = (high: boolean | null): string => (high === null ? "unknown" : high ? "high" : "low");
   const words = Object.entries(lines ?? {}).map(([name, { high }]) => ` ${name}=${level(high)}`);
-  return `open${serial ? ` baud=${serial.baudRate}` : ""}${words.join("")}`;
+  const frame = serial === undefined ? USUAL_FRAME : formatFrame(serial);
+  const line = serial === undefined ? "" : ` baud=${serial.baudRate}${frame === USUAL_FRAME ? "" : ` frame=${frame}`}`;
+  return `open${line}${words.join("")}`;
 }
 
 function formatEventBody(event: BusEvent): string {

@@ -60,10 +60,13 @@ describe("parseGolden", () => {
     expect(parsed("# stoep-golden 1\n+1.5ms edge line rising\n").steps[0]?.event).toMatchObject({ atNs: 1_500_000n, rising: true });
   });
 
-  it("reads the levels of GPIO lines and the baud rate of an opened port", () => {
-    const file = parsed("# stoep-golden 1\n+0ms open baud=9600\n+0ms open a=high b=low c=unknown\n");
+  it("reads the levels of GPIO lines and the line settings of an opened port, and writes them again", () => {
+    const text = "# stoep-golden 1\n+0ms open baud=9600\n+0ms open baud=1200 frame=7E1\n+0ms open a=high b=low c=unknown\n";
+    const file = parsed(text);
+    expect(formatGolden(file)).toBe(text);
     expect(file.steps.map(({ event }) => event.type === "opened" && event.settings)).toEqual([
       { serial: { baudRate: 9600 } },
+      { serial: { baudRate: 1200, dataBits: 7, parity: "even", stopBits: 1 } },
       { lines: { a: { high: true }, b: { high: false }, c: { high: null } } },
     ]);
   });
@@ -76,6 +79,7 @@ describe("parseGolden", () => {
     ['# stoep-golden 1\n+5ms < "abc', 2, 8, "not closed"],
     ['# stoep-golden 1\n+5ms < "a\\q"', 2, 10, "unknown escape"],
     ['# stoep-golden 1\n+5ms < "é"', 2, 9, "printable ASCII"],
+    ["# stoep-golden 1\n+0ms open baud=1200 frame=9X1", 2, 27, 'the frame must be written as 8N1, got "9X1"'],
     ["# stoep-golden 1\n> reading pm25 1", 2, 1, "below its event"],
     ["# stoep-golden 1\n+0ms open\n> reading pm25 high", 3, 16, 'got "high"'],
     ["# stoep-golden 1\n+0ms open\n> reading pm25 1 stale", 3, 18, "nothing is expected here"],
