@@ -66,10 +66,9 @@ function measurementsOf({ channels, checksum }: Options): readonly Measurement[]
     const { address, measurement } = channel;
     const [letter = "", number = ""] = measurement;
     const command = `${letter}${checksum ? "C" : ""}${number}!`;
-    const key = address + command;
-    const known = found.get(key) ?? { address, command, isConcurrent: letter === "C", wanted: [] };
+    const known = found.get(address + command) ?? { address, command, isConcurrent: letter === "C", wanted: [] };
     known.wanted.push({ name, ...channel });
-    found.set(key, known);
+    found.set(address + command, known);
   }
   return [...found.values()];
 }
@@ -231,8 +230,7 @@ class Sdi12 implements Session, FrameSink {
     const said = text.slice(1, text.length - crcBytes);
     const values = said.match(VALUE) ?? [];
     if (values.join("") !== said) return "syntax";
-    // An answer to our own question shows life, whatever it is about.
-    if (values.length > 0) out.about({});
+    if (values.length > 0) out.about({}); // an answer to our own question
     this.#values.push(...values.map(Number));
     this.#dataCommand++;
     this.#tries = 0;
