@@ -1,10 +1,12 @@
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { createMqttBroker, type MqttBrokerOptions } from "../adapters/mqtt/mqtt-broker.ts";
 import { type TextProvider, TlsFiles } from "../adapters/mqtt/tls-files.ts";
 import { createCountryBooks } from "../adapters/residency/country-books.ts";
 import { nameResolver } from "../adapters/residency/name-resolver.ts";
 import { fetchPublic, fetchSecret } from "../adapters/secrets.ts";
 import type { BrokerPlan, NodePlan, StringRef } from "../config/plan.ts";
+import type { Events } from "../ports/events.ts";
 import type { EvidenceLog } from "../ports/residency.ts";
 import type { ResidencyWorld } from "../runtime/broker-guard.ts";
 import type { WayToBroker } from "../runtime/broker-safety.ts";
@@ -36,7 +38,21 @@ export function brokerOptions({ node, broker }: NodePlan, base: string): MqttBro
   };
 }
 
-/** What is missing at the start is a mistake of the operator, and is said at once. What goes missing later is an outage. */
+/**
+ * What is missing when a node has never run is a mistake of the operator, and ends the start. On a node that has run, somebody was
+ * renewing it when the power went, or the card has it no more: that is an outage of the way to the broker, and the node measures.
+ */
+export async function readableAtStart(options: MqttBrokerOptions, directory: string, events: Events): Promise<void> {
+  try {
+    await assertReadable(options);
+  } catch (error) {
+    if (!(error instanceof Error) || !existsSync(join(directory, "node.db"))) throw error;
+    const remedy = "remedy" in error ? String(error.remedy) : "look at broker.username, broker.password and broker.tls";
+    events.emit({ type: "BrokerSecretsUnusable", detail: error.message, remedy });
+  }
+}
+
+/** Rejects when a secret or a certificate is missing, open to others, or does not fit. */
 export async function assertReadable({ username, password, tls }: MqttBrokerOptions): Promise<void> {
   for (const provider of [username, password]) await provider?.();
   await new TlsFiles(tls ?? {}).material();

@@ -30,7 +30,7 @@ import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
 import { sameData } from "../runtime/plan-change.ts";
 import type { ReloadRequest } from "../runtime/reload.ts";
 import { whenThereIsRoom } from "./await-room.ts";
-import { assertReadable, brokerOptions, wayToBroker, withDatabases } from "./broker-options.ts";
+import { assertReadable, brokerOptions, readableAtStart, wayToBroker, withDatabases } from "./broker-options.ts";
 import { maintain } from "./maintenance.ts";
 import { controlPath, type PlannedFile } from "./node-file.ts";
 import { type ReloadAnswer, Reloader } from "./reloader.ts";
@@ -71,13 +71,13 @@ export interface Service {
 export async function startService(options: ServiceOptions): Promise<Service> {
   const base = dirname(resolve(options.file));
   const settings = brokerOptions(options.plan, base);
-  await assertReadable(settings);
   const clock = createSystemClock({ bootId: process.env.STOEP_BOOT_ID });
   const host = createHost();
   const events = options.events(clock);
   const manager = await createServiceManager(process.env, process.pid);
   const standing = new Set<NodeProblem>();
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
+  await readableAtStart(settings, plan.storage.directory, events);
   await makeFolder(plan.storage.directory, "storage.directory");
   const stopping = options.stopping ?? new AbortController().signal;
   const { lock, ...opened } = await whenThereIsRoom(storesOnce(plan, clock, host, events, standing), {

@@ -66,6 +66,7 @@ export type NodeEvent =
       readonly reasons: string;
     }
   | { readonly type: "EvidenceFailed"; readonly detail: string }
+  | { readonly type: "BrokerSecretsUnusable"; readonly detail: string; readonly remedy: string }
   | { readonly type: "TlsRenewalUnusable"; readonly code: string }
   | { readonly type: "PublishRefused"; readonly seq: number | null; readonly reason: string; readonly remedy: string }
   | { readonly type: "PublishDelayed"; readonly reason: string; readonly remedy: string }
@@ -147,6 +148,10 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
     says: "where the addresses of the broker are listed, and whether the config lets the node connect there",
   },
   EvidenceFailed: { level: "error", says: "a record of where the node was connected to could not be written" },
+  BrokerSecretsUnusable: {
+    level: "error",
+    says: "a password, key or certificate cannot be used at the start: the node measures, and has no way to the broker until it can",
+  },
   TlsRenewalUnusable: { level: "warn", says: "renewed certificate files cannot be used; the last ones that fit are used until they can" },
   PublishRefused: { level: "error", says: "the broker will never take this message" },
   PublishDelayed: { level: "warn", says: "the broker does not take messages now; they are sent again" },

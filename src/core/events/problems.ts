@@ -61,11 +61,11 @@ const NODE_PROBLEMS = {
     "look at the room and the rights of `storage.directory`",
   ),
   TLS_PAIR_MISMATCH: degraded(
-    "the renewed certificate and key are not a pair: the node goes on with those before",
+    "the renewed certificate and key are not a pair: the node goes on with those before, where it has not been started since",
     "put the key to `broker.tls.key` that belongs to the certificate",
   ),
   TLS_UNREADABLE: degraded(
-    "a file of `broker.tls` cannot be read: the node goes on with what it had",
+    "a file of `broker.tls` cannot be read: the node goes on with what it had, where it has not been started since",
     "look at the file and its rights; a key must be for the service's user alone",
   ),
   CERT_EXPIRES_SOON: degraded("the node's certificate ends within 60 days", "renew it: the node takes new files over by itself"),

@@ -9,6 +9,7 @@ const REMEDIES: readonly (readonly [string, string])[] = [
   ["TLS_PIN_MISMATCH", "the broker shows a key that broker.tls.pins does not name: ask who runs it before anything is changed"],
   ["TLS_PAIR_MISMATCH", PAIR],
   ["TLS_UNREADABLE", PAIR],
+  ["SECRET_", "look at the files of broker.username, broker.password and broker.tls: there, and readable by the service alone"],
   ["CERT_NOT_YET_VALID", CLOCK],
   ["CERT_HAS_EXPIRED, clock not trusted", CLOCK],
   ["CERT_HAS_EXPIRED", "have the certificate of the broker renewed"],

@@ -1,6 +1,6 @@
-import { chmodSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CertificateAuthority, type Issued } from "../../support/certificates.ts";
 import { type Lab, openLab } from "../../support/lab.ts";
 import type { Mosquitto } from "../../support/mosquitto.ts";
@@ -72,7 +72,7 @@ it.each([
   ["password stands in an environment variable that is not set", { password: { env: "STOEP_NO_SUCH_PASSWORD" } }, "STOEP_NO_SUCH_PASSWORD"],
   ["authority is a file that is not there", { tls: { ca: "/nonexistent/ca.pem" } }, "/nonexistent/ca.pem"],
   ["key can be read by others", { tls: { cert: "CERT", key: { file: "OPEN" } } }, "chmod 600"],
-])("ends with 69 before anything is opened, and says what to do, when the %s", async (_, settings, remedy) => {
+])("a node that has never run ends with 69 before anything is opened, and says what to do, when the %s", async (_, settings, remedy) => {
   const lab = openLab();
   const site = siteOf(lab, { url: "mqtts://localhost:8883" });
   const open = join(site.folder, "open.key");
@@ -88,3 +88,48 @@ it.each([
   expect(readdirSync(site.storage)).toEqual([]);
   expect(readdirSync(site.live)).toEqual([]);
 });
+
+describe("a node that has run", () => {
+  interface Files {
+    readonly ca: string;
+    readonly cert: string;
+    readonly key: string;
+  }
+
+  it.each<[string, (files: Files, other: Issued) => void, string]>([
+    ["a key that was renewed, and a certificate that was not", ({ key }, other) => renew(key, other.key), "TLS_PAIR_MISMATCH"],
+    ["an authority without a byte", ({ ca }) => renew(ca, ""), "TLS_UNREADABLE"],
+    ["a key that others can read", ({ key }) => chmodSync(key, 0o644), "SECRET_OPEN"],
+  ])("measures when it is started with %s, and connects when that is mended", { timeout: 90_000 }, async (_, spoil, code) => {
+    const lab = openLab();
+    const broker = await strictBroker(lab);
+    const url = broker.url.replace("127.0.0.1", "localhost");
+    const site = siteOf(lab, { url });
+    const files: Files = { ca: join(site.folder, "ca.pem"), cert: join(site.folder, "own.pem"), key: join(site.folder, "own.key") };
+    const tls = Object.fromEntries(Object.entries(files).map(([name, file]) => [name, { file }]));
+    const mend = (): void => {
+      for (const [name, text] of Object.entries({ ca: authority.ca, cert: own.cert, key: own.key }))
+        renew(files[name as keyof Files], text);
+    };
+    mend();
+    site.write({ broker: { url, tls }, sensors });
+    const first = await site.runUntilReady();
+    await first.event("BrokerConnected");
+    await first.kill9();
+    spoil(files, await authority.issue("n0042"));
+    const node = await site.runUntilReady();
+    await node.event("BrokerSecretsUnusable", ({ remedy }) => typeof remedy === "string" && remedy !== "");
+    await node.event("BrokerDisconnected", ({ cause, detail }) => `${cause} ${detail}`.includes(code));
+    await node.event("SummaryMade");
+    expect((await site.status()).sensors.air).toMatchObject({ state: "ok" });
+    mend();
+    await node.event("BrokerConnected", undefined, 40_000);
+    expect((await node.stop()).code).toBe(0);
+  });
+});
+
+/** As whoever renews it does: whole, or not at all. */
+function renew(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
