@@ -6,9 +6,13 @@ import type { EpochMs } from "../core/units/time.ts";
 /** Fact that holds the terms of streams of people. */
 export const TERMS_FACT = "privacy:terms";
 
-/** Facts that belong to the marks, and stay with them when a store gets a new name: what streams passed over, the latest trusted time. */
+/**
+ * Facts that belong to the marks, and stay with them when a store gets a new name: what streams passed over, the latest trusted time,
+ * and from when on, after it leapt, things may be thrown away for their age.
+ */
 export const COURSES_FACT = "courses";
 export const TRUSTED_FACT = "time:trusted";
+export const AGEING_FACT = "time:ageing";
 
 /** Up to where a stream is closed. */
 export interface Mark {

@@ -66,7 +66,8 @@ export class NodeParts {
     this.ingest = new Ingest(world);
     this.anchors = new Anchors({ ...world, ingest: this.ingest, closer: () => this.closer });
     const { source, holdoverMs } = plan.time;
-    const limits = { holdoverMs, earliestMs: EARLIEST_MS, lastTrustedMs: found.lastTrustedMs };
+    const { lastTrustedMs, ageingFromMs } = found;
+    const limits = { holdoverMs, earliestMs: EARLIEST_MS, lastTrustedMs, ageingFromMs };
     this.time = new TimeDesk(world.clock, world.events, source, (offsetMs, how) => this.anchors.anchored(offsetMs, how), limits);
     this.maintenance = new Maintenance({ ...world, time: this.time });
     const isInMaintenance = (sensor: SensorId): boolean => this.maintenance.isActive(sensor);

@@ -222,6 +222,7 @@ export class Node {
     for (const [code, isWrong] of this.#parts.safety.tick()) this.#mark(code, isWrong);
     const doubt = time.doubt();
     this.#mark("CLOCK_WENT_BACK", now === null ? doubt === "below-last-trusted" : closer.isAhead(now));
+    this.#mark("CLOCK_LEAPT", time.hasLeapt());
     this.#mark("TIME_SOURCES_DISAGREE", doubt === "sources-disagree");
     if (teller.tellLost()) this.#queuedMetas = null;
     teller.tell();

@@ -15,7 +15,7 @@ import {
 import { DAY_MS, type EpochMs, epochMs, isoUtc } from "../core/units/time.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
-import { type CloseBatch, TRUSTED_FACT } from "../ports/outbox.ts";
+import { AGEING_FACT, type CloseBatch, TRUSTED_FACT } from "../ports/outbox.ts";
 import type { Anchoring } from "./lane.ts";
 
 /** How often those who can be asked are asked whether they vouch for the wall clock. */
@@ -23,8 +23,8 @@ const ASK_EVERY_MS = 10_000;
 /** Before this there was no Stoep: a wall clock that shows less is wrong, whoever vouches for it. */
 export const EARLIEST_MS = epochMs(Date.UTC(2026, 0, 1));
 /**
- * After a leap of the trusted time by more than a day nothing is thrown away for its age for a day: a clock that is years ahead must not
- * empty the outbox and the egress log before somebody notices.
+ * After a leap of the trusted time by more than a day nothing is thrown away for its age for a day, over restarts: a clock that is years
+ * ahead must not empty the outbox and the egress log before somebody notices.
  */
 const LEAP_MS = DAY_MS;
 const AGEING_WAITS_MS = DAY_MS;
@@ -36,9 +36,12 @@ export type AnchorListener = (offsetMs: number, how: Anchoring) => void;
 export interface TimeLimits extends TimeRules {
   /** The latest time that an earlier run trusted, or null. */
   readonly lastTrustedMs: EpochMs | null;
+  /** Trusted time from which on, after the leap of an earlier run, things may be thrown away for their age; null: there was none. */
+  readonly ageingFromMs: EpochMs | null;
 }
 
-const NO_LIMITS: TimeLimits = { holdoverMs: Number.POSITIVE_INFINITY, earliestMs: epochMs(0), lastTrustedMs: null };
+const UNLIMITED = { holdoverMs: Number.POSITIVE_INFINITY, earliestMs: epochMs(0) };
+const NO_LIMITS: TimeLimits = { ...UNLIMITED, lastTrustedMs: null, ageingFromMs: null };
 
 /** Time as `stoep time` shows it. */
 export interface TimeReport {
@@ -71,8 +74,8 @@ export class TimeDesk {
   /** The last question was asked in view of a step. */
   #isAskedAnew = false;
   #saidUntrusted = false;
-  /** When trusted time last leapt ahead, on the monotonic clock. */
-  #leaptMs = Number.NEGATIVE_INFINITY;
+  /** A day after trusted time last leapt ahead, in that time. */
+  #ageingFromMs: EpochMs | null;
 
   constructor(clock: Clock, events: Events, source: TimeSource, onAnchor: AnchorListener, limits: TimeLimits = NO_LIMITS) {
     this.#clock = clock;
@@ -81,6 +84,7 @@ export class TimeDesk {
     this.#onAnchor = onAnchor;
     this.#rules = limits;
     this.#keeping = beginUntrusted(limits.lastTrustedMs);
+    this.#ageingFromMs = limits.ageingFromMs;
     if (source === "operator") this.#verdict = judge(source, []);
   }
 
@@ -91,7 +95,14 @@ export class TimeDesk {
 
   /** Trusted wall time by which things may be thrown away for their age; null also after a leap, until it has proved itself. */
   ageing(): EpochMs | null {
-    return this.#clock.monotonicMs() - this.#leaptMs < AGEING_WAITS_MS ? null : this.now();
+    return this.hasLeapt() ? null : this.now();
+  }
+
+  /** Trusted time leapt ahead less than a day ago, and may be wrong. A leap that was taken back is none. */
+  hasLeapt(): boolean {
+    const now = this.now();
+    const waitMs = now === null || this.#ageingFromMs === null ? 0 : this.#ageingFromMs - now;
+    return waitMs > 0 && waitMs <= AGEING_WAITS_MS;
   }
 
   /** Who vouches for `now`, or null. */
@@ -131,10 +142,12 @@ export class TimeDesk {
     };
   }
 
-  /** The batch, with the latest trusted time among its facts. */
+  /** The batch, with the latest trusted time among its facts, and how far its last leap is believed. */
   noted(batch: CloseBatch): CloseBatch {
     const { lastMs } = this.#keeping;
-    return lastMs === null ? batch : { ...batch, facts: new Map([...batch.facts, [TRUSTED_FACT, String(lastMs)]]) };
+    if (lastMs === null) return batch;
+    const leap = this.#ageingFromMs === null ? [] : [[AGEING_FACT, String(this.#ageingFromMs)] as const];
+    return { ...batch, facts: new Map([...batch.facts, [TRUSTED_FACT, String(lastMs)], ...leap]) };
   }
 
   /** The operator says that the wall clock is right as it is now. What follows is a holdover, until somebody else vouches for it. */
@@ -186,7 +199,9 @@ export class TimeDesk {
     const { lastMs } = this.#keeping;
     const { state, effects } = stepTime(this.#keeping, event, this.#rules);
     this.#keeping = state;
-    if (lastMs !== null && (state.lastMs ?? 0) - lastMs > LEAP_MS) this.#leaptMs = event.monoMs;
+    if (lastMs !== null && state.lastMs !== null && state.lastMs - lastMs > LEAP_MS) {
+      this.#ageingFromMs = epochMs(state.lastMs + AGEING_WAITS_MS);
+    }
     for (const effect of effects) this.#perform(effect);
   }
 

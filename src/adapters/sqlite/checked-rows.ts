@@ -2,6 +2,7 @@ import { crc32 } from "node:zlib";
 import type { StreamId } from "../../core/units/ids.ts";
 import type { EpochMs } from "../../core/units/time.ts";
 import {
+  AGEING_FACT,
   COURSES_FACT,
   MAINTENANCE_FACT,
   type Mark,
@@ -40,7 +41,7 @@ export const DOUBT = { marks: "doubt:marks", facts: "doubt:facts" } as const;
 
 /** Keys of facts, and what they begin with: a row with such a key that is damaged is damaged in its value. */
 const KNOWN_KEYS: readonly string[] = [
-  ...[TERMS_FACT, TOPICS_FACT, COURSES_FACT, TRUSTED_FACT, MAINTENANCE_FACT, TRIED_FACT],
+  ...[TERMS_FACT, TOPICS_FACT, COURSES_FACT, TRUSTED_FACT, AGEING_FACT, MAINTENANCE_FACT, TRIED_FACT],
   ...[DOUBT.marks, DOUBT.facts],
 ];
 const KNOWN_BEGINNINGS = [META_FACT, "derived:", "salvaged:"];

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { COURSES_FACT, TRUSTED_FACT } from "../../ports/outbox.ts";
+import { AGEING_FACT, COURSES_FACT, TRUSTED_FACT } from "../../ports/outbox.ts";
 import { DOUBT } from "./checked-rows.ts";
 import { type Connection, StoreError } from "./database.ts";
 import { changeHash } from "./ledger-row.ts";
@@ -53,7 +53,8 @@ export function beginAs(db: Connection, lastPosition: number, around: Surroundin
     const nextRun = cause === "put-back" ? Math.max(run, (around.witness?.run ?? 0) + 1) : run;
     db.prepare("UPDATE store SET instance = ?, run = ?, machine = NULL").run(fresh, nextRun);
     if (around.machine !== null) setMachine(db, fresh, around.machine);
-    db.prepare("DELETE FROM fact WHERE key NOT IN (?, ?, ?, ?)").run(COURSES_FACT, TRUSTED_FACT, DOUBT.marks, DOUBT.facts);
+    const kept = [COURSES_FACT, TRUSTED_FACT, AGEING_FACT, DOUBT.marks, DOUBT.facts];
+    db.prepare("DELETE FROM fact WHERE key NOT IN (?, ?, ?, ?, ?)").run(...kept);
     noteChange(db, around.wallMs, JSON.stringify({ instance: fresh, before: instance, because: cause }));
     return { instance: fresh, run: nextRun, renewed: cause };
   })();

@@ -25,6 +25,10 @@ const NODE_PROBLEMS = {
     "the clock says an earlier time than windows that were closed already: nothing is made until it is past them",
     "set the clock right: the node comes back when two witnesses agree for ten minutes, at once after `stoep time --accept`",
   ),
+  CLOCK_LEAPT: degraded(
+    "the trusted time is more than a day later than when it was last known: for a day nothing is thrown away for its age",
+    "nothing when the node was off for so long; else compare `stoep time` with a clock that is right, and mend the source",
+  ),
   TIME_SOURCES_DISAGREE: degraded(
     "those who can be asked for the time differ by more than they may",
     "look at `stoep time`, and mend the source that is wrong",

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { DAY_MS, epochMs, HOUR_MS } from "../../../src/core/units/time.ts";
+import { AGEING_FACT, TRUSTED_FACT } from "../../../src/ports/outbox.ts";
 import { TimeDesk } from "../../../src/runtime/time-desk.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { RecordingEvents } from "../../support/recording-events.ts";
@@ -55,6 +57,38 @@ describe("TimeDesk", () => {
     expect(anchors.map(([, how]) => how)).toEqual(["first", "adopt", "step", "jump"]);
     expect(events.of("ClockStepped").map(({ size }) => size)).toEqual(["small", "large"]);
     expect(desk.state()).toBe("operator");
+  });
+
+  it("throws nothing away for its age for a day after a leap, however often it is started meanwhile", async () => {
+    const rules = { holdoverMs: Number.POSITIVE_INFINITY, earliestMs: epochMs(0) };
+    const begin = (wallMs: number, facts: ReadonlyMap<string, string>) => {
+      const clock = new VirtualClock({ wallMs, monoMs: 1_000 });
+      clock.trust = "synced";
+      const known = (key: string) => (facts.has(key) ? epochMs(Number(facts.get(key))) : null);
+      const limits = { ...rules, lastTrustedMs: known(TRUSTED_FACT), ageingFromMs: known(AGEING_FACT) };
+      return { clock, desk: new TimeDesk(clock, new RecordingEvents(), "system", () => undefined, limits) };
+    };
+    const factsOf = (desk: TimeDesk) => desk.noted({ rows: [], marks: new Map(), facts: new Map(), changes: [], madeAt: epochMs(0) }).facts;
+    const first = begin(5_000_000, new Map());
+    await look(first.desk);
+    expect([first.desk.ageing(), first.desk.hasLeapt()], "there is nothing to compare with").toEqual([5_000_000, false]);
+
+    let facts = factsOf(first.desk);
+    const lieMs = 5_000_000 + 700 * DAY_MS;
+    for (let hour = 0; hour < 24; hour++) {
+      const { clock, desk } = begin(lieMs + hour * HOUR_MS, facts);
+      await look(desk);
+      expect([desk.now(), desk.ageing(), desk.hasLeapt()]).toEqual([lieMs + hour * HOUR_MS, null, true]);
+      await clock.advance(10_000);
+      await look(desk);
+      facts = factsOf(desk);
+    }
+    const proven = begin(lieMs + 25 * HOUR_MS, facts);
+    await look(proven.desk);
+    expect(proven.desk.ageing()).toBe(lieMs + 25 * HOUR_MS);
+    const mended = begin(5_000_000 + DAY_MS / 2, new Map([...facts, [TRUSTED_FACT, "5000000"]]));
+    await look(mended.desk);
+    expect(mended.desk.ageing(), "a leap that was taken back is none").toBe(5_000_000 + DAY_MS / 2);
   });
 
   it("goes on with its own offset when trust is lost, and does not follow the wall clock", async () => {
