@@ -4,7 +4,9 @@ import { defineConfig } from "vitest/config";
 const NODE_TESTS = ["test/integration/node/**/*.test.ts", "test/promises/**/*.test.ts"];
 const NODE_TESTS_AT_ONCE = 6;
 
-const common = { testTimeout: 30_000, pool: "forks" } as const;
+const common = { testTimeout: 30_000, hookTimeout: 60_000, pool: "forks" } as const;
+// A start of the program is a second on a machine with a lot else to do, and some tests have ten. What is promised has bounds of its own.
+const NODE_TEST_MS = 120_000;
 
 export default defineConfig({
   test: {
@@ -32,6 +34,7 @@ export default defineConfig({
         test: {
           ...common,
           name: "node",
+          testTimeout: NODE_TEST_MS,
           include: NODE_TESTS,
           globalSetup: "test/setup/build.ts",
           maxWorkers: NODE_TESTS_AT_ONCE,

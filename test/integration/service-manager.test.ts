@@ -6,6 +6,9 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { createServiceManager } from "../../src/adapters/service-manager.ts";
 import type { ServiceManager } from "../../src/ports/service-manager.ts";
 
+/** vitest gives up after a second. */
+const WAITING = { timeout: 10_000 };
+
 // A receiver as systemd is one: an AF_UNIX datagram socket at the path in NOTIFY_SOCKET.
 let directory: string;
 let path: string;
@@ -43,16 +46,18 @@ it("tells systemd of its start, its work and its stop, one datagram each, in ord
   manager.ready();
   manager.watchdog();
   manager.stopping();
-  await vi.waitFor(() =>
-    expect(heard).toEqual([
-      "EXTEND_TIMEOUT_USEC=90000000",
-      "STATUS=checking the databases",
-      "READY=1",
-      "RELOADING=1",
-      "READY=1",
-      "WATCHDOG=1",
-      "STOPPING=1",
-    ]),
+  await vi.waitFor(
+    () =>
+      expect(heard).toEqual([
+        "EXTEND_TIMEOUT_USEC=90000000",
+        "STATUS=checking the databases",
+        "READY=1",
+        "RELOADING=1",
+        "READY=1",
+        "WATCHDOG=1",
+        "STOPPING=1",
+      ]),
+    WAITING,
   );
   expect(manager.undelivered()).toBe(0);
 });
@@ -62,10 +67,10 @@ it("counts what nobody received, and is heard again when somebody listens", asyn
   await rm(path);
   manager.watchdog();
   manager.watchdog();
-  await vi.waitFor(() => expect(manager.undelivered()).toBe(2));
+  await vi.waitFor(() => expect(manager.undelivered()).toBe(2), WAITING);
   receiver = listen();
   manager.watchdog();
-  await vi.waitFor(() => expect(heard).toEqual(["WATCHDOG=1"]));
+  await vi.waitFor(() => expect(heard).toEqual(["WATCHDOG=1"]), WAITING);
   expect(manager.undelivered()).toBe(2);
 });
 
@@ -77,7 +82,7 @@ it("says nothing after it was closed", async () => {
   const later = await createServiceManager({ NOTIFY_SOCKET: path }, 7);
   later.status("another");
   later.close();
-  await vi.waitFor(() => expect(heard.at(-1)).toBe("STATUS=another"));
+  await vi.waitFor(() => expect(heard.at(-1)).toBe("STATUS=another"), WAITING);
   expect(heard).toEqual(["READY=1", "STATUS=another"]);
   expect(manager.undelivered()).toBe(0);
 });

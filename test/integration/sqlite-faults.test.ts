@@ -144,7 +144,8 @@ describe("a store with damage anywhere", () => {
   });
 
   const damage = fc.record({
-    at: fc.double({ min: 0, max: 0.999999, noNaN: true }),
+    // Evenly over the file: doubles would be even over their bits, which is mostly the first page.
+    at: fc.integer({ min: 0, max: 999_999 }).map((millionth) => millionth / 1e6),
     kind: fc.oneof(fc.record({ bit: fc.integer({ min: 0, max: 7 }) }), fc.record({ sector: fc.integer({ min: 0, max: 255 }) })),
   });
 

@@ -42,6 +42,8 @@ export interface AskedQuestion {
   readonly count: number;
   readonly manner: Manner;
   readonly atMs: number;
+  /** It was not there yet at this time. */
+  readonly notBeforeMs: number;
   /** When the last piece of the answer was begun; null: not yet, or never. */
   answeredAtMs: number | null;
 }
@@ -70,6 +72,7 @@ export class ModbusSlaves {
   readonly #thinkMs: number;
   #heard: Buffer = Buffer.alloc(0);
   #isStopped = false;
+  #lookedMs = performance.now();
   readonly #loop: Promise<void>;
 
   /** `thinkMs`: how long an answer takes; `lateMs`: a late one. */
@@ -93,12 +96,14 @@ export class ModbusSlaves {
 
   async #listen(): Promise<void> {
     while (!this.#isStopped) {
+      const lookedMs = performance.now();
       try {
         this.#take(this.#pty.received());
       } catch {
         // Unplugged: what was begun is lost.
         this.#heard = Buffer.alloc(0);
       }
+      this.#lookedMs = lookedMs;
       await wait(POLL_MS);
     }
   }
@@ -121,7 +126,8 @@ export class ModbusSlaves {
     const nth = this.of(unit).length;
     const slave = this.#units.get(unit);
     const manner = slave?.manner(nth) ?? "silent";
-    const question: AskedQuestion = { ...{ unit, code, address, count, manner }, atMs: performance.now(), answeredAtMs: null };
+    const times = { atMs: performance.now(), notBeforeMs: this.#lookedMs, answeredAtMs: null };
+    const question: AskedQuestion = { unit, code, address, count, manner, ...times };
     this.asked.push(question);
     if (slave === undefined || manner === "silent") return;
     await wait(manner === "late" ? this.#lateMs : this.#thinkMs);

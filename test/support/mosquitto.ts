@@ -10,6 +10,8 @@ import { setTimeout as wait } from "node:timers/promises";
 /** How long mosquitto may take until it answers on its port. */
 const START_MS_MAX = 5_000;
 const POLL_MS = 5;
+const PORTS_TRIED = 5;
+const ASK_AGAIN_MS = 200;
 
 /** Where the mosquitto program is, or null. Debian puts it in /usr/sbin, which is not on everybody's PATH. */
 const program =
@@ -61,11 +63,8 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   if (program === null) throw new Error("mosquitto is not installed: `apt install mosquitto` (or `brew install mosquitto`)");
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "stoep-mosquitto-")));
   await mkdir(dir, { recursive: true });
-  const port = await freePort();
-  await writeFile(join(dir, "mosquitto.conf"), configText(port, dir, options), { mode: 0o600 });
   for (const [path, text] of Object.entries(options.files ?? {})) await writeFile(path, text, { mode: 0o600 });
-  const run = new Run(program, join(dir, "mosquitto.conf"), port);
-  await run.start();
+  const { run, port } = await startOnFreePort(program, dir, options);
   return {
     url: `${options.scheme ?? "mqtt"}://127.0.0.1:${port}`,
     port,
@@ -85,6 +84,23 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
       await run.start();
     },
   };
+}
+
+/** Somebody else may take a free port before mosquitto does. */
+async function startOnFreePort(path: string, dir: string, options: MosquittoOptions): Promise<{ run: Run; port: number }> {
+  const configFile = join(dir, "mosquitto.conf");
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort();
+    await writeFile(configFile, configText(port, dir, options), { mode: 0o600 });
+    const run = new Run(path, configFile, port);
+    try {
+      await run.start();
+      return { run, port };
+    } catch (error) {
+      await run.end("SIGKILL");
+      if (attempt === PORTS_TRIED || !run.log.includes("Address already in use")) throw error;
+    }
+  }
 }
 
 /** The process behind a `Mosquitto`, one life after another. */
@@ -114,8 +130,11 @@ class Run {
       });
     }
     const deadline = performance.now() + START_MS_MAX;
-    while (!(await answers(this.#port))) {
+    for (;;) {
+      const isAnswered = await answers(this.#port);
+      // Whoever answers may be somebody else.
       if (child.exitCode !== null || performance.now() > deadline) throw new Error(`mosquitto did not start:\n${this.log}`);
+      if (isAnswered) return;
       await wait(POLL_MS);
     }
   }
@@ -128,9 +147,15 @@ class Run {
     const child = this.#child;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
-    child.kill(name);
-    child.kill("SIGCONT");
+    const ask = (): void => {
+      child.kill(name);
+      child.kill("SIGCONT");
+    };
+    ask();
+    // mosquitto forgets a SIGTERM that comes before its main loop runs.
+    const asking = setInterval(ask, ASK_AGAIN_MS);
     await exited;
+    clearInterval(asking);
   }
 }
 

@@ -13,6 +13,8 @@ const NODE_FLAGS = ["--max-semi-space-size=1", "--clear-free-memory"];
 const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: "2" };
 /** For a start or an event on a machine that has a lot else to do. */
 const WAIT_MS = 20_000;
+/** For a command that ends by itself; `retire --drain 20s` is one. */
+const COMMAND_MS = 60_000;
 const POLL_MS = 5;
 const STATUS_POLL_MS = 50;
 /** How long a node that gave no answer is given to end. */
@@ -48,7 +50,7 @@ type Environment = Readonly<Record<string, string>>;
 /** Runs the built `stoep` until it ends. */
 export function stoep(words: readonly string[], environment: Environment = {}): Promise<Finished> {
   return new Promise((settled) => {
-    const options = { env: { ...process.env, ...environment }, timeout: WAIT_MS };
+    const options = { env: { ...process.env, ...environment }, timeout: COMMAND_MS };
     const child = execFile(process.execPath, [...NODE_FLAGS, MAIN, ...words], options, (_error, stdout, stderr) =>
       settled({ code: child.exitCode ?? -1, stdout, stderr }),
     );

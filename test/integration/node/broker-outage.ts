@@ -64,14 +64,24 @@ export async function surviveOutage(lab: Lab, awayMs: number): Promise<void> {
   await wait(awayMs - (Date.now() - downMs));
   const waiting = (await staying.status()).outbox.rows;
   expect(waiting, "summaries are made and wait").toBeGreaterThanOrEqual(CHANNELS * Math.floor(awayMs / WINDOW_MS));
-  expect((await residentOf(staying)) - before, "growth of memory during the outage").toBeLessThan(MEMORY_GROWTH_BYTES_MAX);
+  expect((await leastResidentOf(staying)) - before, "growth of memory during the outage").toBeLessThan(MEMORY_GROWTH_BYTES_MAX);
   await broker.restart();
   const second = await lab.subscriber(broker.url, "#", session);
   await drained([staying, killed]);
-  expect((await residentOf(staying)) - before, "growth of memory after the outage").toBeLessThan(MEMORY_GROWTH_BYTES_MAX);
+  expect((await leastResidentOf(staying)) - before, "growth of memory after the outage").toBeLessThan(MEMORY_GROWTH_BYTES_MAX);
   await stopped([stayingNode, killedNode], second);
   const messages = [...first.messages, ...second.messages];
   for (const id of ["staying", "killed"]) expectNothingLost(messages, id);
+}
+
+/** Of some moments: a collection of garbage that is due is no growth, and what has leaked stays. */
+async function leastResidentOf(site: NodeSite): Promise<number> {
+  const seen: number[] = [];
+  for (let look = 0; look < 5; look++) {
+    seen.push(await residentOf(site));
+    await wait(200);
+  }
+  return Math.min(...seen);
 }
 
 async function drained(sites: readonly NodeSite[]): Promise<void> {

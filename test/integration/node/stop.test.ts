@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { type Lab, openLab } from "../../support/lab.ts";
 import { type Exit, type NodeProcess, type NodeSite, PREFIX, type SiteConfig } from "../../support/node-process.ts";
 import type { Received } from "../../support/subscriber.ts";
-import { summariesOf } from "../../support/summaries.ts";
+import { summariesOf, untilPhase } from "../../support/summaries.ts";
 
 const WINDOW_MS = 10_000;
 /** A clean stop waits 5 s for PUBACKs; a second more is left for the goodbye. */
@@ -52,6 +52,8 @@ describe("a clean stop", () => {
     const site = siteAt(lab, broker.url);
     const node = await site.runUntilReady();
     await site.statusWhen(({ sensors: all }) => (all.air?.counters?.stored ?? 0) > 0);
+    // What a window before this one came to has arrived by now.
+    await untilPhase(WINDOW_MS, WINDOW_MS - 500);
     const before = summariesOf(subscriber.messages).length;
     // The window is over, and its lateness; the node looks once a second.
     await wait(WINDOW_MS - (Date.now() % WINDOW_MS) + 1_050);

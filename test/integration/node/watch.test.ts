@@ -194,7 +194,6 @@ describe("stoep capture", () => {
     const rounds = 250;
     for (let round = 0; round < rounds; round++) {
       await pty.feed(frames);
-      await wait(10);
     }
     running.child.kill("SIGCONT");
     await site.statusWhen(({ sensors }) => sensors.air?.counters?.stored === rounds * 800);
