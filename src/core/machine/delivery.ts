@@ -2,6 +2,7 @@ import { unreachable } from "../assert.ts";
 import { type Backoff, backoffMs, fullJitterMs } from "./backoff.ts";
 import { type Holds, newHolds } from "./holds.ts";
 import { reasonOf, returnAfter, verdictOf } from "./reason-codes.ts";
+import { Refusals } from "./refusals.ts";
 import { Suspects } from "./suspects.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -91,9 +92,9 @@ export class Delivery<Row extends Sendable> {
   readonly #connect: Backoff;
   readonly #jitter: () => number;
   readonly #inFlight = new Map<number, InFlight<Row>>();
-  readonly #attempts = new Map<number, number>();
   readonly #bucket: TokenBucket;
   readonly #suspects = new Suspects();
+  readonly #refusals = new Refusals();
   readonly #holds: Holds = newHolds();
   /** Rows at hand, ascending by position. */
   #waiting: Row[] = [];
@@ -170,7 +171,6 @@ export class Delivery<Row extends Sendable> {
     const verdict = this.#judged(unanswered, cause, nowMs);
     this.#putBack(unanswered.filter((row) => !verdict.some((effect) => effect.type === "settled" && effect.row === row)));
     this.#waiting = this.#waiting.filter(({ position }) => position >= 0);
-    for (const position of this.#attempts.keys()) if (position < 0) this.#attempts.delete(position);
     this.#pausedUntilMs = 0;
     const delayMs = Math.max(this.#pauseAfter(cause), fullJitterMs(this.#connect, this.#connectAttempts, this.#jitter()));
     this.#connectAttempts++;
@@ -192,12 +192,20 @@ export class Delivery<Row extends Sendable> {
       this.#statusBarredUntilMs = nowMs + STATUS_BARRED_MS;
       return [{ type: "failure", position, reasonCode: code }];
     }
-    if (code !== null) {
-      this.#attempts.delete(position);
-      return [{ type: "settled", row, refusedWith: code }];
-    }
+    return [code === null ? this.#held(row, null, nowMs) : this.#refused(row, code, nowMs)];
+  }
+
+  /** Set aside for good; held as long as it is not certain that the refusal is about this row. */
+  #refused(row: Row, reasonCode: number, nowMs: number): DeliveryEffect<Row> {
+    if (!this.#refusals.isBelieved(row, nowMs)) return this.#held(row, reasonCode, nowMs);
+    this.#refusals.refused(row);
+    return { type: "settled", row, refusedWith: reasonCode };
+  }
+
+  /** Its lane waits a minute. */
+  #held(row: Row, reasonCode: number | null, nowMs: number): DeliveryEffect<Row> {
     this.#holds.hold(row, nowMs);
-    return [{ type: "failure", position, reasonCode: null }];
+    return { type: "failure", position: row.position, reasonCode };
   }
 
   /** How long the broker is left alone at least. */
@@ -223,22 +231,37 @@ export class Delivery<Row extends Sendable> {
     if (sent === undefined) return []; // a second PUBACK for the same packet, or one of an older connection
     this.#inFlight.delete(position);
     this.#suspects.clear(position < 0 ? STATUS : position);
-    const attempts = this.#attempts.get(position) ?? 0;
-    const verdict = verdictOf(reasonCode, attempts);
+    if (position < 0) return this.#statusAnswered(sent.row, reasonCode, nowMs);
+    const verdict = verdictOf(reasonCode, this.#refusals.failures(position));
+    if (verdict === "settled") {
+      this.#failures = 0;
+      this.#refusals.taken(sent.row, nowMs);
+      return [{ type: "settled", row: sent.row, refusedWith: null }, ...this.#refill(nowMs)];
+    }
+    this.#refusals.failed(position);
+    const effect: DeliveryEffect<Row> =
+      verdict === "refused"
+        ? this.#refused(sent.row, reasonCode, nowMs)
+        : // An ACL may be mended without us; it is about this topic, and the others can go on.
+          verdict === "not-authorised"
+          ? this.#held(sent.row, reasonCode, nowMs)
+          : { type: "failure", position, reasonCode };
+    if (effect.type === "failure") this.#putBack([sent.row]);
+    if (verdict === "retry") this.#pause(nowMs);
+    return [effect, ...this.#refill(nowMs)];
+  }
+
+  /** A newer one says it anew: it is never tried again as it is, unless the broker says no to everything for now. */
+  #statusAnswered(row: Row, reasonCode: number, nowMs: number): readonly DeliveryEffect<Row>[] {
+    const verdict = verdictOf(reasonCode, 0);
     if (verdict === "settled" || verdict === "refused") {
-      this.#attempts.delete(position);
-      if (verdict === "settled") this.#failures = 0;
-      return [{ type: "settled", row: sent.row, refusedWith: verdict === "refused" ? reasonCode : null }, ...this.#refill(nowMs)];
+      const refusedWith = verdict === "refused" ? reasonCode : null;
+      return [{ type: "settled", row, refusedWith }, ...this.#refill(nowMs)];
     }
-    this.#attempts.set(position, attempts + 1);
-    this.#putBack([sent.row]);
-    if (verdict === "not-authorised") {
-      // An ACL may be mended without us; it is about this topic, and the others can go on.
-      this.#holds.hold(sent.row, nowMs);
-      return [{ type: "failure", position, reasonCode }, ...this.#refill(nowMs)];
-    }
-    this.#pause(nowMs);
-    return [{ type: "failure", position, reasonCode }];
+    this.#putBack([row]);
+    if (verdict === "retry") this.#pause(nowMs);
+    else this.#holds.hold(row, nowMs);
+    return [{ type: "failure", position: row.position, reasonCode }, ...this.#refill(nowMs)];
   }
 
   /** A broker that has enough says so to everything in flight: that is one failure, not one for each. */
@@ -264,8 +287,9 @@ export class Delivery<Row extends Sendable> {
           break;
         }
       }
-      this.#waiting.splice(index, 1);
-      effects.push(isTooLong ? this.#refusedUnsent(row) : this.#sent(row, nowMs));
+      const effect = isTooLong ? this.#tooLong(row, nowMs) : this.#sent(row, nowMs);
+      if (effect.type !== "failure") this.#waiting.splice(index, 1);
+      effects.push(effect);
     }
     return effects;
   }
@@ -276,9 +300,8 @@ export class Delivery<Row extends Sendable> {
     return { type: "publish", row };
   }
 
-  #refusedUnsent(row: Row): DeliveryEffect<Row> {
-    this.#attempts.delete(row.position);
-    return { type: "settled", row, refusedWith: TOO_LARGE };
+  #tooLong(row: Row, nowMs: number): DeliveryEffect<Row> {
+    return row.position < 0 ? { type: "settled", row, refusedWith: TOO_LARGE } : this.#refused(row, TOO_LARGE, nowMs);
   }
 
   /** Whether the one row in flight is one that must be alone. */

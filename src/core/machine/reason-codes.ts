@@ -34,7 +34,7 @@ export interface ReasonCode {
   readonly remedy: string;
 }
 
-/** 0x80 and 0x83 may be about this very message: they are tried so often, then refused. */
+/** 0x80 and 0x83 may be about this very message: it is tried so often while others are taken, then refused. */
 export const UNSPECIFIED_ATTEMPTS_MAX = 10;
 
 const NOTHING = "nothing: it passes";
@@ -221,7 +221,7 @@ export function reasonName(reasonCode: number): string {
   return reasonOf(reasonCode)?.name ?? `0x${hex(reasonCode)}`;
 }
 
-/** What a PUBACK means for its row; `attempts`: how often the row was answered with a failure so far. */
+/** What a PUBACK means for its row; `attempts`: how often the row was answered with a failure so far, of those that count (`Refusals`). */
 export function verdictOf(reasonCode: number, attempts: number): Verdict {
   const verdict = reasonOf(reasonCode)?.message ?? (reasonCode < 0x80 ? "settled" : "retry");
   const isUnspecific = reasonCode === 0x80 || reasonCode === 0x83;
@@ -239,7 +239,7 @@ const MESSAGE_WORDS: Readonly<Record<Verdict, string>> = {
   settled: "done",
   retry: "waits, with all others, 1 s to 1 min, and is sent again",
   "not-authorised": "its sensor waits a minute, others go on",
-  refused: "set aside, never sent again, reported as lost",
+  refused: "set aside, never sent again, reported as lost; where the broker takes no others, its sensor waits a minute",
 };
 
 const RETURN_WORDS: Readonly<Record<Return, string>> = {
@@ -252,7 +252,8 @@ const RETURN_WORDS: Readonly<Record<Return, string>> = {
 /** The rows of the table in the documentation: code, meaning, what becomes of a message, of the connection, and what to do. */
 export function reasonCodeTable(): readonly (readonly [string, string, string, string, string])[] {
   return REASON_CODES.map(({ code, name, meaning, message, connection, blames, remedy }) => {
-    const again = code === 0x80 || code === 0x83 ? `; after ${UNSPECIFIED_ATTEMPTS_MAX} times it is set aside` : "";
+    const again =
+      code === 0x80 || code === 0x83 ? `; after ${UNSPECIFIED_ATTEMPTS_MAX} times between which it takes others, it is set aside` : "";
     const messageWords = message === null ? "-" : `${MESSAGE_WORDS[message]}${again}`;
     const blame = blames ? "; what was under way is sent one by one" : "";
     return [`0x${hex(code)} \`${name}\``, meaning, messageWords, connection === null ? "-" : `${RETURN_WORDS[connection]}${blame}`, remedy];

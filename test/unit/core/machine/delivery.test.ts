@@ -109,17 +109,21 @@ describe("Delivery", () => {
     expect(brief(delivery.handle({ type: "tick" }, 3_000))).toHaveLength(5);
   });
 
-  it("settles as refused what the broker will never take", () => {
+  it("settles as refused what the broker will never take, where it takes others", () => {
     const delivery = connected(1);
-    delivery.handle(rows(1, 2), 0);
-    expect(brief(delivery.handle(acknowledged(1, 0x99), 0))).toEqual(["!1", "+2"]);
+    delivery.handle(rows(1, 2, 3), 0);
+    expect(brief(delivery.handle(acknowledged(1), 0))).toEqual(["=1", "+2"]);
+    expect(brief(delivery.handle(acknowledged(2, 0x99), 0))).toEqual(["!2", "+3"]);
   });
 
   it("does not send what is longer than the broker takes", () => {
     const delivery = connected(2, 0, { packetBytesMax: 1_000 });
-    const effects = delivery.handle({ type: "rows", rows: [row(1, 5_000), row(2, 300)] }, 0);
-    expect(brief(effects)).toEqual(["!1", "+2"]);
-    expect(effects[0]).toMatchObject({ refusedWith: 0x95 });
+    const effects = delivery.handle({ type: "rows", rows: [row(1, 5_000), row(2, 300), row(3, 5_000)] }, 0);
+    expect(brief(effects), "it may be the limit that is wrong").toEqual(["?1", "+2", "?3"]);
+    expect(brief(delivery.handle(acknowledged(2), 0))).toEqual(["=2"]);
+    const later = delivery.handle({ type: "tick" }, 60_000);
+    expect(brief(later)).toEqual(["!1", "?3"]);
+    expect(later[0]).toMatchObject({ refusedWith: 0x95 });
   });
 
   it("cuts a connection that owes a PUBACK for too long", () => {
@@ -255,6 +259,63 @@ describe("a message that the broker cannot stand", () => {
     expect(greeted(-3, 0)).toEqual([]);
     expect(brief(delivery.handle(rows(2), 0))).toEqual(["+2"]);
     expect(brief(delivery.handle({ type: "urgent", row: row(-4) }, 600_000))).toEqual(["+-4"]);
+  });
+});
+
+describe("a broker that refuses everything", () => {
+  /** Answers all that is sent for so long with what `answer` says; gives what was set aside, and how many were taken. */
+  function run(delivery: Delivery<Sendable>, all: readonly Sendable[], forMs: number, answer: (position: number, atMs: number) => number) {
+    const refused: number[] = [];
+    let taken = 0;
+    for (let atMs = 0; atMs < forMs; atMs += 500) {
+      let due = delivery.handle(atMs === 0 ? { type: "rows", rows: all } : { type: "tick" }, atMs);
+      for (let effect = due[0]; effect !== undefined; effect = due[0]) {
+        due = due.slice(1);
+        if (effect.type === "settled" && effect.refusedWith !== null) refused.push(effect.row.position);
+        else if (effect.type === "settled") taken++;
+        if (effect.type !== "publish") continue;
+        const { position } = effect.row;
+        due = [...due, ...delivery.handle(acknowledged(position, answer(position, atMs)), atMs)];
+      }
+    }
+    return { refused, taken };
+  }
+  const BACKLOG = Array.from({ length: 400 }, (_, index) => ({ position: index + 1, bytes: 300, lane: `s${index % 5}` }));
+  const DAY_MS = 24 * 3_600_000;
+
+  it.each([0x80, 0x83, 0x90, 0x95, 0x97, 0x99])(
+    "with 0x%s for a day is not taken at its word: everything leaves when it is well again",
+    (code) => {
+      const delivery = connected(20);
+      const { refused, taken } = run(delivery, BACKLOG, DAY_MS + 600_000, (_, atMs) => (atMs < DAY_MS ? code : 0));
+      expect([refused, taken]).toEqual([[], 400]);
+    },
+  );
+
+  it.each([0x80, 0x99].map((code) => [code.toString(16), code] as const))(
+    "with 0x%s from one moment on loses one row at most, of those that it never minded",
+    (_, code) => {
+      const delivery = connected(20);
+      const { refused, taken } = run(delivery, BACKLOG, DAY_MS, (position, atMs) => (position > 100 && atMs < DAY_MS / 2 ? code : 0));
+      expect(refused.length).toBeLessThanOrEqual(1);
+      expect(taken).toBe(400 - refused.length);
+    },
+  );
+
+  it.each([0x80, 0x99].map((code) => [code.toString(16), code] as const))(
+    "is told from a row that it cannot stand: 0x%s for that alone sets it aside, and nothing else",
+    (_, code) => {
+      const delivery = connected(5);
+      const { refused, taken } = run(delivery, BACKLOG, DAY_MS, (position) => (position === 7 ? code : 0));
+      expect([refused, taken]).toEqual([[7], 399]);
+    },
+  );
+
+  it("is told from a sensor that it cannot stand, also when that says the most", () => {
+    const delivery = connected(5);
+    const laned = Array.from({ length: 400 }, (_, index) => ({ position: index + 1, bytes: 300, lane: index % 10 === 0 ? "b" : "a" }));
+    const { refused, taken } = run(delivery, laned, DAY_MS, (position) => ((position - 1) % 10 === 0 ? 0 : 0x99));
+    expect([refused.length, taken]).toEqual([360, 40]);
   });
 });
 
