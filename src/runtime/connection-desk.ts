@@ -13,6 +13,8 @@ export interface ConnectionReport {
   readonly trouble: string | null;
   /** What to do about it. */
   readonly remedy: string | null;
+  /** It is up, and for ten minutes nothing that waits was taken. */
+  readonly takesNothing: boolean;
   /** Its code in `status`, beside BROKER_AWAY. */
   readonly problem: BrokerProblem | null;
   /** Whether somebody had subscribed to the last message that the broker took; null: not known. MQTT 3.1.1 does not tell. */

@@ -38,6 +38,11 @@ export function forgottenMetas(cleared: readonly string[], kept: readonly string
   return new Map([[TOPICS_FACT, JSON.stringify(kept)], ...cleared.map((topic) => [revFact(topic), ""] as const)]);
 }
 
+/** Facts after which these metas are queued again, by the next who looks or the next start. */
+export function unexplained(topics: ReadonlySet<string>): ReadonlyMap<string, string> {
+  return new Map([...topics].map((topic) => [revFact(topic), ""]));
+}
+
 /** What the node says about itself and its sensors, each under a `rev`: the first 8 hex digits of the SHA-256 of its canonical JSON. */
 export class MetaBook {
   readonly entries: readonly MetaEntry[];

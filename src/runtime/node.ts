@@ -1,10 +1,11 @@
 import type { NodePlan } from "../config/plan.ts";
 import type { NodeProblem } from "../core/events/problems.ts";
 import type { NodeId, SensorId } from "../core/units/ids.ts";
-import type { EpochMs } from "../core/units/time.ts";
+import { type EpochMs, HOUR_MS } from "../core/units/time.ts";
 import type { Broker } from "../ports/broker.ts";
 import { OutboxError } from "../ports/outbox.ts";
 import { FLUSH_EVERY_MS } from "./ingest.ts";
+import { unexplained } from "./meta-book.ts";
 import { NodeParts } from "./node-parts.ts";
 import { streamsOf } from "./node-streams.ts";
 import { Patience } from "./patience.ts";
@@ -43,6 +44,7 @@ export class Node {
   readonly #startedMs: number;
   /** The names of metas that are queued; those of another plan are not. */
   #queuedMetas: NodeParts["metas"] | null = null;
+  #metasAgainMs = Number.POSITIVE_INFINITY;
   #stopping: Promise<StopReport> | null = null;
 
   /** Sets everything up and starts it. Resolves when sensors are being opened; the broker is connected to right after. */
@@ -225,6 +227,8 @@ export class Node {
     this.#mark("CLOCK_LEAPT", time.hasLeapt());
     this.#mark("TIME_SOURCES_DISAGREE", doubt === "sources-disagree");
     if (teller.tellLost()) this.#queuedMetas = null;
+    await this.#forgetRefusedMetas();
+    this.#mark("SUMMARIES_LOST", teller.hasLost());
     teller.tell();
     if (world.outbox.standing().pendingBytes > plan.storage.outbox.maxBytes) await housekeeping.trim();
     if (isClosed) options.heartbeat?.();
@@ -239,6 +243,27 @@ export class Node {
   #mark(code: NodeProblem, isWrong: boolean): void {
     if (isWrong) this.#parts.problems.add(code);
     else this.#parts.problems.delete(code);
+  }
+
+  /** What the broker refused of what explains summaries is forgotten, and offered again in an hour: somebody may mend it. */
+  async #forgetRefusedMetas(): Promise<void> {
+    const { publisher, world, time } = this.#parts;
+    const nowMs = world.clock.monotonicMs();
+    const refused = new Set(publisher.refusedMetas);
+    if (refused.size > 0) {
+      const madeAt = time.best();
+      try {
+        await publisher.commit({ rows: [], marks: new Map(), facts: unexplained(refused), madeAt });
+      } catch (error) {
+        if (!(error instanceof OutboxError)) throw error;
+        return world.events.emit({ type: "OutboxFailed", code: "meta", detail: error.message });
+      }
+      for (const topic of refused) publisher.refusedMetas.delete(topic);
+      this.#metasAgainMs = Math.min(this.#metasAgainMs, nowMs + HOUR_MS);
+    }
+    if (nowMs < this.#metasAgainMs) return;
+    this.#metasAgainMs = Number.POSITIVE_INFINITY;
+    this.#queuedMetas = null;
   }
 
   /** Metas go through the outbox before any summary that uses them; false when that failed and is to be tried again. */

@@ -1,26 +1,23 @@
-import type { NodePlan } from "../config/plan.ts";
 import type { Message } from "../core/anonymise/message.ts";
-import { Delivery, type DeliveryEffect, type DeliveryEvent, type DeliveryLimits, type Sendable } from "../core/machine/delivery.ts";
+import { Delivery, type DeliveryEffect, type DeliveryEvent } from "../core/machine/delivery.ts";
 import { reasonName } from "../core/machine/reason-codes.ts";
-import { spreadMs } from "../core/machine/spread.ts";
 import type { Broker, BrokerEvent, BrokerLink } from "../ports/broker.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import type { CloseBatch, Outbox, OutboxRow } from "../ports/outbox.ts";
+import type { CloseBatch, Outbox } from "../ports/outbox.ts";
 import { ConnectionDesk, type ConnectionReport } from "./connection-desk.ts";
-import { Departures, departureRangeMs } from "./departures.ts";
+import { Departures } from "./departures.ts";
+import { type Outgoing, outgoing, type Replay } from "./outgoing.ts";
+import type { PublisherLimits } from "./publisher-limits.ts";
 import { Settlements } from "./settlements.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
 const READ_ROWS_MAX = 100; // more costs memory and gains nothing (hot-path measurements §4)
 const ACK_ROWS = 100;
 const CONNECT_TIMEOUT_MS = 30_000;
-
-interface Row extends Sendable {
-  readonly message: Message;
-  readonly seq: number | null;
-}
+/** A broker that takes nothing for so long, with something to take, is in trouble of its own. */
+const TAKES_NOTHING_MS = 600_000;
 
 export interface PublisherWorld {
   readonly clock: Clock;
@@ -35,29 +32,12 @@ export interface PublisherWorld {
   greeting(conn: number): Message;
 }
 
-/** Rows that are sent again, before the rest of the queue: up to `end`. */
-interface Replay {
-  readonly readTo: number;
-  readonly end: number;
-}
-
-/** How a publisher sends. */
-export interface PublisherLimits extends DeliveryLimits {
-  /** How long after it was made a summary leaves at the earliest: this node's own time, so that a city does not publish as one. */
-  readonly departMs: number;
-}
-
-/** How the node of this plan sends. */
-export function publisherLimits(plan: NodePlan, crypto: Pick<Crypto, "sha256">): PublisherLimits {
-  const { inFlightMax, ackTimeoutMs, drainPerSecond, spreadMs: range } = plan.broker;
-  const departMs = spreadMs(crypto.sha256(plan.node.id), departureRangeMs(plan));
-  return { inFlightMax, ackTimeoutMs, perSecond: drainPerSecond, spreadMs: range, departMs };
-}
-
 /** Sends the outbox to the broker and writes down what arrived. Decisions are `core/machine/delivery.ts`; this carries them out. */
 export class Publisher {
+  /** Topics of metas that the broker has refused: what explains summaries is missing there. Whoever sees to it takes them out. */
+  readonly refusedMetas = new Set<string>();
   readonly #world: PublisherWorld;
-  readonly #delivery: Delivery<Row>;
+  readonly #delivery: Delivery<Outgoing>;
   #link: BrokerLink | null = null;
   #cancelConnect: Cancel | null = null;
   #conn = 0;
@@ -71,6 +51,8 @@ export class Publisher {
   readonly #settlements: Settlements;
   #replay: Replay | null = null;
   #acknowledging: Promise<void> | null = null;
+  /** When the broker last took a row, or there was none that it could take. */
+  #progressMs = 0;
   /** Whether a call to the outbox failed since the last tick. */
   #isOutboxFailed = false;
   #stopping = false;
@@ -79,7 +61,7 @@ export class Publisher {
   constructor(world: PublisherWorld, limits: PublisherLimits, conn = 0) {
     this.#world = world;
     this.#conn = conn;
-    this.#delivery = new Delivery<Row>(limits, () => world.crypto.jitter());
+    this.#delivery = new Delivery<Outgoing>(limits, () => world.crypto.jitter());
     this.#desk = new ConnectionDesk(world);
     this.#departures = new Departures(world.clock, limits.departMs, () => this.#fetch());
     this.#settlements = new Settlements(world.outbox.standing().acknowledgedPosition);
@@ -87,7 +69,9 @@ export class Publisher {
   }
 
   get report(): ConnectionReport {
-    return { isUp: this.#delivery.isUp, conn: this.#conn, address: this.#address, ...this.#desk.standing() };
+    const { isUp } = this.#delivery;
+    const takesNothing = isUp && this.#world.clock.monotonicMs() - this.#progressMs >= TAKES_NOTHING_MS;
+    return { isUp, takesNothing, conn: this.#conn, address: this.#address, ...this.#desk.standing() };
   }
 
   start(): void {
@@ -103,7 +87,8 @@ export class Publisher {
   say(message: Message): void {
     if (!this.#delivery.isUp) return;
     this.#urgent--;
-    this.#handle({ type: "urgent", row: { position: this.#urgent, bytes: message.payload.length, message, seq: null } });
+    const row = { position: this.#urgent, bytes: message.payload.length, message, seq: null, metaTopic: null };
+    this.#handle({ type: "urgent", row });
   }
 
   /** Commits `batch`, and with it what is acknowledged by now. */
@@ -154,7 +139,9 @@ export class Publisher {
 
   /** Called once a second: overdue PUBACKs, acknowledgements to be written. False: the outbox failed and must be opened again. */
   async tick(): Promise<boolean> {
+    this.#forgetGivenUp();
     this.#handle({ type: "tick" });
+    if (!this.#delivery.isUp || this.#delivery.isIdle) this.#progressMs = this.#world.clock.monotonicMs();
     await this.#acknowledge(1);
     this.#fetch();
     const isWell = !this.#isOutboxFailed;
@@ -189,11 +176,23 @@ export class Publisher {
     return this.#replay === null && this.#delivery.isIdle && this.#readTo >= this.#world.outbox.standing().lastPosition;
   }
 
-  #handle(event: DeliveryEvent<Row>): void {
+  /** What the outbox has given up meanwhile (too old, no room) keeps nobody waiting. */
+  #forgetGivenUp(): void {
+    const { acknowledgedPosition } = this.#world.outbox.standing();
+    if (this.#replay !== null || this.#acknowledging !== null || acknowledgedPosition <= this.#settlements.upTo) return;
+    this.#gone(this.#settlements.upTo + 1, acknowledgedPosition);
+  }
+
+  #gone(from: number, upTo: number): void {
+    this.#settlements.absent(from, upTo);
+    this.#handle({ type: "gone", from, upTo });
+  }
+
+  #handle(event: DeliveryEvent<Outgoing>): void {
     for (const effect of this.#delivery.handle(event, this.#world.clock.monotonicMs())) this.#perform(effect);
   }
 
-  #perform(effect: DeliveryEffect<Row>): void {
+  #perform(effect: DeliveryEffect<Outgoing>): void {
     switch (effect.type) {
       case "connect":
         return this.#connect();
@@ -202,7 +201,7 @@ export class Publisher {
         this.#cancelConnect = this.#world.clock.after(effect.delayMs, () => this.#handle({ type: "connectDue" }));
         return;
       case "publish":
-        return this.#link?.publish(effect.row.message, effect.row.position);
+        return this.#publish(effect.row);
       case "settled":
         return this.#settle(effect.row, effect.refusedWith);
       case "failure":
@@ -216,6 +215,24 @@ export class Publisher {
         return;
       case "cut":
         return this.#link?.destroy();
+    }
+  }
+
+  #publish({ message, position }: Outgoing): void {
+    if (message !== null) this.#link?.publish(message, position);
+    else void this.#publishAgain(position, this.#conn);
+  }
+
+  /** A row that waited with its sensor: its message was not kept. */
+  async #publishAgain(position: number, conn: number): Promise<void> {
+    try {
+      const [row] = await this.#world.outbox.read(position - 1, 1);
+      if (conn !== this.#conn) return; // it waits again, for the next connection
+      if (row?.position === position) this.#link?.publish(row.message, position);
+      else this.#gone(position, position);
+    } catch (error) {
+      // Its acknowledgement stays away, and the connection is cut: then it is its turn again.
+      this.#outboxFailed("read", error);
     }
   }
 
@@ -233,6 +250,7 @@ export class Publisher {
     switch (event.type) {
       case "connected":
         this.#address = event.address;
+        this.#progressMs = this.#world.clock.monotonicMs();
         this.#desk.connected(event.address);
         this.#handle({ type: "connected", receiveMaximum: event.receiveMaximum, packetBytesMax: event.packetBytesMax });
         this.say(this.#world.greeting(this.#conn));
@@ -249,11 +267,13 @@ export class Publisher {
     }
   }
 
-  #settle(row: Row, refusedWith: number | null): void {
+  #settle(row: Outgoing, refusedWith: number | null): void {
     if (row.position < 0) return; // a status: the next one says it anew
     if (refusedWith === null) {
+      this.#progressMs = this.#world.clock.monotonicMs();
       this.#settlements.sent(row.position, row.bytes);
     } else {
+      if (row.metaTopic !== null) this.refusedMetas.add(row.metaTopic);
       this.#desk.refused(row.seq, refusedWith);
       this.#settlements.refused(row.position, row.seq, reasonName(refusedWith));
     }
@@ -302,39 +322,21 @@ export class Publisher {
     try {
       const rows = (await this.#world.outbox.read(before, rowsMax)).filter(({ position }) => position <= last);
       const readTo = rows.at(-1)?.position ?? last;
-      this.#skipAbsent(before, rows, readTo);
+      const positions = rows.map(({ position }) => position);
+      this.#settlements.absentBeside(positions, before, readTo);
       if (replay === null) this.#readTo = readTo;
       else this.#replay = readTo < last ? { ...replay, readTo } : null;
-      this.#handle({ type: "rows", rows: rows.map(sendable) });
+      this.#handle({ type: "rows", rows: rows.map((row) => outgoing(row, (lane) => this.#delivery.isHeld(lane))) });
     } catch (error) {
       this.#outboxFailed("read", error);
     } finally {
       this.#reading = false;
     }
   }
-
-  /** Positions that the outbox leaves out (damaged, trimmed) are settled already: they must not hold up the high-water mark. */
-  #skipAbsent(before: number, rows: readonly OutboxRow[], readTo: number): void {
-    let next = before + 1;
-    for (const position of [...rows.map((row) => row.position), readTo + 1]) {
-      if (position > next) this.#settlements.absent(next, position - 1);
-      next = position + 1;
-    }
-  }
 }
 
 const DRAIN_POLL_MS = 20;
 const GOODBYE_MS = 1_000;
-
-function sendable({ position, seq, message }: OutboxRow): Row {
-  return { position, seq, message, bytes: message.topic.length + message.payload.length, lane: laneOf(message.topic) };
-}
-
-/** Rows of one sensor leave in order, its meta before its summaries: `…/sensor/meta`, `…/sensor/stream/summary`. */
-function laneOf(topic: string): string {
-  const levels = topic.split("/");
-  return levels.slice(0, levels.at(-1) === "summary" ? -2 : -1).join("/");
-}
 
 function pause(clock: Clock, delayMs: number): Promise<void> {
   return new Promise((resolve) => clock.after(delayMs, resolve));

@@ -9,7 +9,8 @@ import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { Outbox } from "../ports/outbox.ts";
 import { forgottenMetas, type MetaBook, metaTopics } from "./meta-book.ts";
-import { Publisher, publisherLimits } from "./publisher.ts";
+import { Publisher } from "./publisher.ts";
+import { publisherLimits } from "./publisher-limits.ts";
 import type { TimeDesk } from "./time-desk.ts";
 import { Timers } from "./timers.ts";
 

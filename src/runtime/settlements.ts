@@ -45,6 +45,15 @@ export class Settlements {
     this.#gaps = [...this.#gaps, { from, to }];
   }
 
+  /** Of what was read from behind `before` up to `readTo`, the outbox left out the others: damaged, or trimmed. */
+  absentBeside(positions: readonly number[], before: number, readTo: number): void {
+    let next = before + 1;
+    for (const position of [...positions, readTo + 1]) {
+      if (position > next) this.absent(next, position - 1);
+      next = position + 1;
+    }
+  }
+
   /** Everything behind `upTo` is to be settled again. */
   rewind(upTo: number): void {
     this.#upTo = upTo;

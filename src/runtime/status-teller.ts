@@ -1,4 +1,5 @@
 import type { Message } from "../core/anonymise/message.ts";
+import { DAY_MS } from "../core/units/time.ts";
 import type { NativeFormat } from "../formats/native.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
@@ -27,6 +28,7 @@ export class StatusTeller {
   /** Lost summaries up to this number were said, by this run or an earlier one. */
   #lostToSeq: number;
   #givenUp = 0;
+  #lostAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: TellerWorld) {
     this.#world = world;
@@ -63,15 +65,21 @@ export class StatusTeller {
     return this.#world.format().status(desk.online("online", conn));
   }
 
+  /** Whether this run gave summaries up within a day. */
+  hasLost(): boolean {
+    return this.#world.clock.monotonicMs() - this.#lostAtMs < DAY_MS;
+  }
+
   /** Says once what will never arrive. True when something was given up since it was asked last: a meta may be among it. */
   tellLost(): boolean {
-    const { events, outbox } = this.#world;
+    const { clock, events, outbox } = this.#world;
     const { givenUp, lost } = outbox.standing();
     const isNew = givenUp !== this.#givenUp;
     this.#givenUp = givenUp;
     for (const { fromSeq, toSeq, reason } of lost) {
       if (toSeq <= this.#lostToSeq) continue;
       this.#lostToSeq = toSeq;
+      this.#lostAtMs = clock.monotonicMs();
       events.emit({ type: "SummariesLost", fromSeq, toSeq, reason });
     }
     return isNew;

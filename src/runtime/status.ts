@@ -156,8 +156,9 @@ export class StatusDesk {
     const found: { code: string; sensor: string | null }[] = [...this.#world.standing].map((code) => ({ code, sensor: null }));
     if (this.#world.identity.rejectedRev != null) found.push({ code: "CONFIG_REJECTED", sensor: null });
     if (this.#world.time.state() === null) found.push({ code: "TIME_UNTRUSTED", sensor: null });
-    const { isUp, problem } = this.#world.connection();
+    const { isUp, problem, takesNothing } = this.#world.connection();
     if (!isUp) found.push({ code: "BROKER_AWAY", sensor: null });
+    if (takesNothing) found.push({ code: "BROKER_TAKES_NOTHING", sensor: null });
     if (problem !== null) found.push({ code: problem, sensor: null });
     for (const sensor of this.#world.sensors) {
       const { trouble, plan, counters } = sensor;

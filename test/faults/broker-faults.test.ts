@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import type { MqttBrokerOptions } from "../../src/adapters/mqtt/mqtt-broker.ts";
-import type { PublisherLimits } from "../../src/runtime/publisher.ts";
+import type { PublisherLimits } from "../../src/runtime/publisher-limits.ts";
 import { DeliveryRig, doubled, idsIn } from "../support/delivery-rig.ts";
 import { faultRow } from "../support/fault-table.ts";
 import { type Lab, openLab } from "../support/lab.ts";

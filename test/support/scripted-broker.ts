@@ -21,6 +21,8 @@ export class ScriptedBroker implements Broker {
   readonly ends: number[] = [];
   readonly cuts: number[] = [];
   friendly = false;
+  /** The reason code by which a friendly one answers to a message. */
+  answer: (topic: string) => number = () => 0;
   receiveMaximum = 65_535;
   readonly #clock: Clock;
   #listener: BrokerListener = () => undefined;
@@ -81,7 +83,7 @@ export class ScriptedBroker implements Broker {
 
   #take(conn: number, { topic, payload, retain, expirySeconds }: Message, token: number): void {
     this.published.push({ conn, token, topic, text: decoder.decode(payload), retain, expirySeconds });
-    if (this.friendly) this.#soon(() => this.acknowledge(token));
+    if (this.friendly) this.#soon(() => this.acknowledge(token, this.answer(topic)));
   }
 
   #soon(task: () => void): void {

@@ -38,6 +38,14 @@ const NODE_PROBLEMS = {
     "nothing when it passes; else `stoep doctor` tries the way to the broker step by step",
   ),
   BROKER_REFUSES: failing("the broker refuses the connection", "see the reason in `stoep status` and in config/broker-answers.md"),
+  BROKER_TAKES_NOTHING: failing(
+    "the connection is up, and for ten minutes the broker has taken nothing that waits",
+    "see the reason in `stoep status` and in config/broker-answers.md; what waits is kept",
+  ),
+  SUMMARIES_LOST: degraded(
+    "within the last day summaries were given up: refused for good by the broker, too old, or without room",
+    "`lost` in `stoep status --json` says which and why; those that were refused `stoep outbox replay --from SEQ` sends again, for 72 h",
+  ),
   NOT_AUTHORISED: degraded(
     "the broker refuses some topic of this node",
     "give the node the right to write to its topics (`stoep doctor` tries them)",

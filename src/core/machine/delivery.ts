@@ -42,6 +42,8 @@ export type DeliveryEvent<Row extends Sendable> =
    */
   | { readonly type: "urgent"; readonly row: Row }
   | { readonly type: "acknowledged"; readonly position: number; readonly reasonCode: number }
+  /** The queue has these no more. */
+  | { readonly type: "gone"; readonly from: number; readonly upTo: number }
   | { readonly type: "tick" };
 
 export type DeliveryEffect<Row extends Sendable> =
@@ -121,6 +123,11 @@ export class Delivery<Row extends Sendable> {
     return this.#up && ready < this.#window && !this.#holds.isFullWith(this.#waiting) ? this.#window * 2 - ready : 0;
   }
 
+  /** Whether rows of this lane wait, because the broker does not let them. */
+  isHeld(lane: string): boolean {
+    return this.#holds.isHeld(lane);
+  }
+
   get isUp(): boolean {
     return this.#up;
   }
@@ -156,11 +163,20 @@ export class Delivery<Row extends Sendable> {
         return this.#refill(nowMs);
       case "acknowledged":
         return this.#answered(event.position, event.reasonCode, nowMs);
+      case "gone":
+        return this.#forget(event.from, event.upTo, nowMs);
       case "tick":
         return this.#overdue(nowMs) ? [{ type: "cut" }] : this.#refill(nowMs);
       default:
         return unreachable(event);
     }
+  }
+
+  #forget(from: number, upTo: number, nowMs: number): readonly DeliveryEffect<Row>[] {
+    const isGone = (position: number): boolean => position >= from && position <= upTo;
+    this.#waiting = this.#waiting.filter(({ position }) => !isGone(position));
+    for (const position of this.#inFlight.keys()) if (isGone(position)) this.#inFlight.delete(position);
+    return this.#refill(nowMs);
   }
 
   #down(cause: Ending, nowMs: number): readonly DeliveryEffect<Row>[] {

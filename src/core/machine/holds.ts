@@ -11,13 +11,14 @@ export const HOLD_MS = 60_000;
  * each, and is sent again after a crash.
  */
 export const HOLD_SPAN_MAX = 10_000;
-/** Rows of held lanes that are kept at hand, with their payloads. */
-const HELD_ROWS_MAX = 1_000;
+/** Rows of held lanes that are kept at hand: where they are in the queue, without their payloads. */
+const HELD_ROWS_MAX = HOLD_SPAN_MAX;
 
 /** Which lanes wait because the broker does not let them; the others go on. */
 export interface Holds {
   /** This row, and what comes after it in its lane, waits. */
   hold(row: Held, nowMs: number): void;
+  isHeld(lane: string): boolean;
   /** Index of the first row that may go now, or -1. `waiting`: ascending by position. */
   nextIn(waiting: readonly Held[], nowMs: number): number;
   /** How many of these are held, as of the last `nextIn`. */
@@ -35,6 +36,7 @@ export function newHolds(): Holds {
     return waiting.filter((row) => untilMs.has(laneOf(row))).length;
   };
   return {
+    isHeld: (lane) => untilMs.has(lane),
     hold: (row, nowMs) => void untilMs.set(laneOf(row), nowMs + HOLD_MS),
     nextIn(waiting, nowMs) {
       if (untilMs.size === 0) return waiting.length === 0 ? -1 : 0;

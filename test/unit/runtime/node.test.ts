@@ -118,6 +118,25 @@ describe("a node", () => {
   });
 });
 
+describe("a node whose broker does not like its metas", () => {
+  it("offers them again in an hour, and at the next start, though it goes on", async () => {
+    const node = new VirtualNode();
+    const META = "city/voorbeeld/n0042/air-1/meta";
+    let isRefused = true;
+    node.broker.answer = (topic) => (isRefused && topic === META ? 0x99 : 0);
+    await running([dust()], node);
+    await node.clock.advance(5 * W);
+    // Held as long as nothing else was taken that shows that it is about this one.
+    expect(node.outbox.factOf.get(`meta:${META}`)).toBe("");
+    const offered = () => node.broker.published.filter(({ topic }) => topic === META).length;
+    const before = offered();
+    isRefused = false;
+    await node.clock.advance(3_600_000);
+    expect(offered()).toBe(before + 1);
+    expect(node.outbox.factOf.get(`meta:${META}`)).toMatch(/^[0-9a-f]{8}$/);
+  });
+});
+
 describe("a node whose disk is full", () => {
   it("says so, and queues its metas again when they were given up", async () => {
     const node = await running([dust()]);

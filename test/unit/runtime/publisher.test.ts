@@ -103,6 +103,7 @@ describe("a connection", () => {
       remedy: null,
       problem: null,
       isHeard: null,
+      takesNothing: false,
     });
     bench.broker.accept();
     await bench.settle();
@@ -314,6 +315,74 @@ describe("rows", () => {
     await bench.acknowledge(2, 4);
     await bench.second();
     expect(bench.outbox.acknowledgements.at(-1)).toMatchObject({ upTo: 4, egress: { rows: 2 } });
+  });
+
+  it("of a sensor that may not publish are read again when it may: what waits is kept on the card, and not in memory", async () => {
+    const bench = await connected({ inFlightMax: 5 });
+    bench.broker.friendly = true;
+    let isDenied = true;
+    bench.broker.answer = (topic) => (isDenied && topic.includes("/denied/") ? 0x87 : 0);
+    const of = (topic: string) => bench.broker.published.filter((one) => one.topic === topic).map(({ text }) => text);
+    const [DENIED, HEALTHY] = ["p/n/denied/v/summary", "p/n/healthy/v/summary"];
+    const made: string[] = [];
+    for (let minute = 0; minute < 3_000; minute++) {
+      const texts = [`denied ${minute}`, `healthy ${minute}`];
+      made.push(texts[1] ?? "");
+      const rows = texts.map((text, index) => ({ message: message(text, index === 0 ? DENIED : HEALTHY), seq: 2 * minute + index + 1 }));
+      await bench.outbox.commit({ rows, marks: new Map(), facts: new Map(), madeAt: epochMs(0) });
+      bench.publisher.wake();
+      await bench.second();
+    }
+    expect(of(HEALTHY), "the others go on").toEqual(made);
+    expect(bench.publisher.report).toMatchObject({ problem: "NOT_AUTHORISED", takesNothing: false });
+    isDenied = false;
+    const before = of(DENIED).length;
+    for (let second = 0; second < 200; second++) await bench.second();
+    expect(of(DENIED).slice(before)).toEqual(made.map((text) => text.replace("healthy", "denied")));
+    expect(bench.outbox.standing().pendingRows).toBe(0);
+  }, 60_000);
+
+  it("that the outbox gave up keep nobody waiting", async () => {
+    const bench = await connected({ inFlightMax: 5 });
+    bench.broker.friendly = true;
+    bench.broker.answer = (topic) => (topic.includes("/denied/") ? 0x87 : 0);
+    const commit = async (seq: number, topic: string) => {
+      const rows = [{ message: message(`row ${seq}`, topic), seq }];
+      await bench.outbox.commit({ rows, marks: new Map(), facts: new Map(), madeAt: epochMs(0) });
+      bench.publisher.wake();
+      await bench.second();
+    };
+    for (let seq = 1; seq <= 20; seq++) await commit(seq, "p/n/denied/v/summary");
+    await commit(21, "p/n/healthy/v/summary");
+    expect(bench.outbox.standing().acknowledgedPosition).toBe(0);
+    bench.outbox.settledTo = 20;
+    bench.outbox.rows = bench.outbox.rows.filter(({ position }) => position > 20);
+    await bench.second();
+    await bench.second();
+    expect(bench.outbox.standing()).toMatchObject({ acknowledgedPosition: 21, pendingRows: 0 });
+    for (let second = 0; second < 100; second++) await bench.second();
+    expect(
+      bench.broker.published.filter(({ text }) => text === "row 1"),
+      "not asked for any more",
+    ).toHaveLength(1);
+  });
+
+  it("that a broker takes none of, though it is connected, are said to wait for it", async () => {
+    const bench = await connected();
+    bench.broker.friendly = true;
+    bench.broker.answer = () => 0x97;
+    await bench.add(3);
+    const stuck: boolean[] = [];
+    for (let second = 0; second < 605; second++) {
+      await bench.second();
+      stuck.push(bench.publisher.report.takesNothing);
+    }
+    expect(stuck.indexOf(true)).toBeGreaterThanOrEqual(595);
+    bench.broker.answer = () => 0;
+    for (let second = 0; second < 65; second++) await bench.second();
+    expect(bench.publisher.report.takesNothing).toBe(false);
+    for (let second = 0; second < 700; second++) await bench.second();
+    expect(bench.publisher.report.takesNothing, "nothing waits").toBe(false);
   });
 
   it("continue where an earlier run stopped", async () => {

@@ -196,7 +196,9 @@ describe("a sensor that may not publish", () => {
     delivery.handle(acknowledged(1, 0x87), 0);
     delivery.handle(acknowledged(2, 0x87), 0);
     expect(delivery.appetite).toBe(4);
-    delivery.handle({ type: "rows", rows: laned("a", ...Array.from({ length: 998 }, (_, index) => index + 3)) }, 0);
+    delivery.handle({ type: "rows", rows: laned("a", ...Array.from({ length: 9_997 }, (_, index) => index + 3)) }, 0);
+    expect(delivery.appetite).toBeGreaterThan(0);
+    delivery.handle({ type: "rows", rows: laned("a", 10_000) }, 0);
     expect(delivery.appetite).toBe(0);
   });
 

@@ -1,0 +1,32 @@
+import type { Message } from "../core/anonymise/message.ts";
+import type { Sendable } from "../core/machine/delivery.ts";
+import type { OutboxRow } from "../ports/outbox.ts";
+
+/** A row on its way to the broker. */
+export interface Outgoing extends Sendable {
+  /** Null: it waits with its sensor, perhaps for days, and is read again when its turn comes. */
+  readonly message: Message | null;
+  readonly seq: number | null;
+  /** A meta has no number: its topic says which it is. */
+  readonly metaTopic: string | null;
+}
+
+/** Rows that are sent again, before the rest of the queue: up to `end`. */
+export interface Replay {
+  readonly readTo: number;
+  readonly end: number;
+}
+
+/** Rows of one sensor leave in order, its meta before its summaries: `…/sensor/meta`, `…/sensor/stream/summary`. */
+export function laneOf(topic: string): string {
+  const levels = topic.split("/");
+  return levels.slice(0, levels.at(-1) === "summary" ? -2 : -1).join("/");
+}
+
+/** The row as it may be sent. `isHeld`: whether rows of a lane wait. */
+export function outgoing({ position, seq, message }: OutboxRow, isHeld: (lane: string) => boolean): Outgoing {
+  const { topic, payload } = message;
+  const lane = laneOf(topic);
+  const bytes = topic.length + payload.length;
+  return { position, seq, message: isHeld(lane) ? null : message, bytes, lane, metaTopic: seq === null ? topic : null };
+}
