@@ -117,6 +117,9 @@ const chainHolds: Invariant = {
   },
 };
 
+/** What a status tells for a day after it was over. */
+const REMEMBERED: readonly string[] = ["SUMMARIES_LOST", "CLOCK_LEAPT"];
+
 const drains: Invariant = {
   name: "liveness: when faults are over the outbox drains and everybody is well",
   watch: () => (observation) => {
@@ -125,8 +128,8 @@ const drains: Invariant = {
     if (standing.pendingRows > 0) return `${standing.pendingRows} rows still wait, the first is summary ${standing.firstUnackedSeq}`;
     const ill = Object.entries(local.sensors).filter(([, { state }]) => state !== "ok");
     if (ill.length > 0) return `sensors are not well: ${ill.map(([id, { state, trouble }]) => `${id} ${state} ${trouble}`).join(", ")}`;
-    const { health, problems } = local.status;
-    return health === "ok" ? null : `the node is ${health}: ${problems.map(({ code }) => code).join(", ")}`;
+    const wrong = local.status.problems.filter(({ code }) => !REMEMBERED.includes(code));
+    return wrong.length === 0 ? null : `the node is ${local.status.health}: ${wrong.map(({ code }) => code).join(", ")}`;
   },
 };
 
