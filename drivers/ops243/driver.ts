@@ -71,10 +71,17 @@ function ascii(text: string): Uint8Array {
   return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 }
 
+/**
+ * A speed in quotes. V8 puts short strings of JSON among the names that it keeps, from where a speed may still stand in memory long after
+ * it was dropped (seen in what a core would hold): it is read as a number.
+ */
+const QUOTED_SPEED = /("speed"\s*:\s*)"(-?(?:0|[1-9]\d*)(?:\.\d+)?)"/;
+
 /** A JSON object, or null for anything else, such as the text that the module prints at boot. */
 function parseObject(bytes: Uint8Array, start: number, length: number): Record<string, unknown> | null {
   try {
-    const value: unknown = JSON.parse(String.fromCharCode(...bytes.subarray(start, start + length)));
+    const text = String.fromCharCode(...bytes.subarray(start, start + length));
+    const value: unknown = JSON.parse(text.replace(QUOTED_SPEED, "$1$2"));
     return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
   } catch {
     return null;
