@@ -211,9 +211,12 @@ export class Delivery<Row extends Sendable> {
     return [code === null ? this.#held(row, null, nowMs) : this.#refused(row, code, nowMs)];
   }
 
-  /** Set aside for good; held as long as it is not certain that the refusal is about this row. */
+  /** Set aside for good. As long as it is not certain that the refusal is about this row, it waits until another was taken, or a minute. */
   #refused(row: Row, reasonCode: number, nowMs: number): DeliveryEffect<Row> {
-    if (!this.#refusals.isBelieved(row, nowMs)) return this.#held(row, reasonCode, nowMs);
+    if (!this.#refusals.isBelieved(row, nowMs)) {
+      this.#holds.holdRow(row, nowMs);
+      return { type: "failure", position: row.position, reasonCode };
+    }
     this.#refusals.refused(row);
     return { type: "settled", row, refusedWith: reasonCode };
   }
@@ -252,6 +255,7 @@ export class Delivery<Row extends Sendable> {
     if (verdict === "settled") {
       this.#failures = 0;
       this.#refusals.taken(sent.row, nowMs);
+      this.#holds.freeRows();
       return [{ type: "settled", row: sent.row, refusedWith: null }, ...this.#refill(nowMs)];
     }
     this.#refusals.failed(position);

@@ -18,6 +18,9 @@ const HELD_ROWS_MAX = HOLD_SPAN_MAX;
 export interface Holds {
   /** This row, and what comes after it in its lane, waits. */
   hold(row: Held, nowMs: number): void;
+  /** This row alone waits, until `freeRows` at the latest. */
+  holdRow(row: Held, nowMs: number): void;
+  freeRows(): void;
   isHeld(lane: string): boolean;
   /** Index of the first row that may go now, or -1. `waiting`: ascending by position. */
   nextIn(waiting: readonly Held[], nowMs: number): number;
@@ -30,21 +33,24 @@ export interface Holds {
 /** No lane is held. */
 export function newHolds(): Holds {
   const untilMs = new Map<string, number>();
+  const rowsUntilMs = new Map<number, number>();
   const laneOf = ({ lane, position }: Held): string => lane ?? `#${position}`;
-  const countIn = (waiting: readonly Held[]): number => {
-    if (untilMs.size === 0) return 0;
-    return waiting.filter((row) => untilMs.has(laneOf(row))).length;
-  };
+  const isHeld = (row: Held): boolean => untilMs.has(laneOf(row)) || rowsUntilMs.has(row.position);
+  const isNothingHeld = (): boolean => untilMs.size === 0 && rowsUntilMs.size === 0;
+  const countIn = (waiting: readonly Held[]): number => (isNothingHeld() ? 0 : waiting.filter(isHeld).length);
   return {
+    holdRow: (row, nowMs) => void rowsUntilMs.set(row.position, nowMs + HOLD_MS),
+    freeRows: () => rowsUntilMs.clear(),
     isHeld: (lane) => untilMs.has(lane),
     hold: (row, nowMs) => void untilMs.set(laneOf(row), nowMs + HOLD_MS),
     nextIn(waiting, nowMs) {
-      if (untilMs.size === 0) return waiting.length === 0 ? -1 : 0;
+      if (isNothingHeld()) return waiting.length === 0 ? -1 : 0;
       for (const [lane, until] of untilMs) if (nowMs >= until) untilMs.delete(lane);
+      for (const [position, until] of rowsUntilMs) if (nowMs >= until) rowsUntilMs.delete(position);
       let firstHeld = Number.POSITIVE_INFINITY;
       for (const [index, row] of waiting.entries()) {
         if (row.position > firstHeld + HOLD_SPAN_MAX) return -1;
-        if (!untilMs.has(laneOf(row))) return index;
+        if (!isHeld(row)) return index;
         if (row.position >= 0) firstHeld = Math.min(firstHeld, row.position);
       }
       return -1;

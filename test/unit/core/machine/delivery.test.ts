@@ -120,10 +120,9 @@ describe("Delivery", () => {
     const delivery = connected(2, 0, { packetBytesMax: 1_000 });
     const effects = delivery.handle({ type: "rows", rows: [row(1, 5_000), row(2, 300), row(3, 5_000)] }, 0);
     expect(brief(effects), "it may be the limit that is wrong").toEqual(["?1", "+2", "?3"]);
-    expect(brief(delivery.handle(acknowledged(2), 0))).toEqual(["=2"]);
-    const later = delivery.handle({ type: "tick" }, 60_000);
-    expect(brief(later)).toEqual(["!1", "?3"]);
-    expect(later[0]).toMatchObject({ refusedWith: 0x95 });
+    const later = delivery.handle(acknowledged(2), 0);
+    expect(brief(later)).toEqual(["=2", "!1", "?3"]);
+    expect(later[1]).toMatchObject({ refusedWith: 0x95 });
   });
 
   it("cuts a connection that owes a PUBACK for too long", () => {
@@ -312,6 +311,14 @@ describe("a broker that refuses everything", () => {
       expect([refused, taken]).toEqual([[7], 399]);
     },
   );
+
+  it.each([0x80, 0x95])("is told from some rows of one sensor, also where they follow each other: 0x%s", (code) => {
+    const delivery = connected(5);
+    const poison = [7, 8, 9, 30];
+    const laned = BACKLOG.map((one) => ({ ...one, lane: "a" }));
+    const { refused, taken } = run(delivery, laned, DAY_MS, (position) => (poison.includes(position) ? code : 0));
+    expect([refused.toSorted((a, b) => a - b), taken]).toEqual([poison, 396]);
+  });
 
   it("is told from a sensor that it cannot stand, also when that says the most", () => {
     const delivery = connected(5);
