@@ -26,11 +26,15 @@ export class StatusTeller {
   #saidMs = Number.NEGATIVE_INFINITY;
   /** Lost summaries up to this number were said, by this run or an earlier one. */
   #lostToSeq: number;
+  /** As many summaries of earlier instances were said. */
+  #lostEarlier: number | null;
   #givenUp = 0;
 
   constructor(world: TellerWorld) {
     this.#world = world;
-    this.#lostToSeq = Math.max(0, ...world.outbox.standing().lost.map(({ toSeq }) => toSeq));
+    const { lost, lostEarlier } = world.outbox.standing();
+    this.#lostToSeq = Math.max(0, ...lost.map(({ toSeq }) => toSeq));
+    this.#lostEarlier = lostEarlier;
   }
 
   /** A new status leaves every 300 s, and when something changed. */
@@ -66,7 +70,7 @@ export class StatusTeller {
   /** Says once what will never arrive. True when something was given up since it was asked last: a meta may be among it. */
   tellLost(): boolean {
     const { events, outbox } = this.#world;
-    const { givenUp, lost } = outbox.standing();
+    const { givenUp, lost, lostEarlier } = outbox.standing();
     const isNew = givenUp !== this.#givenUp;
     this.#givenUp = givenUp;
     for (const { fromSeq, toSeq, reason } of lost) {
@@ -74,6 +78,8 @@ export class StatusTeller {
       this.#lostToSeq = toSeq;
       events.emit({ type: "SummariesLost", fromSeq, toSeq, reason });
     }
+    if (lostEarlier !== this.#lostEarlier) events.emit({ type: "EarlierSummariesLost", total: lostEarlier });
+    this.#lostEarlier = lostEarlier;
     return isNew;
   }
 }
