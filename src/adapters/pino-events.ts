@@ -15,6 +15,7 @@ const NEVER_FOLDED: ReadonlySet<NodeEvent["type"]> = new Set([
   "NodeStopping",
   "NodeStopped",
   "SummariesLost",
+  "EarlierSummariesLost",
 ]);
 
 // Two events that differ in one of these are two events; in others (a detail, a number) they are the same again.

@@ -20,6 +20,8 @@ export interface CheckReport {
   readonly firstUnacked: number | null;
   readonly lastSeq: number;
   readonly lost: readonly LostRange[];
+  /** Summaries of earlier instances; null: nobody knows how many. */
+  readonly lostEarlier: number | null;
 }
 
 /** Positions of damaged rows that are named: more say no more. */
@@ -53,10 +55,12 @@ export function checkOf(reader: OutboxReader): CheckReport {
     firstUnacked: standing.firstUnackedSeq,
     lastSeq: standing.lastSeq,
     lost: standing.lost,
+    lostEarlier: standing.lostEarlier,
   };
 }
 
-export function checkText({ instance, isWhole, structure, rows, damaged, waiting, firstUnacked, lastSeq, lost }: CheckReport): string {
+export function checkText(report: CheckReport): string {
+  const { instance, isWhole, structure, rows, damaged, waiting, firstUnacked, lastSeq } = report;
   const count = (bad: number): string => (bad === 0 ? "all are what was written" : `${bad} DAMAGED`);
   const holes = rows.missing === 0 ? "" : `, ${rows.missing} MISSING`;
   return [
@@ -68,15 +72,17 @@ export function checkText({ instance, isWhole, structure, rows, damaged, waiting
       ["facts", count(damaged.facts)],
       ["ledger", count(damaged.ledger)],
       ["waiting", `${waiting}${firstUnacked === null ? "" : `, from seq ${firstUnacked}`}; last seq ${lastSeq}`],
-      ...lostRows(lost),
+      ...lostRows(report),
     ]),
     isWhole ? "" : "\nWhat to do: stop the node and type stoep outbox repair",
     "",
   ].join("\n");
 }
 
-const lostRows = (lost: readonly LostRange[]): [string, string][] =>
-  lost.map(({ fromSeq, toSeq, reason }) => ["lost", `seq ${fromSeq} to ${toSeq} (${reason})`]);
+const lostRows = ({ lost, lostEarlier }: Pick<CheckReport, "lost" | "lostEarlier">): [string, string][] => [
+  ...lost.map(({ fromSeq, toSeq, reason }): [string, string] => ["lost", `seq ${fromSeq} to ${toSeq} (${reason})`]),
+  ...(lostEarlier === 0 ? [] : [["lost", `${lostEarlier ?? "nobody knows how many"} summaries of earlier instances`] as [string, string]]),
+];
 
 interface How {
   readonly from: number;
@@ -154,28 +160,33 @@ export interface Repaired {
   readonly instance: string;
   /** Where a damaged file was put, or null. */
   readonly quarantined: string | null;
-  readonly salvaged: Salvaged | null;
+  /** What was done for each file that was put aside, the oldest first. */
+  readonly salvaged: readonly Salvaged[];
   /** Marks and facts that were not what had been written. */
   readonly takenOut: number;
   readonly waiting: number;
   readonly lost: readonly LostRange[];
+  readonly lostEarlier: number | null;
 }
 
-export function repairText({ instance, quarantined, salvaged, takenOut, waiting, lost }: Repaired): string {
-  const damaged = salvaged === null ? 0 : salvaged.damaged;
+export function repairText(report: Repaired): string {
+  const { instance, quarantined, salvaged, takenOut, waiting } = report;
   return [
     ...table([
       ["instance", quarantined === null ? instance : `${instance}, a new one`],
       ["file", quarantined === null ? "sound" : `damaged, put aside as ${quarantined}`],
-      ...(salvaged === null
-        ? []
-        : [["salvaged", `${salvaged.rows} summaries; not readable: ${damaged ?? "nobody knows how many"}`] as const]),
+      ...salvaged.map(salvagedRow),
       ...(takenOut === 0 ? [] : [["taken out", `${takenOut} damaged marks and facts`] as const]),
       ["waiting", String(waiting)],
-      ...lostRows(lost),
+      ...lostRows(report),
     ]),
     "",
   ].join("\n");
+}
+
+function salvagedRow({ rows, damaged, left }: Salvaged): readonly [string, string] {
+  const rest = left === 0 ? "" : `; left until there is room: ${left ?? "nobody knows how many"}`;
+  return ["salvaged", `${rows} summaries; not readable: ${damaged ?? "nobody knows how many"}${rest}`];
 }
 
 export function replayText({ asked, fromSeq, lastSeq, pending }: ReplayAnswer): string {

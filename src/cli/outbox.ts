@@ -53,7 +53,8 @@ export const outbox: Command = {
     }
     const directory = resolve(dirname(resolve(file)), storage.directory);
     const live = storage.live === "memory" ? null : resolve(dirname(resolve(file)), storage.live);
-    const place = { directory, socket: typed.text("socket") ?? controlPath(live) };
+    const bytesMax = storage.outbox.maxBytes;
+    const place = { directory, bytesMax, socket: typed.text("socket") ?? controlPath(live) };
     try {
       return await act(action, place, { from, asJson: typed.flag("json") }, output);
     } catch (error) {
@@ -76,6 +77,8 @@ function fromOf(typed: Arguments, action: Action): number {
 
 interface Place {
   readonly directory: string;
+  /** Topic and payload bytes that may wait. */
+  readonly bytesMax: number;
   readonly socket: string | null;
 }
 
@@ -97,7 +100,7 @@ async function act(action: Action, place: Place, how: How, output: Output): Prom
     case "export":
       return reading(place.directory, (reader) => printExport(reader, how, output));
     case "repair": {
-      const repaired = await stopped(place.directory, (store) => repair(place.directory, store));
+      const repaired = await stopped(place.directory, (store) => repair(place, store));
       output.out(how.asJson ? JSON.stringify(repaired, null, 2) : repairText(repaired));
       return EXIT.ok;
     }
@@ -142,9 +145,9 @@ function mustBeOwner(directory: string): void {
   if (found.uid !== process.getuid?.()) throw new StoreError("STORE_FOREIGN", `${directory} belongs to another user`);
 }
 
-async function repair(directory: string, store: NodeStore): Promise<Repaired> {
+async function repair({ directory, bytesMax }: Place, store: NodeStore): Promise<Repaired> {
   const breathe = () => new Promise<void>((done) => void setImmediate(done));
-  const salvaged = await salvage(directory, store, breathe);
+  const salvaged = await salvage(directory, store, { bytesMax, goesOn: () => breathe().then(() => true) });
   let waiting = 0;
   // Reading on to the end is what finds damaged rows, and reports them.
   for (let position = 0; ; await breathe()) {
@@ -155,7 +158,8 @@ async function repair(directory: string, store: NodeStore): Promise<Repaired> {
     position = last.position;
   }
   const { quarantined, repaired, instance } = store;
-  return { instance, quarantined, salvaged, takenOut: repaired, waiting, lost: store.standing().lost };
+  const { lost, lostEarlier } = store.standing();
+  return { instance, quarantined, salvaged, takenOut: repaired, waiting, lost, lostEarlier };
 }
 
 async function replay({ directory, socket }: Place, from: number): Promise<ReplayAnswer> {

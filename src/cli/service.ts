@@ -8,7 +8,6 @@ import { createEvidenceLog } from "../adapters/residency/evidence-log.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
 import { type DirectoryLock, lockDirectory } from "../adapters/sqlite/directory-lock.ts";
-import { salvage } from "../adapters/sqlite/salvage.ts";
 import { openStores } from "../adapters/sqlite/stores.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
@@ -21,7 +20,6 @@ import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
 import type { FileBus, GpioBus, ReplayBus } from "../ports/field-port.ts";
 import type { Host } from "../ports/host.ts";
-import type { Outbox } from "../ports/outbox.ts";
 import type { EvidenceLog } from "../ports/residency.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { metricsText } from "../runtime/metrics.ts";
@@ -35,6 +33,7 @@ import { maintain } from "./maintenance.ts";
 import { controlPath, type PlannedFile } from "./node-file.ts";
 import { type ReloadAnswer, Reloader } from "./reloader.ts";
 import type { RetireWorld } from "./retire-actions.ts";
+import { Salvaging } from "./salvaging.ts";
 import { softwareVersion } from "./version.ts";
 
 /** The live store sheds the oldest and counts them beyond this: hours of readings of 20 sensors (hot-path measurements §8.11). */
@@ -110,7 +109,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const reloading = { file, fullFile: resolve(file), node, clock, events, manager, prepare };
   const reloader = planned === undefined ? null : new Reloader(reloading, { planned, plan });
   void world.outbox.keepBallast();
-  void salvaged(plan.storage.directory, world);
+  const salvaging = new Salvaging(plan.storage.directory, plan.storage.outbox.maxBytes, world);
   const control = await openControl(plan, node, world, reloader);
   const metrics = await openMetrics(plan, node);
   if (options.rejectedRev === undefined) reloader?.keepWhenItHolds();
@@ -121,6 +120,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     async stop(why) {
       manager.stopping();
       reloader?.stop();
+      salvaging.stop();
       const report = await node.stop(why);
       await Promise.all([control?.close(), metrics?.close()]);
       lock.release();
@@ -232,17 +232,6 @@ async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, 
   }
   if (live.discarded !== null) events.emit({ type: "LiveStoreDiscarded", because: live.discarded });
   return { crypto, outbox, live };
-}
-
-/** Beside the work of the node, which does not wait for it. */
-async function salvaged(directory: string, { outbox, clock, events }: { outbox: Outbox; clock: Clock; events: Events }): Promise<void> {
-  try {
-    const found = await salvage(directory, outbox, () => clock.breathe());
-    if (found !== null) events.emit({ type: "OutboxSalvaged", ...found });
-  } catch (error) {
-    // The next start goes on with it.
-    events.emit({ type: "OutboxFailed", code: "salvage", detail: error instanceof Error ? error.message : String(error) });
-  }
 }
 
 /** Opens them, under one lock however often that is tried: a card can be full. */

@@ -36,6 +36,8 @@ export interface OnlineStatus {
     readonly lastSeq: number;
     readonly hours: number | null;
     readonly lost: readonly { readonly fromSeq: number; readonly toSeq: number; readonly reason: string }[];
+    /** Summaries of earlier instances that will never arrive; null: nobody knows how many. */
+    readonly lostEarlier: number | null;
   };
   readonly sensors: Readonly<Record<string, SensorState>>;
   readonly expires: { readonly cert: string | null; readonly ca: string | null; readonly ipDatabase: string | null };

@@ -22,10 +22,13 @@ export interface Mark {
   readonly lastStart: EpochMs | null;
 }
 
-/** A row to be: a sealed message, with its number when it is a summary. */
+/** Whether a message is a summary: nothing else has such a topic (CONTRACT §2). A summary that was salvaged has no number here. */
+export const isSummary = ({ topic }: Pick<Message, "topic">): boolean => topic.endsWith("/summary");
+
+/** A row to be: a sealed message, with its number when it is a summary of this instance. */
 export interface NewRow {
   readonly message: Message;
-  /** Gap-free number of a summary; null for a meta, which has none. */
+  /** Gap-free number of a summary; null for a meta, which has none, and for a summary of an earlier instance, whose number is of there. */
   readonly seq: number | null;
 }
 
@@ -33,6 +36,10 @@ export interface NewRow {
 export const META_FACT = "meta:";
 /** Fact that lists the topics of all metas that were ever queued. */
 export const TOPICS_FACT = "metas";
+/** Fact that holds how many summaries of earlier instances were lost. */
+export const LOST_EARLIER_FACT = "lost:earlier";
+/** Begins the key of the fact that says how far the salvage of a damaged store came; the rest is the name of its file. */
+export const SALVAGED_FACT = "salvaged:";
 /** Fact that says until when somebody works on which sensors. */
 export const MAINTENANCE_FACT = "maintenance";
 /** Fact that holds the rev of the config that was last on trial: written to see that node.db takes a write. */
@@ -51,6 +58,8 @@ export interface CloseBatch {
   readonly madeAt: EpochMs;
   /** What is settled by now, written down with the rest: two commits are two fsyncs. Rows of this batch cannot be among it. */
   readonly acknowledgement?: Acknowledgement;
+  /** Summaries of an earlier instance that will never arrive, as is known by now; null: nobody knows how many. */
+  readonly lostEarlier?: number | null;
 }
 
 /** The ledger of privacy budget as it was found. */
@@ -97,6 +106,11 @@ export interface OutboxStanding {
   readonly pendingRows: number;
   readonly pendingBytes: number;
   readonly lost: readonly LostRange[];
+  /**
+   * Summaries of earlier instances that will never arrive: they could not be read in a damaged store, or were salvaged and given up or
+   * refused here. Rather too many than too few. Null: nobody knows how many.
+   */
+  readonly lostEarlier: number | null;
   /** Rows given up in this run, metas among them: these are to be queued again. */
   readonly givenUp: number;
   /** The disk is short of room: what is kept for replay goes first, then what waits, the oldest first. */

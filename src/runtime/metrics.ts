@@ -39,12 +39,14 @@ const expiries = (expires: Readonly<Record<string, string | null>>): readonly Sa
 
 function outboxMetrics({ status: { outbox: told }, outbox }: LocalStatus): readonly string[] {
   const lost = told.lost.reduce((sum, { fromSeq, toSeq }) => sum + toSeq - fromSeq + 1, 0);
+  const earlier = told.lostEarlier === null ? [] : only(told.lostEarlier);
   return [
     gauge("outbox_pending", "Summaries that the broker does not have yet.", only(outbox.rows)),
     gauge("outbox_bytes", "Their size.", only(outbox.bytes)),
     gauge("outbox_room_hours", "Hours of summaries that the outbox takes.", told.hours === null ? [] : only(told.hours)),
     counter("outbox_seq_total", "Number of the last summary.", only(told.lastSeq)),
     gauge("outbox_lost", "Summaries that were given up, of those that are still told in status.", only(lost)),
+    gauge("outbox_lost_earlier", "Summaries of earlier instances that will never arrive; absent where nobody knows.", earlier),
   ];
 }
 

@@ -1,13 +1,13 @@
 import type { Message } from "../core/anonymise/message.ts";
 import type { Sendable } from "../core/machine/delivery.ts";
-import type { OutboxRow } from "../ports/outbox.ts";
+import { isSummary, type OutboxRow } from "../ports/outbox.ts";
 
 /** A row on its way to the broker. */
 export interface Outgoing extends Sendable {
   /** Null: it waits with its sensor, perhaps for days, and is read again when its turn comes. */
   readonly message: Message | null;
   readonly seq: number | null;
-  /** A meta has no number: its topic says which it is. */
+  /** Of a meta: which it is. */
   readonly metaTopic: string | null;
 }
 
@@ -28,5 +28,5 @@ export function outgoing({ position, seq, message }: OutboxRow, isHeld: (lane: s
   const { topic, payload } = message;
   const lane = laneOf(topic);
   const bytes = topic.length + payload.length;
-  return { position, seq, message: isHeld(lane) ? null : message, bytes, lane, metaTopic: seq === null ? topic : null };
+  return { position, seq, message: isHeld(lane) ? null : message, bytes, lane, metaTopic: isSummary(message) ? null : topic };
 }

@@ -27,12 +27,16 @@ export class StatusTeller {
   #saidMs = Number.NEGATIVE_INFINITY;
   /** Lost summaries up to this number were said, by this run or an earlier one. */
   #lostToSeq: number;
+  /** As many summaries of earlier instances were said. */
+  #lostEarlier: number | null;
   #givenUp = 0;
   #lostAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: TellerWorld) {
     this.#world = world;
-    this.#lostToSeq = Math.max(0, ...world.outbox.standing().lost.map(({ toSeq }) => toSeq));
+    const { lost, lostEarlier } = world.outbox.standing();
+    this.#lostToSeq = Math.max(0, ...lost.map(({ toSeq }) => toSeq));
+    this.#lostEarlier = lostEarlier;
   }
 
   /** A new status leaves every 300 s, and when something changed. */
@@ -73,7 +77,7 @@ export class StatusTeller {
   /** Says once what will never arrive. True when something was given up since it was asked last: a meta may be among it. */
   tellLost(): boolean {
     const { clock, events, outbox } = this.#world;
-    const { givenUp, lost } = outbox.standing();
+    const { givenUp, lost, lostEarlier } = outbox.standing();
     const isNew = givenUp !== this.#givenUp;
     this.#givenUp = givenUp;
     for (const { fromSeq, toSeq, reason } of lost) {
@@ -81,6 +85,11 @@ export class StatusTeller {
       this.#lostToSeq = toSeq;
       this.#lostAtMs = clock.monotonicMs();
       events.emit({ type: "SummariesLost", fromSeq, toSeq, reason });
+    }
+    if (lostEarlier !== this.#lostEarlier) {
+      this.#lostEarlier = lostEarlier;
+      this.#lostAtMs = clock.monotonicMs();
+      events.emit({ type: "EarlierSummariesLost", total: lostEarlier });
     }
     return isNew;
   }

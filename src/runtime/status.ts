@@ -113,6 +113,7 @@ export class StatusDesk {
         lastSeq: standing.lastSeq,
         hours: identity.outboxHours,
         lost: standing.lost,
+        lostEarlier: standing.lostEarlier,
       },
       sensors: Object.fromEntries(sensors.map((sensor) => [sensor.plan.id, sensor.state])),
       expires: this.#world.safety.ends,

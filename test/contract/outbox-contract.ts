@@ -11,8 +11,7 @@ export const STREAM: StreamId = streamId(sensorId("air-1"), "pm25");
 const HOUR = 3_600_000;
 
 /** A message of `bytes` bytes, topic included. */
-export function message(text: string, bytes = 40): Message {
-  const topic = "p/n1/air-1/pm25/summary";
+export function message(text: string, bytes = 40, topic = "p/n1/air-1/pm25/summary"): Message {
   return sealMessage({ topic, payload: Buffer.from(text.padEnd(bytes - topic.length, ".")), retain: false, expirySeconds: 3_600 });
 }
 
@@ -28,7 +27,11 @@ export const batchOf = (rows: readonly NewRow[], madeAt = 0): CloseBatch => ({
 export const summaries = (fromSeq: number, count: number): NewRow[] =>
   Array.from({ length: count }, (_, at) => ({ message: message(`summary ${fromSeq + at}`), seq: fromSeq + at }));
 
-const meta = (text: string): NewRow => ({ message: message(text), seq: null });
+const META_TOPIC = "p/n1/air-1/meta";
+export const meta = (text: string): NewRow => ({ message: message(text, 40, META_TOPIC), seq: null });
+
+/** A summary of an earlier instance, whose number is of there. */
+export const earlier = (text: string): NewRow => ({ message: message(text), seq: null });
 
 /** An acknowledgement of everything up to `upTo`, at `at`. */
 export const acked = (upTo: number, at = 0, refused: Acknowledgement["refused"] = []): Acknowledgement => ({
@@ -74,6 +77,7 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
         pendingRows: 0,
         pendingBytes: 0,
         lost: [],
+        lostEarlier: 0,
         givenUp: 0,
         isShort: false,
       });
@@ -258,6 +262,32 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
       await outbox.close();
     });
 
+    it("counts summaries of an earlier instance that are given up or refused; metas are no loss", async () => {
+      const outbox = await make();
+      await outbox.commit(
+        batchOf([earlier("a"), meta("b"), earlier("c"), ...summaries(1, 1), earlier("d"), meta("e"), ...summaries(2, 1)]),
+      );
+      await outbox.acknowledge(
+        acked(
+          2,
+          0,
+          [1, 2].map((position) => ({ position, seq: null, reason: "not-authorised" })),
+        ),
+      );
+      expect(outbox.standing()).toMatchObject({ lostEarlier: 1, lost: [] });
+      await trimAll(outbox, { bytesMax: 79 });
+      const standing = { lostEarlier: 3, firstUnackedSeq: 2, lastSeq: 2, lost: [{ fromSeq: 1, toSeq: 1, reason: "outbox-full" }] };
+      expect(outbox.standing()).toMatchObject(standing);
+      await outbox.commit({ ...batchOf([]), lostEarlier: 40 });
+      await outbox.reopen();
+      expect(outbox.standing()).toMatchObject({ ...standing, lostEarlier: 43 });
+      await outbox.commit({ ...batchOf([]), lostEarlier: null });
+      await outbox.commit({ ...batchOf([]), lostEarlier: 1 });
+      await outbox.reopen();
+      expect(outbox.standing()).toMatchObject({ ...standing, lostEarlier: null });
+      await outbox.close();
+    });
+
     it("drops what was acknowledged before anything that waits", async () => {
       const outbox = await make();
       await outbox.commit(batchOf(summaries(1, 10)));
@@ -270,11 +300,10 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
 
     it("forgets that a meta was queued when it is dropped with the rest, so that it is queued again, and no other", async () => {
       const outbox = await make();
-      const topic = "p/n1/air-1/pm25/summary";
-      const facts = new Map([`meta:${topic}`, "meta:other"].map((key) => [key, "5be1c0aa"]));
+      const facts = new Map([`meta:${META_TOPIC}`, "meta:other"].map((key) => [key, "5be1c0aa"]));
       await outbox.commit({ ...batchOf([meta("a"), ...summaries(1, 2)]), facts });
       await trimAll(outbox, { bytesMax: 40 });
-      expect([await outbox.recall(`meta:${topic}`), await outbox.recall("meta:other")]).toEqual([null, "5be1c0aa"]);
+      expect([await outbox.recall(`meta:${META_TOPIC}`), await outbox.recall("meta:other")]).toEqual([null, "5be1c0aa"]);
       await outbox.close();
     });
 
@@ -333,8 +362,10 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
   });
 }
 
+const kind = fc.constantFrom("summary" as const, "meta" as const, "earlier" as const);
+
 const operation = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("commit" as const), rows: fc.array(fc.boolean(), { maxLength: 8 }) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("commit" as const), rows: fc.array(kind, { maxLength: 8 }) }) },
   {
     weight: 3,
     arbitrary: fc.record({ do: fc.constant("acknowledge" as const), rows: fc.integer({ min: 0, max: 6 }), refused: fc.boolean() }),
@@ -354,6 +385,7 @@ type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
 interface ModelRow {
   readonly position: number;
   readonly seq: number | null;
+  readonly isEarlier: boolean;
   readonly madeAt: number;
 }
 
@@ -367,19 +399,25 @@ const named = (outbox: Outbox) =>
 async function agrees(outbox: Outbox, operations: readonly Operation[]): Promise<void> {
   let pending: ModelRow[] = [];
   const lost = new Map<number, string>();
+  let lostEarlier = 0;
   let lastSeq = 0;
   let lastPosition = 0;
-  const drop = (rows: readonly ModelRow[], reason: string) => {
+  const lose = (rows: readonly ModelRow[], reason: string) => {
     for (const { seq } of rows) if (seq !== null) lost.set(seq, reason);
+    lostEarlier += rows.filter(({ isEarlier }) => isEarlier).length;
+  };
+  const drop = (rows: readonly ModelRow[], reason: string) => {
+    lose(rows, reason);
     pending = pending.slice(rows.length);
   };
   for (const [step, action] of operations.entries()) {
     switch (action.do) {
       case "commit": {
-        const rows = action.rows.map((isSummary) => {
-          const row = { position: ++lastPosition, seq: isSummary ? ++lastSeq : null, madeAt: step };
+        const rows = action.rows.map((is) => {
+          const seq = is === "summary" ? ++lastSeq : null;
+          const row = { position: ++lastPosition, seq, isEarlier: is === "earlier", madeAt: step };
           pending.push(row);
-          return { message: message(`row ${row.position}`), seq: row.seq };
+          return is === "meta" ? meta(`row ${row.position}`) : { message: message(`row ${row.position}`), seq };
         });
         await outbox.commit({ ...batchOf(rows, step), marks: new Map([[STREAM, { closedTo: epochMs(step), lastStart: null }]]) });
         expect((await outbox.marks()).get(STREAM)).toEqual({ closedTo: step, lastStart: null });
@@ -392,7 +430,7 @@ async function agrees(outbox: Outbox, operations: readonly Operation[]): Promise
         const refused = action.refused ? [{ position: last.position, seq: last.seq, reason: "refused" }] : [];
         await outbox.acknowledge(acked(last.position, step, refused));
         pending = pending.slice(rows.length);
-        if (action.refused && last.seq !== null) lost.set(last.seq, "refused");
+        if (action.refused) lose([last], "refused");
         break;
       }
       case "trim": {
@@ -410,7 +448,8 @@ async function agrees(outbox: Outbox, operations: readonly Operation[]): Promise
     const read = await outbox.read(0, 1_000);
     expect(read.map(({ position, seq }) => [position, seq])).toEqual(pending.map(({ position, seq }) => [position, seq]));
     expect(named(outbox)).toEqual([...lost].sort(([a], [b]) => a - b));
-    expect(outbox.standing()).toMatchObject({ lastSeq, lastPosition, pendingRows: pending.length, pendingBytes: pending.length * 40 });
+    const pendingBytes = pending.length * 40;
+    expect(outbox.standing()).toMatchObject({ lastSeq, lastPosition, lostEarlier, pendingRows: pending.length, pendingBytes });
     expect(outbox.standing().firstUnackedSeq).toBe(pending.find(({ seq }) => seq !== null)?.seq ?? null);
   }
   await outbox.close();

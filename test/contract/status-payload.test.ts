@@ -45,7 +45,7 @@ describe("status", () => {
       rev: expect.stringMatching(/^[0-9a-f]{8}$/) as string,
       config: { active: "c0ffee00", rejected: null },
       time: { state: "synced", errorMs: null },
-      outbox: { pending: 2, firstUnacked: null, lastSeq: 0, hours: expect.any(Number) as number, lost: [] },
+      outbox: { pending: 2, firstUnacked: null, lastSeq: 0, hours: expect.any(Number) as number, lost: [], lostEarlier: 0 },
       sensors: { "air-1": "ok" },
       expires: { cert: null, ca: null, ipDatabase: null },
     });

@@ -12,6 +12,7 @@ import { openOutbox } from "../../src/adapters/sqlite/outbox.ts";
 import { quarantine } from "../../src/adapters/sqlite/outbox-file.ts";
 import { OUTBOX_MIGRATIONS } from "../../src/adapters/sqlite/outbox-schema.ts";
 import { EGRESS_ROW_BYTES, TRIM_ROWS_MAX } from "../../src/adapters/sqlite/outbox-trim.ts";
+import { salvage } from "../../src/adapters/sqlite/salvage.ts";
 import { epsilonMicro } from "../../src/core/units/epsilon.ts";
 import { durationMs, epochMs } from "../../src/core/units/time.ts";
 import type { Outbox } from "../../src/ports/outbox.ts";
@@ -421,7 +422,7 @@ describe("a store without room", () => {
 describe("a damaged store", () => {
   const quarantinedIn = (directory: string) => readdirSync(directory).filter((name) => name.includes("corrupt"));
 
-  it("is moved aside, a fresh one is made, and only the last damaged one is kept", async () => {
+  it("is moved aside, a fresh one is made, and an earlier one is kept until nothing is to be had from it any more", async () => {
     const directory = await filled(3);
     const instances: string[] = [];
     for (const round of [1, 2]) {
@@ -429,22 +430,25 @@ describe("a damaged store", () => {
       const outbox = await open(directory);
       instances.push(outbox.instance);
       expect(outbox.quarantined).toBe(join(directory, `node.db.corrupt-${round}`));
-      expect(quarantinedIn(directory)).toEqual([`node.db.corrupt-${round}`]);
+      expect(quarantinedIn(directory)).toHaveLength(round);
       expect(readFileSync(outbox.quarantined ?? "", "utf8")).toContain(`garbage of round ${round}`);
       expect(outbox.standing().lastSeq).toBe(0);
+      if (round === 2) await salvage(directory, outbox, { bytesMax: 1e9, goesOn: () => Promise.resolve(true) });
       await outbox.close();
     }
     expect(new Set(instances).size).toBe(2);
+    expect(quarantinedIn(directory)).toEqual(["node.db.corrupt-2"]);
   });
 
-  it("is moved aside together with its WAL and index, in place of what was put there before", () => {
+  it("is moved aside together with its WAL and index, beside what was put there before", () => {
     const directory = freshDirectory();
     mkdirSync(directory);
     for (const content of ["first", "second"]) {
       for (const file of databaseFiles(dbOf(directory)).slice(0, 3)) writeFileSync(file, content);
       quarantine(dbOf(directory));
     }
-    expect(readdirSync(directory).sort()).toEqual(["node.db.corrupt-2", "node.db.corrupt-2-shm", "node.db.corrupt-2-wal"]);
+    const files = [1, 2].flatMap((n) => ["", "-shm", "-wal"].map((suffix) => `node.db.corrupt-${n}${suffix}`));
+    expect(readdirSync(directory).sort()).toEqual(files);
     expect(readFileSync(join(directory, "node.db.corrupt-2-wal"), "utf8")).toBe("second");
   });
 

@@ -26,6 +26,7 @@ export class FakeOutbox implements Outbox {
   isDoubtful = false;
   isShort = false;
   givenUp = 0;
+  lostEarlier: number | null = 0;
   readonly commitTroubles: (OutboxTrouble | null)[] = [];
   readonly batches: CloseBatch[] = [];
   readonly acknowledgements: Acknowledgement[] = [];
@@ -64,6 +65,7 @@ export class FakeOutbox implements Outbox {
       pendingRows: pending.length,
       pendingBytes: pending.reduce((sum, { message }) => sum + message.payload.length, 0),
       lost: [],
+      lostEarlier: this.lostEarlier,
       givenUp: this.givenUp,
       isShort: this.isShort,
     };
@@ -135,6 +137,8 @@ export class FakeOutbox implements Outbox {
     for (const [key, value] of batch.facts) this.factOf.set(key, value);
     for (const span of batch.charges ?? []) this.spanOf.set(`${span.stream} ${span.fromMs}`, span);
     this.changes.push(...(batch.changes ?? []));
+    const { lostEarlier = 0 } = batch;
+    this.lostEarlier = this.lostEarlier === null || lostEarlier === null ? null : this.lostEarlier + lostEarlier;
   }
 
   #settle(acknowledgement: Acknowledgement): void {

@@ -4,9 +4,11 @@ import type { EpochMs } from "../../core/units/time.ts";
 import {
   AGEING_FACT,
   COURSES_FACT,
+  LOST_EARLIER_FACT,
   MAINTENANCE_FACT,
   type Mark,
   META_FACT,
+  SALVAGED_FACT,
   TERMS_FACT,
   TOPICS_FACT,
   TRIED_FACT,
@@ -42,16 +44,16 @@ export const DOUBT = { marks: "doubt:marks", facts: "doubt:facts" } as const;
 /** Keys of facts, and what they begin with: a row with such a key that is damaged is damaged in its value. */
 const KNOWN_KEYS: readonly string[] = [
   ...[TERMS_FACT, TOPICS_FACT, COURSES_FACT, TRUSTED_FACT, AGEING_FACT, MAINTENANCE_FACT, TRIED_FACT],
-  ...[DOUBT.marks, DOUBT.facts],
+  ...[DOUBT.marks, DOUBT.facts, LOST_EARLIER_FACT],
 ];
-const KNOWN_BEGINNINGS = [META_FACT, "derived:", "salvaged:"];
+const KNOWN_BEGINNINGS = [META_FACT, "derived:", SALVAGED_FACT];
 
 /** The text that a CRC-32 (zlib's) of a mark is over; the migration that brought the CRC says the same in SQL. */
 const markCrc = ({ stream, closedTo, lastStart }: Omit<MarkRow, "crc">): number => crc32(`${stream} ${closedTo} ${lastStart}`);
 const factCrc = (key: string, value: string): number => crc32(`${key} ${value}`);
 
 const isIntactMark = (row: MarkRow): boolean => markCrc(row) === row.crc;
-const isIntactFact = ({ key, value, crc }: FactRow): boolean => factCrc(key, value) === crc;
+export const isIntactFact = ({ key, value, crc }: FactRow): boolean => factCrc(key, value) === crc;
 
 export function setMark(sql: OutboxStatements, stream: string, { closedTo, lastStart }: Mark): void {
   sql.setMark.run(stream, closedTo, lastStart, markCrc({ stream, closedTo, lastStart }));

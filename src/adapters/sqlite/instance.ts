@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { AGEING_FACT, COURSES_FACT, TRUSTED_FACT } from "../../ports/outbox.ts";
+import { AGEING_FACT, COURSES_FACT, LOST_EARLIER_FACT, SALVAGED_FACT, TRUSTED_FACT } from "../../ports/outbox.ts";
 import { DOUBT } from "./checked-rows.ts";
 import { type Connection, StoreError } from "./database.ts";
 import { changeHash } from "./ledger-row.ts";
@@ -39,7 +39,7 @@ export const NOTHING_AROUND: Surroundings = { machine: null, witness: null, wall
  * Begins a run. A store that was put back, or came from another machine, does not know all that was released under its name, so
  * that it gets another one: what waits is sent as it is, numbers, marks and ledger go on, and everything that was remembered in facts
  * (terms, rests of longer windows, which metas the broker has) is forgotten, so that nothing half-made goes on under the new name.
- * What belongs to the marks stays with them.
+ * What belongs to the marks stays with them, and what is known of damaged stores beside it.
  */
 export function beginAs(db: Connection, lastPosition: number, around: Surroundings, freshInstance: () => string): RunIdentity {
   return db.transaction((): RunIdentity => {
@@ -53,8 +53,8 @@ export function beginAs(db: Connection, lastPosition: number, around: Surroundin
     const nextRun = cause === "put-back" ? Math.max(run, (around.witness?.run ?? 0) + 1) : run;
     db.prepare("UPDATE store SET instance = ?, run = ?, machine = NULL").run(fresh, nextRun);
     if (around.machine !== null) setMachine(db, fresh, around.machine);
-    const kept = [COURSES_FACT, TRUSTED_FACT, AGEING_FACT, DOUBT.marks, DOUBT.facts];
-    db.prepare("DELETE FROM fact WHERE key NOT IN (?, ?, ?, ?, ?)").run(...kept);
+    const kept = [COURSES_FACT, TRUSTED_FACT, AGEING_FACT, DOUBT.marks, DOUBT.facts, LOST_EARLIER_FACT];
+    db.prepare("DELETE FROM fact WHERE key NOT IN (?, ?, ?, ?, ?, ?) AND key NOT LIKE ?").run(...kept, `${SALVAGED_FACT}%`);
     noteChange(db, around.wallMs, JSON.stringify({ instance: fresh, before: instance, because: cause }));
     return { instance: fresh, run: nextRun, renewed: cause };
   })();

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { OutboxError } from "../../ports/outbox.ts";
 import { defineCrc } from "./checked-rows.ts";
@@ -10,12 +10,14 @@ import {
   databaseFiles,
   IN_MEMORY,
   openDatabase,
+  removeDatabase,
   StoreError,
   storeFault,
 } from "./database.ts";
 import { migrate, schemaVersion } from "./migrate.ts";
 import { highWaterCrc } from "./outbox-row.ts";
 import { OUTBOX_MIGRATIONS } from "./outbox-schema.ts";
+import { DONE, earlierProgress, wrecksIn } from "./wrecks.ts";
 
 /** Where the node store is, and how to connect to it. */
 export interface OutboxFile {
@@ -95,21 +97,22 @@ export function endRun(db: Connection): void {
 }
 
 /**
- * Moves a damaged database aside, WAL and all, as `<path>.corrupt-<n>`, and deletes what was put there before. The database goes
- * first: a power cut in between leaves a WAL without a database, which SQLite deletes at the next start, never the reverse, which
- * would bring an old state back to life.
+ * Moves a damaged database aside, WAL and all, as `<path>.corrupt-<n>`, and deletes those before it of which it says itself that their
+ * salvage is done; the others stay until it is. The database goes first: a power cut in between leaves a WAL without a database, which
+ * SQLite deletes at the next start, never the reverse, which would bring an old state back to life.
  */
 export function quarantine(path: string): string {
   const directory = dirname(path);
   const prefix = `${basename(path)}.corrupt-`;
-  const earlier = readdirSync(directory).filter((name) => name.startsWith(prefix));
-  const numbers = earlier.map((name) => Number.parseInt(name.slice(prefix.length), 10) || 0);
+  const earlier = wrecksIn(directory);
+  const beside = readdirSync(directory).filter((name) => name.startsWith(prefix));
+  const numbers = beside.map((name) => Number.parseInt(name.slice(prefix.length), 10) || 0);
   const target = join(directory, `${prefix}${Math.max(0, ...numbers) + 1}`);
   const targets = databaseFiles(target);
   for (const [index, file] of databaseFiles(path).entries()) {
     if (existsSync(file)) renameSync(file, targets[index] ?? target);
   }
-  for (const name of earlier) rmSync(join(directory, name), { force: true });
+  for (const wreck of earlier) if (earlierProgress(wreck) === DONE) removeDatabase(wreck);
   return target;
 }
 

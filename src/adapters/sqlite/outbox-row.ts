@@ -1,11 +1,12 @@
 import { crc32 } from "node:zlib";
 import { Message, restoreMessage } from "../../core/anonymise/message.ts";
 import { assert } from "../../core/assert.ts";
-import type { NewRow, OutboxRow } from "../../ports/outbox.ts";
+import { isSummary, type NewRow, type OutboxRow } from "../../ports/outbox.ts";
 
 /** A row of the table `outbox`, as SQLite gives it back: after damage any column can hold anything. */
 export interface StoredRow {
   readonly position: number;
+  /** Number of a summary; null: a meta. Negative, for one that was salvaged: the number that comes next, so that nobody searches it. */
   readonly seq: number | null;
   readonly madeMs: number;
   readonly topic: string;
@@ -24,20 +25,41 @@ export function messageBytes({ message }: NewRow): number {
 /** The columns of a row, in the order of the table. */
 export type StoredColumns = readonly [number, number | null, number, string, Uint8Array, number, number | null, number, number];
 
+/** Where a new row stands in the queue. */
+export interface Place {
+  readonly lastPosition: number;
+  /** Last number up to the row, its own among them. */
+  readonly lastSeq: number;
+  readonly endBytes: number;
+}
+
 /** The row to store for a message, with its CRC. What is not sealed gets none: nothing else would ever be restored. */
-export function storedColumns(row: NewRow, position: number, madeMs: number, endBytes: number): StoredColumns {
+export function storedColumns(row: NewRow, madeMs: number, { lastPosition: position, lastSeq, endBytes }: Place): StoredColumns {
   assert(Message.isSealed(row.message), "only a sealed message waits in the outbox");
   const { topic, payload, retain, expirySeconds } = row.message;
   const kept = retain ? 1 : 0;
-  const crc = crcOf({ position, seq: row.seq, madeMs, topic, payload, retain: kept, expirySeconds, endBytes });
-  return [position, row.seq, madeMs, topic, payload, kept, expirySeconds, endBytes, crc];
+  const seq = row.seq ?? (isSummary(row.message) ? -(lastSeq + 1) : null);
+  const crc = crcOf({ position, seq, madeMs, topic, payload, retain: kept, expirySeconds, endBytes });
+  return [position, seq, madeMs, topic, payload, kept, expirySeconds, endBytes, crc];
 }
 
 /** The message of a stored row, or null when it is not what was written. */
 export function restoredRow(row: StoredRow): OutboxRow | null {
   if (typeof row.topic !== "string" || !(row.payload instanceof Uint8Array) || crcOf(row) !== row.crc) return null;
-  const { position, seq, topic, payload, retain, expirySeconds } = row;
+  const { position, topic, payload, retain, expirySeconds } = row;
+  const seq = row.seq !== null && row.seq > 0 ? row.seq : null;
   return { position, seq, message: restoreMessage({ topic, payload, retain: retain === 1, expirySeconds }) };
+}
+
+/** The last number up to a row, as it says itself; null: it is a meta, or not what was written. */
+export function lastSeqAt(row: StoredRow): number | null {
+  const next = nextSeqAt(row);
+  return next === null || (row.seq ?? 0) > 0 ? next : next - 1;
+}
+
+/** The first number from a row on, as it says itself; null: it is a meta, or not what was written. */
+export function nextSeqAt(row: StoredRow): number | null {
+  return row.seq === null || restoredRow(row) === null ? null : Math.abs(row.seq);
 }
 
 /** CRC-32 (zlib's) over every column but itself. A third of all damage passes SQLite's own check (reliability reference §1.5). */

@@ -45,6 +45,15 @@ function prepareQueue(db: Connection) {
     metaTopics: db
       .prepare<[number, number], string>("SELECT DISTINCT topic FROM outbox WHERE position > ? AND position <= ? AND seq IS NULL")
       .pluck(),
+    /** Summaries without a number here: they were salvaged. Those that were salvaged before rows told it have none at all. */
+    salvagedBetween: db
+      .prepare<[number, number], number>(
+        `SELECT count(*) FROM outbox WHERE position > ? AND position <= ? AND (seq IS NULL OR seq < 0) AND topic GLOB '*/summary'`,
+      )
+      .pluck(),
+    metasBetween: db
+      .prepare<[number, number], number>("SELECT count(*) FROM outbox WHERE position > ? AND position <= ? AND topic GLOB '*/meta'")
+      .pluck(),
     deleteBetween: db.prepare<[number, number]>("DELETE FROM outbox WHERE position > ? AND position <= ?"),
     deleteRows: db.prepare<[number, number]>(
       "DELETE FROM outbox WHERE position IN (SELECT position FROM outbox WHERE position <= ? ORDER BY position LIMIT ?)",

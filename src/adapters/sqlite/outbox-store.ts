@@ -16,7 +16,6 @@ import { assertSound, type Connection, IN_MEMORY, StoreError, storeFault } from 
 import { FreshRows } from "./fresh-rows.ts";
 import { assertSameStore, type RenewalCause, type RunIdentity } from "./instance.ts";
 import { changeHash, ledgerReading, ledgerRow } from "./ledger-row.ts";
-import { addLost, gaps } from "./lost-ranges.ts";
 import type { NodeStore } from "./outbox.ts";
 import {
   type Counters,
@@ -25,17 +24,15 @@ import {
   saveCounters,
   settledAt,
   standingOf,
-  summaryAfter,
-  summaryDownFrom,
+  sum,
+  withDamaged,
+  withRefused,
 } from "./outbox-counters.ts";
 import { endRun, type OutboxFile, openOutboxFile, portError } from "./outbox-file.ts";
 import { type HighWater, messageBytes, restoredRow, storedColumns } from "./outbox-row.ts";
 import { type OutboxStatements, prepareOutbox } from "./outbox-statements.ts";
 import { shedSlice, trimSlice } from "./outbox-trim.ts";
 import { type FreeBytes, Pressure } from "./pressure.ts";
-
-/** Reason of a range whose rows were not what had been written. */
-export const DAMAGED = "damaged";
 
 /** How often a write is tried again on a full disk: at 50 rows each, room for the largest batch of a tick. */
 const RELIEFS_MAX = 40;
@@ -125,7 +122,7 @@ export class SqliteOutbox implements NodeStore {
         lastPosition++;
         if (row.seq !== null) assert(row.seq === ++lastSeq, `the next summary is number ${lastSeq}, not ${row.seq}`);
         endBytes += messageBytes(row);
-        sql.addRow.run(...storedColumns(row, lastPosition, batch.madeAt, endBytes));
+        sql.addRow.run(...storedColumns(row, batch.madeAt, { lastPosition, lastSeq, endBytes }));
         rows.push({ position: lastPosition, seq: row.seq, message: row.message });
         ends.push(endBytes);
       }
@@ -134,7 +131,8 @@ export class SqliteOutbox implements NodeStore {
       for (const span of batch.charges ?? []) sql.setLedger.run(ledgerRow(span));
       for (const text of batch.changes ?? [])
         sql.addChange.run(batch.madeAt, text, changeHash(sql.lastChangeHash.get() ?? "", batch.madeAt, text));
-      return { ...counters, lastPosition, lastSeq, endBytes };
+      const { lostEarlier = 0 } = batch;
+      return { ...counters, lastPosition, lastSeq, endBytes, lostEarlier: sum(counters.lostEarlier, lostEarlier) };
     });
     this.#fresh.add(rows, ends);
     if (acknowledgement !== undefined) this.#fresh.dropTo(acknowledgement.upTo);
@@ -152,7 +150,7 @@ export class SqliteOutbox implements NodeStore {
       const intact = stored.map(restoredRow).filter((row) => row !== null);
       const end = stored.length < rowsMax ? this.#counters.lastPosition : (stored.at(-1)?.position ?? from);
       // Positions have no gaps: what is not there, or not intact, was damaged.
-      if (intact.length < end - from) this.#giveUpDamaged(from, end, intact);
+      if (intact.length < end - from) this.#write((sql, counters) => withDamaged(sql, counters, from, end, intact));
       if (intact.length > 0) return intact;
       cursor = end;
     }
@@ -229,10 +227,6 @@ export class SqliteOutbox implements NodeStore {
   #settle(sql: OutboxStatements, counters: Counters, { upTo, refused, egress }: Acknowledgement): Counters {
     assert(upTo <= counters.lastPosition, "only what was written can be acknowledged");
     const settled = this.#settledAt(sql, counters, upTo);
-    let lost = counters.lost;
-    for (const { seq, reason } of refused) {
-      if (seq !== null) lost = addLost(lost, { fromSeq: seq, toSeq: seq, reason });
-    }
     if (egress !== null) {
       const before = counters.settled;
       const fromSeq = settled.seq > before.seq ? before.seq + 1 : null;
@@ -248,7 +242,7 @@ export class SqliteOutbox implements NodeStore {
         bytes: egress.bytes,
       });
     }
-    return { ...counters, settled, lost };
+    return { ...withRefused(sql, counters, refused), settled };
   }
 
   #settledAt(sql: OutboxStatements, counters: Counters, upTo: number): HighWater {
@@ -262,22 +256,6 @@ export class SqliteOutbox implements NodeStore {
       throw new StoreError("STORE_DAMAGED", "node.db is gone");
     });
     return { db, sql: prepareOutbox(db) };
-  }
-
-  /**
-   * Reports the rows in `(from, end]` that are not intact as lost, and settles them once nothing waits before them. They stay
-   * where they are: what they say about their number cannot be believed, but that there was one keeps it from being given again.
-   */
-  #giveUpDamaged(from: number, end: number, intact: readonly OutboxRow[]): void {
-    this.#write((sql, counters) => {
-      const below = Math.max(summaryDownFrom(sql, from) ?? 0, counters.settled.seq);
-      const above = summaryAfter(sql, end) ?? counters.lastSeq + 1;
-      const seqs = intact.map((row) => row.seq).filter((seq) => seq !== null);
-      const lost = gaps([below, ...seqs, above], DAMAGED).reduce(addLost, counters.lost);
-      const first = intact[0]?.position ?? end + 1;
-      const settled = from === counters.settled.position ? settledAt(sql, counters, first - 1) : counters.settled;
-      return { ...counters, lost, settled };
-    });
   }
 
   /** Writes; on a full disk after making room, as little as it takes. */

@@ -1,6 +1,6 @@
 import { META_FACT, type OutboxLimits } from "../../ports/outbox.ts";
 import { addLost } from "./lost-ranges.ts";
-import { type Counters, settledAt } from "./outbox-counters.ts";
+import { type Counters, settledAt, sum } from "./outbox-counters.ts";
 import type { OutboxStatements, RowSpan } from "./outbox-statements.ts";
 
 /** The most rows of a kind that one slice deletes: the event loop waits meanwhile. */
@@ -71,10 +71,12 @@ function giveUp(
   if (upTo === counters.settled.position) return counters;
   const settled = settledAt(sql, counters, upTo);
   for (const topic of sql.metaTopics.all(counters.settled.position, upTo)) sql.deleteFact.run(`${META_FACT}${topic}`);
+  const lostEarlier = sum(counters.lostEarlier, sql.salvagedBetween.get(counters.settled.position, upTo) ?? 0);
   sql.deleteBetween.run(counters.settled.position, upTo);
   const givenUp = counters.givenUp + upTo - counters.settled.position;
   const dropped = { fromSeq: counters.settled.seq + 1, toSeq: settled.seq, reason };
-  return { ...counters, settled, givenUp, lost: dropped.toSeq < dropped.fromSeq ? counters.lost : addLost(counters.lost, dropped) };
+  const lost = dropped.toSeq < dropped.fromSeq ? counters.lost : addLost(counters.lost, dropped);
+  return { ...counters, settled, givenUp, lost, lostEarlier };
 }
 
 /**

@@ -82,8 +82,8 @@ function startStore(file: OutboxFile, freshInstance: () => string, surroundings:
   const db = openOutboxFile(file, freshInstance);
   return closedOnError(db, () => {
     const sql = prepareOutbox(db);
-    const counters = loadCounters(sql);
     const repaired = mendDamaged(db, sql);
+    const counters = loadCounters(sql);
     const identity = beginAs(db, counters.lastPosition, surroundings, freshInstance);
     return { db, sql, counters, repaired, isDoubtful: areMarksInDoubt(sql), ...identity };
   });

@@ -51,11 +51,18 @@ export type NodeEvent =
   | { readonly type: "LiveStoreFull" }
   | { readonly type: "ReadingsExpired" }
   | { readonly type: "OutboxQuarantined"; readonly path: string }
-  | { readonly type: "OutboxSalvaged"; readonly path: string; readonly rows: number; readonly damaged: number | null }
+  | {
+      readonly type: "OutboxSalvaged";
+      readonly path: string;
+      readonly rows: number;
+      readonly damaged: number | null;
+      readonly left: number | null;
+    }
   | { readonly type: "OutboxRepaired"; readonly rows: number }
   | { readonly type: "OutboxFailed"; readonly code: string; readonly detail: string }
   | { readonly type: "OutboxTrimmed"; readonly rows: number }
   | { readonly type: "SummariesLost"; readonly fromSeq: number; readonly toSeq: number; readonly reason: string }
+  | { readonly type: "EarlierSummariesLost"; readonly total: number | null }
   | { readonly type: "BrokerConnected"; readonly address: string }
   | { readonly type: "BrokerDisconnected"; readonly cause: string; readonly detail: string; readonly remedy: string }
   | {
@@ -132,7 +139,9 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   OutboxQuarantined: { level: "error", says: "node.db was damaged: it was put aside and a new instance begun" },
   OutboxSalvaged: {
     level: "warn",
-    says: "what waited in a damaged node.db waits in the new one now; `damaged` could not be read (null: nobody knows how many)",
+    says:
+      "what waited in a damaged node.db was taken over; `damaged` could not be read, `left` stays there until there is room " +
+      "(null: nobody knows how many)",
   },
   OutboxRepaired: {
     level: "error",
@@ -141,6 +150,12 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   OutboxFailed: { level: "error", says: "the outbox could not be written; it is opened again" },
   OutboxTrimmed: { level: "debug", says: "old rows were deleted" },
   SummariesLost: { level: "error", says: "summaries were dropped for good" },
+  EarlierSummariesLost: {
+    level: "error",
+    says:
+      "summaries of earlier instances will never arrive, `total` by now (null: nobody knows how many): they could not be read in a " +
+      "damaged node.db, or were taken over from it and dropped or refused since",
+  },
   BrokerConnected: { level: "info", says: "connected to the broker" },
   BrokerDisconnected: { level: "warn", says: "no connection to the broker; summaries wait in the outbox" },
   BrokerLookedUp: {

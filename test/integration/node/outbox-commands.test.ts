@@ -78,7 +78,8 @@ describe("stoep outbox", () => {
     writeFileSync(file, readFileSync(file).fill(0, 60, 64));
     expect((await json(site, "check")).code).toBe(65);
     const { data } = await json(site, "repair");
-    expect(data).toMatchObject({ quarantined: `${file}.corrupt-1`, salvaged: { damaged: 1, rows: waiting }, waiting, lost: [] });
+    const salvaged = [{ damaged: 1, rows: waiting, left: 0 }];
+    expect(data).toMatchObject({ quarantined: `${file}.corrupt-1`, salvaged, waiting, lost: [], lostEarlier: 1 });
     expect(await json(site, "check")).toMatchObject({ code: 0, data: { isWhole: true, waiting } });
   });
 
