@@ -42,8 +42,11 @@ export class LiveStoreError extends Error {
  * the store may be written to, and each chunk that comes out is the caller's own copy: it is zeroed after use.
  */
 export interface LiveStore {
-  /** A number for a stream that stays the same for the life of the store, over restarts too. */
-  streamIndex(id: StreamId): number;
+  /**
+   * A number for a stream whose readings mean this (`core/reading/meaning.ts`), the same for the life of the store, over restarts too.
+   * A stream that was given another meaning has another number: what was stored of it before is found under the old one only.
+   */
+  streamIndex(id: StreamId, meaning: string): number;
   append(chunk: LiveChunk): void;
   /** Everything that is held, one entry per class and window. */
   held(): readonly HeldWindow[];

@@ -17,7 +17,10 @@ export const CATCH_UP_WINDOWS_MAX = 96;
 /** A stream as the closer knows it. */
 export interface Closing {
   readonly plan: StreamPlan;
+  /** Number of its readings in the live store. */
   readonly index: number;
+  /** Of a group: the numbers of its members. */
+  readonly members: readonly number[];
   readonly lane: Lane;
   mark: Mark;
   /** What it passed over, and may come back to. Written down together with `mark`. */

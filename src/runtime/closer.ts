@@ -245,7 +245,7 @@ export class Closer {
 
   #candidate(closing: Closing, table: WindowTable, start: EpochMs): Candidate {
     const { plan, index, lane } = closing;
-    if (plan.policy.is === "group") return this.#groupCandidate(closing, plan.policy.members, table, start);
+    if (plan.policy.is === "group") return this.#groupCandidate(closing, table, start);
     const readings = table.of(index);
     const closed: ClosedWindow = {
       stream: plan,
@@ -259,12 +259,12 @@ export class Closer {
   }
 
   /** A group is made of the windows of its members, which are all in one lane. */
-  #groupCandidate(closing: Closing, members: readonly StreamId[], table: WindowTable, start: EpochMs): Candidate {
-    const { plan, lane } = closing;
+  #groupCandidate(closing: Closing, table: WindowTable, start: EpochMs): Candidate {
+    const { plan, members, lane } = closing;
     const shape = shapeOf(plan, lane.monotonicOf(start) ?? 0);
     const flags = new Set<Flag>();
-    const windows = members.map((id) => {
-      const readings = table.of(this.#world.live.streamIndex(id));
+    const windows = members.map((index) => {
+      const readings = table.of(index);
       for (const flag of flagsOf(plan, readings, start, this.#world)) flags.add(flag);
       const statistic = this.#statisticOf(plan, shape, readings);
       return { coverage: coverageOf(readings, plan.windowMs), statistic: statistic === "failed" ? null : statistic };

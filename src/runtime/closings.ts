@@ -1,3 +1,5 @@
+import { assert } from "../core/assert.ts";
+import { meaningOf, sameMeaning } from "../core/reading/meaning.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { StreamId } from "../core/units/ids.ts";
 import { type EpochMs, isoUtc } from "../core/units/time.ts";
@@ -8,7 +10,6 @@ import type { Mark } from "../ports/outbox.ts";
 import type { Closing } from "./close-schedule.ts";
 import type { CourseBook } from "./course-book.ts";
 import type { Ingest } from "./ingest.ts";
-import { sameMeaning } from "./plan-change.ts";
 
 interface ClosingWorld {
   readonly live: LiveStore;
@@ -27,9 +28,17 @@ export interface Standing {
 /** The streams that are closed by themselves, as the closer of a node that starts knows them. */
 export function closingsOf(streams: readonly StreamPlan[], { marks, courses }: Standing, world: ClosingWorld): readonly Closing[] {
   const closed = streams.filter(({ policy, from }) => policy.is !== "withheld" && from === null);
+  const plans = new Map(streams.map((plan) => [plan.id, plan]));
+  const indexOf = (plan: StreamPlan): number => world.live.streamIndex(plan.id, meaningOf(plan));
+  const memberOf = (id: StreamId): StreamPlan => {
+    const plan = plans.get(id);
+    assert(plan !== undefined, `${id} is a stream of the plan that its group is in`);
+    return plan;
+  };
   return closed.map((plan) => ({
     plan,
-    index: world.live.streamIndex(plan.id),
+    index: indexOf(plan),
+    members: plan.policy.is === "group" ? plan.policy.members.map((id) => indexOf(memberOf(id))) : [],
     lane: world.ingest.lane(plan.sensitivity, plan.windowMs, plan.latenessMs),
     mark: marks.get(plan.id) ?? UNMARKED,
     course: courses.of(plan.id),

@@ -1,5 +1,6 @@
 import { addPart, beginLongWindow, type LongWindow } from "../core/anonymise/derived.ts";
 import { anonymiseLong, type Summary } from "../core/anonymise/summary.ts";
+import { meaningOf } from "../core/reading/meaning.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { StreamId } from "../core/units/ids.ts";
 import type { EpochMs } from "../core/units/time.ts";
@@ -35,9 +36,6 @@ const CHECKSUM_DIGITS = 8;
 
 const factKey = (id: StreamId): string => `derived:${id}`;
 
-/** Facts by which longer windows of these streams begin anew: what was added up so far had another meaning. */
-export const begunAnew = (streams: readonly StreamId[]): ReadonlyMap<string, string> => new Map(streams.map((id) => [factKey(id), ""]));
-
 /** Where a window of a stream that is made of another one lies. */
 export function longWindowAt({ from, windowMs }: StreamPlan, at: EpochMs): Window {
   return from?.timeZone == null ? windowAt(windowStart(at, windowMs), windowMs) : dayAt(at, from.timeZone);
@@ -45,12 +43,15 @@ export function longWindowAt({ from, windowMs }: StreamPlan, at: EpochMs): Windo
 
 /**
  * Longer windows, made of released ones. How far they are is written down with each part, so that a restart goes on with them. A
- * longer window begins with its first part and is never made of a rest of it: a stream that was added at noon begins with the next day.
+ * longer window begins with its first part and is never made of a rest of it: a stream that was added at noon, or means something else
+ * since, begins with the next day.
  */
 export class DerivedDesk {
   readonly #outbox: Outbox;
   readonly #crypto: Pick<Crypto, "sha256">;
+  /** By the stream that they are made of. */
   readonly #plans: ReadonlyMap<StreamId, readonly StreamPlan[]>;
+  readonly #meanings: ReadonlyMap<StreamId, string>;
   #standing: Map<StreamId, Standing> | null = null;
 
   constructor(outbox: Outbox, crypto: Pick<Crypto, "sha256">, streams: readonly StreamPlan[]) {
@@ -59,6 +60,7 @@ export class DerivedDesk {
     const plans = new Map<StreamId, StreamPlan[]>();
     for (const plan of streams) if (plan.from !== null) plans.set(plan.from.stream, [...(plans.get(plan.from.stream) ?? []), plan]);
     this.#plans = plans;
+    this.#meanings = new Map([...plans.values()].flat().map((plan) => [plan.id, meaningOf(plan)]));
   }
 
   /** Reads where the longer windows stand: at the start, and after a call of which the outcome is not known. */
@@ -67,7 +69,7 @@ export class DerivedDesk {
     const standing = new Map<StreamId, Standing>();
     for (const { id } of [...this.#plans.values()].flat()) {
       const text = await this.#outbox.recall(factKey(id));
-      standing.set(id, { mark: marks.get(id) ?? NOTHING.mark, long: this.#readLong(text) });
+      standing.set(id, { mark: marks.get(id) ?? NOTHING.mark, long: this.#readLong(id, text) });
     }
     this.#standing = standing;
   }
@@ -93,7 +95,7 @@ export class DerivedDesk {
     return {
       summaries: made,
       marks: new Map(entries.map(([id, { mark }]) => [id, mark])),
-      facts: new Map(entries.map(([id, { long }]) => [factKey(id), this.#longText(long)])),
+      facts: new Map(entries.map(([id, { long }]) => [factKey(id), this.#longText(id, long)])),
       standing,
     };
   }
@@ -103,20 +105,20 @@ export class DerivedDesk {
     for (const [id, one] of standing) this.#standing?.set(id, one);
   }
 
-  #longText(long: LongWindow | null): string {
+  #longText(id: StreamId, long: LongWindow | null): string {
     const text = JSON.stringify(long);
-    return `${this.#checksum(text)} ${text}`;
+    return `${this.#checksum(id, text)} ${text}`;
   }
 
-  /** A text that is not what was written is no window: its stream begins anew with the next one. */
-  #readLong(text: string | null): LongWindow | null {
+  /** A text that is not what was written, or was written under another meaning, is no window: its stream begins anew with the next one. */
+  #readLong(id: StreamId, text: string | null): LongWindow | null {
     const json = text?.slice(CHECKSUM_DIGITS + 1);
-    if (json === undefined || text !== `${this.#checksum(json)} ${json}`) return null;
+    if (json === undefined || text !== `${this.#checksum(id, json)} ${json}`) return null;
     return JSON.parse(json) as LongWindow | null;
   }
 
-  #checksum(text: string): string {
-    return this.#crypto.sha256(text).slice(0, CHECKSUM_DIGITS);
+  #checksum(id: StreamId, text: string): string {
+    return this.#crypto.sha256(`${this.#meanings.get(id)} ${text}`).slice(0, CHECKSUM_DIGITS);
   }
 }
 

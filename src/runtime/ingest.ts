@@ -1,5 +1,6 @@
 import { assert } from "../core/assert.ts";
 import type { DropReason, SensorCounters } from "../core/events/counters.ts";
+import { meaningOf } from "../core/reading/meaning.ts";
 import type { Sensitivity } from "../core/reading/quantity.ts";
 import { ChunkReader, MARK } from "../core/reading/record.ts";
 import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
@@ -277,7 +278,7 @@ export class Ingest {
   }
 
   #slot(plan: StreamPlan, counters: SensorCounters): Slot {
-    const index = this.#world.live.streamIndex(plan.id);
+    const index = this.#world.live.streamIndex(plan.id, meaningOf(plan));
     assert(index >= 0, "the live store numbers streams from 0");
     while (this.#countersOfStream.length <= index) this.#countersOfStream.push(counters);
     this.#countersOfStream[index] = counters;

@@ -1,6 +1,6 @@
 import type { NodePlan, PortPlan, SensorPlan } from "../config/plan.ts";
 import { hasTerms } from "../core/anonymise/terms.ts";
-import type { StreamPlan } from "../core/reading/stream.ts";
+import { sameMeaning } from "../core/reading/meaning.ts";
 import type { StreamId } from "../core/units/ids.ts";
 import { streamsOf } from "./node-streams.ts";
 
@@ -65,14 +65,6 @@ export function sensorChange(before: SensorPlan, after: SensorPlan): SensorChang
 }
 
 export const samePort = (a: PortPlan, b: PortPlan): boolean => sameData(a, b);
-
-/** Whether readings of both may lie in one window: all that decides what a record means, and which window it is in. */
-export function sameMeaning(a: StreamPlan, b: StreamPlan): boolean {
-  const meaning = ({ channel, sensitivity, windowMs, latenessMs, binEdges, from }: StreamPlan) => ({
-    ...{ channel, sensitivity, windowMs, latenessMs, binEdges, from },
-  });
-  return sameData(meaning(a), meaning(b));
-}
 
 /** Streams by what becomes of the window that is open for them. */
 export interface StreamChanges {

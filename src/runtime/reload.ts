@@ -5,7 +5,6 @@ import type { StreamId } from "../core/units/ids.ts";
 import type { Clock } from "../ports/clock.ts";
 import { type Mark, OutboxError, TRIED_FACT } from "../ports/outbox.ts";
 import type { WayToBroker } from "./broker-safety.ts";
-import { begunAnew } from "./derived-desk.ts";
 import type { Ingest } from "./ingest.ts";
 import type { NodeParts } from "./node-parts.ts";
 import { type RestartNeed, restartNeeds, type StreamChanges, streamChanges } from "./plan-change.ts";
@@ -105,7 +104,7 @@ export class Reloading {
     const troubles = await tried.trial.verdict(isStopping);
     return await turns.take(async () => {
       if (isStopping()) return { is: "stopped" };
-      const marks = troubles.length > 0 ? troubles : await this.#beginAnew(streams);
+      const marks = troubles.length > 0 ? troubles : await this.#marks();
       this.#trial = null;
       if (marks instanceof Map) return await this.#adopt(request, tried.sensors, streams, marks);
       parts.crew.apply(before.sensors);
@@ -141,12 +140,10 @@ export class Reloading {
     return { trial, sensors };
   }
 
-  /** Writes down that longer windows of other meaning begin anew; where streams stand in the outbox, or what is wrong with it. */
-  async #beginAnew({ redefined }: StreamChanges): Promise<Map<StreamId, Mark> | readonly TrialTrouble[]> {
-    const { time, world, closer } = this.#world.parts;
+  /** Where streams stand in the outbox, or what is wrong with it. */
+  async #marks(): Promise<Map<StreamId, Mark> | readonly TrialTrouble[]> {
+    const { world, closer } = this.#world.parts;
     try {
-      const facts = begunAnew(redefined);
-      if (redefined.length > 0) await world.outbox.commit({ rows: [], marks: new Map(), facts, madeAt: time.best() });
       return await world.outbox.marks();
     } catch (error) {
       if (!(error instanceof OutboxError)) throw error;

@@ -42,12 +42,13 @@ export function liveStoreContract(make: (bytesMax: number) => LiveStore): void {
   const open = () => make(16 * 1024 * 1024);
 
   describe("as a live store", () => {
-    it("gives a stream one number, and no other stream the same", () => {
+    it("gives a stream one number for each meaning, and no other stream the same", () => {
       const store = open();
       const other = streamId(sensorId("air-1"), "pm10");
-      const index = store.streamIndex(STREAM);
-      expect(store.streamIndex(other)).not.toBe(index);
-      expect(store.streamIndex(STREAM)).toBe(index);
+      const numbers = [store.streamIndex(STREAM, "ug/m3"), store.streamIndex(STREAM, "mg/m3"), store.streamIndex(other, "ug/m3")];
+      expect(new Set(numbers).size).toBe(3);
+      expect(store.streamIndex(STREAM, "mg/m3")).toBe(numbers[1]);
+      expect(store.streamIndex(STREAM, "ug/m3"), "taken up again").toBe(numbers[0]);
       store.close();
     });
 

@@ -81,7 +81,7 @@ describe("a live store that is opened again", () => {
   const filled = (): string => {
     const path = fresh();
     const store = open(path);
-    store.streamIndex(STREAM);
+    store.streamIndex(STREAM, "ug/m3");
     for (let at = 0; at < 20; at++) store.append(marked(500));
     store.close();
     return path;
@@ -91,8 +91,9 @@ describe("a live store that is opened again", () => {
     const path = filled();
     const store = open(path);
     expect(store.discarded).toBeNull();
-    expect(store.streamIndex(streamId(sensorId("gate-1"), "other"))).toBe(2);
-    expect(store.streamIndex(STREAM)).toBe(1);
+    expect(store.streamIndex(streamId(sensorId("gate-1"), "other"), "ug/m3")).toBe(2);
+    expect(store.streamIndex(STREAM, "mg/m3"), "another meaning").toBe(3);
+    expect(store.streamIndex(STREAM, "ug/m3")).toBe(1);
     expect([...store.read(FIVE_MIN, epochMs(0))]).toHaveLength(20);
     store.close();
   });
@@ -189,7 +190,7 @@ describe("a live store", () => {
 
   it("shows the same readings as SQL rows", () => {
     const store = open(null);
-    const index = store.streamIndex(STREAM);
+    const index = store.streamIndex(STREAM, "ug/m3");
     const writer = new ChunkWriter(2);
     writer.add(index, 1_000.5, 48.2, 250, 3, MARK.sample);
     writer.add(index, 1_001.5, 51.7, 250, 4, MARK.sample | MARK.suspect);

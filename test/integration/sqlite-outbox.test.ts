@@ -13,6 +13,7 @@ import { quarantine } from "../../src/adapters/sqlite/outbox-file.ts";
 import { OUTBOX_MIGRATIONS } from "../../src/adapters/sqlite/outbox-schema.ts";
 import { EGRESS_ROW_BYTES, TRIM_ROWS_MAX } from "../../src/adapters/sqlite/outbox-trim.ts";
 import { salvage } from "../../src/adapters/sqlite/salvage.ts";
+import { sealMessage } from "../../src/core/anonymise/message.ts";
 import { epsilonMicro } from "../../src/core/units/epsilon.ts";
 import { durationMs, epochMs } from "../../src/core/units/time.ts";
 import type { Outbox } from "../../src/ports/outbox.ts";
@@ -568,6 +569,21 @@ describe("a damaged row", () => {
     expect(await pendingSeqs(outbox)).toEqual([3, 5]);
     expect(outbox.standing().lost).toEqual([{ fromSeq: 4, toSeq: 4, reason: "damaged" }]);
     await outbox.close();
+  });
+
+  it("of a meta is given up, and with it the note that the broker has that meta: it is queued again", async () => {
+    const directory = freshDirectory();
+    const outbox = await open(directory);
+    const meta = sealMessage({ topic: "city/n/air/meta", payload: Buffer.from("{}"), retain: true, expirySeconds: null });
+    const facts = new Map([["meta:city/n/air/meta", "0badcafe"]]);
+    await outbox.commit({ ...batchOf([...summaries(1, 2), { message: meta, seq: null }]), facts });
+    await outbox.close();
+    alter(directory, (db) => db.exec("UPDATE outbox SET payload = CAST('{ }' AS BLOB) WHERE position = 3"));
+    const again = await open(directory);
+    expect(await pendingSeqs(again)).toEqual([1, 2]);
+    expect(again.standing()).toMatchObject({ lost: [], lostEarlier: 0, givenUp: 1 });
+    expect(await again.recall("meta:city/n/air/meta")).toBeNull();
+    await again.close();
   });
 
   it("that has vanished is noticed by the hole that it leaves", async () => {

@@ -23,12 +23,13 @@ export class FakeLiveStore implements LiveStore {
   #chunks: StoredChunk[] = [];
   #nextId = 1;
   readonly #drawn = new Map<string, { readonly sensitivity: Sensitivity; readonly windowMs: number; readonly window: number }>();
-  readonly #indices = new Map<StreamId, number>();
+  readonly #indices = new Map<string, number>();
 
-  streamIndex(id: StreamId): number {
-    const known = this.#indices.get(id);
+  streamIndex(id: StreamId, meaning: string): number {
+    const key = `${id} ${meaning}`;
+    const known = this.#indices.get(key);
     if (known !== undefined) return known;
-    this.#indices.set(id, this.#indices.size);
+    this.#indices.set(key, this.#indices.size);
     return this.#indices.size - 1;
   }
 

@@ -1,4 +1,5 @@
 import { DROP_REASONS, SensorCounters } from "../../src/core/events/counters.ts";
+import { meaningOf } from "../../src/core/reading/meaning.ts";
 import type { ChannelPlan, StreamPlan } from "../../src/core/reading/stream.ts";
 import { epochMs, type MonotonicMs, monotonicMs } from "../../src/core/units/time.ts";
 import { coverageOf } from "../../src/core/window/coverage.ts";
@@ -64,7 +65,7 @@ export class IntakeBench {
     const table = new WindowTable(this.ingest.streams);
     for (const { data } of this.live.read(stream.windowMs, epochMs(window))) table.take(data);
     for (let index = 0; index < table.chunks; index++) table.scatter(index);
-    return table.of(this.live.streamIndex(stream.id));
+    return table.of(this.live.streamIndex(stream.id, meaningOf(stream)));
   }
 
   statistic(stream = this.#streams[0], window = 0): ExactStatistic | null {

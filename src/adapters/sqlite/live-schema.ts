@@ -1,5 +1,5 @@
 /** Counted up with each change of the schema below, and of the record in `core/reading/record.ts`. */
-export const LIVE_VERSION = 5;
+export const LIVE_VERSION = 6;
 
 /**
  * Schema of live.db. It is never migrated: a file of another version is discarded, for it holds readings of minutes.
@@ -7,8 +7,8 @@ export const LIVE_VERSION = 5;
  * `chunk.id` is given by the store and never reused while it is open, since whoever walks over chunks may delete some and add
  * others in between; AUTOINCREMENT would write one page more with each chunk. `window_start_ms` is null while the wall clock is
  * not trusted. The index costs one entry a flush, not one a reading. `drawn` notes for which windows noise was drawn; it goes with
- * their readings. `binding` names the node store that the readings belong to; `run` and `position` are how far that was when it
- * last committed.
+ * their readings. `stream.meaning` is the SHA-256 of what the readings of this number mean. `binding` names the node store that
+ * the readings belong to; `run` and `position` are how far that was when it last committed.
  */
 export const LIVE_SCHEMA = `
 CREATE TABLE binding (
@@ -20,8 +20,10 @@ CREATE TABLE binding (
 ) STRICT;
 
 CREATE TABLE stream (
-  idx INTEGER PRIMARY KEY,
-  id  TEXT NOT NULL UNIQUE
+  idx     INTEGER PRIMARY KEY,
+  id      TEXT NOT NULL,
+  meaning TEXT NOT NULL,
+  UNIQUE (id, meaning)
 ) STRICT;
 
 CREATE TABLE chunk (

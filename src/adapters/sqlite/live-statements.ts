@@ -8,8 +8,8 @@ const CHUNK = `id, sensitivity, window_ms AS "windowMs", window_start_ms AS "win
 export function prepareLive(db: Connection) {
   return {
     setStanding: db.prepare<[number, number]>("UPDATE binding SET run = ?, position = ?"),
-    findStream: db.prepare<[string], number>("SELECT idx FROM stream WHERE id = ?").pluck(),
-    addStream: db.prepare<[string]>("INSERT INTO stream (id) VALUES (?)"),
+    findStream: db.prepare<[string, string], number>("SELECT idx FROM stream WHERE id = ? AND meaning = ?").pluck(),
+    addStream: db.prepare<[string, string]>("INSERT INTO stream (id, meaning) VALUES (?, ?)"),
     lastId: db.prepare<[], number | null>("SELECT max(id) FROM chunk").pluck(),
     append: db.prepare<[number, Sensitivity, number, number | null, number, number, Uint8Array]>(
       "INSERT INTO chunk (id, sensitivity, window_ms, window_start_ms, from_ms, to_ms, data) VALUES (?, ?, ?, ?, ?, ?, ?)",

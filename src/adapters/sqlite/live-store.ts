@@ -1,4 +1,4 @@
-import { randomInt } from "node:crypto";
+import { createHash, randomInt } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { assert } from "../../core/assert.ts";
@@ -161,7 +161,7 @@ export class SqliteLiveStore implements LiveStore {
   readonly #db: Connection;
   readonly #path: string;
   readonly #sql: LiveStatements;
-  readonly #indices = new Map<StreamId, number>();
+  readonly #indices = new Map<string, number>();
   /** Number of the last chunk; never given twice. */
   #lastId: number;
   #rowsDefined = false;
@@ -179,12 +179,14 @@ export class SqliteLiveStore implements LiveStore {
     this.#guard(() => this.#sql.setStanding.run(run, position));
   }
 
-  streamIndex(id: StreamId): number {
+  streamIndex(id: StreamId, meaning: string): number {
     return this.#guard(() => {
-      const known = this.#indices.get(id);
+      const key = `${id} ${meaning}`;
+      const known = this.#indices.get(key);
       if (known !== undefined) return known;
-      const index = this.#sql.findStream.get(id) ?? Number(this.#sql.addStream.run(id).lastInsertRowid);
-      this.#indices.set(id, index);
+      const digest = createHash("sha256").update(meaning).digest("hex");
+      const index = this.#sql.findStream.get(id, digest) ?? Number(this.#sql.addStream.run(id, digest).lastInsertRowid);
+      this.#indices.set(key, index);
       return index;
     });
   }

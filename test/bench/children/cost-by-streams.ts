@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { openLiveStore } from "../../../src/adapters/sqlite/live-store.ts";
 import { createSystemCrypto } from "../../../src/adapters/system-crypto.ts";
 import { SensorCounters } from "../../../src/core/events/counters.ts";
+import { meaningOf } from "../../../src/core/reading/meaning.ts";
 import { type EpochMs, monotonicMs } from "../../../src/core/units/time.ts";
 import { coverageOf } from "../../../src/core/window/coverage.ts";
 import { WindowTable } from "../../../src/core/window/readings.ts";
@@ -33,7 +34,7 @@ const plan = benchPlan({
 });
 const intakes = plan.sensors.map((sensor) => ingest.addSensor(sensor.channels, sensor.streams, new SensorCounters()));
 const plans = plan.sensors.flatMap((sensor) => sensor.streams);
-const indices = plans.map(({ id }) => live.streamIndex(id));
+const indices = plans.map((plan) => live.streamIndex(plan.id, meaningOf(plan)));
 for (const intake of intakes) {
   intake.expect(WINDOW_MS);
   intake.opened(monotonicMs(0));

@@ -7,6 +7,7 @@ import { openLiveStore } from "../../../src/adapters/sqlite/live-store.ts";
 import { openOutbox } from "../../../src/adapters/sqlite/outbox.ts";
 import { createSystemCrypto } from "../../../src/adapters/system-crypto.ts";
 import { BytePool } from "../../../src/core/anonymise/noise/byte-pool.ts";
+import { meaningOf } from "../../../src/core/reading/meaning.ts";
 import type { StreamPlan } from "../../../src/core/reading/stream.ts";
 import { epsilonMicro } from "../../../src/core/units/epsilon.ts";
 import { nodeId } from "../../../src/core/units/ids.ts";
@@ -47,7 +48,15 @@ const format = new NativeFormat("bench", nodeId("bench"));
 const closings = plans.map((plan) => {
   const mark = { closedTo: epochMs(START), lastStart: null as EpochMs | null };
   // The lane is how a closing is found, which is not what is measured here.
-  return { plan, index: live.streamIndex(plan.id), lane: null as unknown as Closing["lane"], mark, course: STRAIGHT, isPlaced: true };
+  return {
+    plan,
+    index: live.streamIndex(plan.id, meaningOf(plan)),
+    members: [],
+    lane: null as unknown as Closing["lane"],
+    mark,
+    course: STRAIGHT,
+    isPlaced: true,
+  };
 });
 
 let seq = 0;

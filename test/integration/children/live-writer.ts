@@ -9,7 +9,7 @@ const windowMs = durationMs(300_000);
 const held = [...store.read(windowMs, epochMs(0))].length;
 for (let number = held + 1; ; number++) {
   const writer = new ChunkWriter(10);
-  for (let at = 0; at < 10; at++) writer.add(store.streamIndex("air-1.pm25" as never), number, number, 0, 0, 1);
+  for (let at = 0; at < 10; at++) writer.add(store.streamIndex("air-1.pm25" as never, ""), number, number, 0, 0, 1);
   const at = monotonicMs(number);
   store.append({ sensitivity: "environmental", windowMs, window: epochMs(0), fromMs: at, toMs: at, data: writer.bytes() });
   writeSync(1, `ACK ${number}\n`);

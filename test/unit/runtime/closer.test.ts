@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { MARK } from "../../../src/core/reading/record.ts";
+import type { StreamPlan } from "../../../src/core/reading/stream.ts";
 import type { EpochMs } from "../../../src/core/units/time.ts";
 import { LiveStoreError } from "../../../src/ports/live-store.ts";
 import { CATCH_UP_WINDOWS_MAX } from "../../../src/runtime/close-schedule.ts";
@@ -553,6 +555,61 @@ it("runs once at a time: a call during a run waits for it", async () => {
 
 it("names the error of a store by its code", () => {
   expect(new LiveStoreError("LIVE_IO")).toMatchObject({ code: "LIVE_IO", name: "LiveStoreError" });
+});
+
+describe("a stream that means something else since the restart", () => {
+  const doubled = streamPlan(channelPlan({ calibration: { scale: 2, offset: 0 } }), { windowMs: W, latenessMs: LATENESS });
+  const restarted = ({ clock, live, outbox }: CloserBench, stream: StreamPlan): CloserBench => {
+    const bench = new CloserBench([stream], { clock, live, outbox });
+    bench.open();
+    return bench;
+  };
+  const means = (bench: CloserBench) => bench.summaries().map(({ stats, quality }) => [stats?.mean, stats?.samples, quality]);
+
+  it("has no window with readings of both: the open one is made of what came since", async () => {
+    const first = dust();
+    first.open();
+    await sample(first, 30_000);
+    const second = restarted(first, doubled);
+    await sample(second, 2 * W);
+    expect(means(second)).toEqual([
+      [14, 30, "partial"],
+      [14, 60, "ok"],
+    ]);
+    expect(
+      second.live.records().some(({ window }) => window === 0),
+      "readings of before go with their window",
+    ).toBe(false);
+  });
+
+  it("finds its own readings again when it means what it meant, however often it is started anew", async () => {
+    const first = dust();
+    first.open();
+    await sample(first, 20_000);
+    const second = restarted(first, doubled);
+    await sample(second, 20_000);
+    const third = restarted(second, minute());
+    await sample(third, W);
+    expect(means(third)).toEqual([[7, 40, "partial"]]);
+    expect(third.events.of("BalanceBroken")).toEqual([]);
+  });
+
+  it("has no window with readings of both that waited for the clock", async () => {
+    const first = dust();
+    first.open();
+    for (let second = 0; second < 30; second++) {
+      first.read(7);
+      await first.clock.advance(1_000);
+      first.ingest.tick(first.clock.monotonicMs());
+    }
+    expect(first.live.records().filter(({ window, marks }) => window === null && marks & MARK.sample)).toHaveLength(30);
+    const second = restarted(first, doubled);
+    await sample(second, 2 * W);
+    expect(means(second)).toEqual([
+      [14, 30, "partial"],
+      [14, 60, "ok"],
+    ]);
+  });
 });
 
 describe("a store whose marks were damaged", () => {

@@ -6,7 +6,7 @@ import { DAY_MS, HOUR_MS } from "../../../src/core/units/time.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { CloserBench, type Survivors } from "../../support/closers.ts";
 import type { OutboxTrouble, SeenSummary } from "../../support/fake-outbox.ts";
-import { PASSAGES, RAIN, SPEED, streamPlan, WINDOW_MS } from "../../support/plans.ts";
+import { channelPlan, PASSAGES, RAIN, SPEED, streamPlan, WINDOW_MS } from "../../support/plans.ts";
 
 const NOISED: NoisedPolicy = { is: "noised", epsilonMicro: epsilonMicro(500_000), accountMicro: epsilonMicro(1_000_000), bound: null };
 const PM25 = streamPlan();
@@ -205,6 +205,21 @@ describe("a stream that is made of another", () => {
     expect(more).toEqual([]);
     expect(Date.parse(hour?.window.start ?? "")).toBeGreaterThan(second.clock.wallMs() - 2 * HOUR_MS);
   });
+
+  it("begins anew when its parts mean something else since a restart, and goes on when they do not", async () => {
+    const first = bench([PM25, from(PM25)]);
+    await first.pass(HOUR_MS / 2 + WINDOW_MS / 2, () => first.read(10));
+    const { clock, live, outbox } = first;
+    const doubled = streamPlan(channelPlan({ calibration: { scale: 2, offset: 0 } }));
+    const second = bench([doubled, from(doubled)], { clock, live, outbox });
+    await second.pass(2 * HOUR_MS, () => second.read(10));
+    const third = bench([doubled, from(doubled)], { clock, live, outbox });
+    await third.pass(HOUR_MS, () => third.read(10));
+    expect(third.summaries("pm25_1h").map(({ window, stats }) => [window.start, stats?.mean])).toEqual([
+      ["2026-11-23T11:00:00Z", 20],
+      ["2026-11-23T12:00:00Z", 20],
+    ]);
+  }, 60_000);
 
   it("is no stream of readings: nothing of it is in the live store", () => {
     const closers = bench([PM25, from(PM25)]);

@@ -208,6 +208,43 @@ describe("a reload that goes well", () => {
   });
 });
 
+describe("a node that is killed after a reload that gave a stream another meaning", () => {
+  const doubled = channelPlan({ calibration: { scale: 2, offset: 0 } });
+  const corrected = dust({ channels: [doubled], streams: [streamPlan(doubled, { windowMs: W, latenessMs: 10_000 })] });
+  /** The clock of the node before stands still from now on. */
+  async function startedAgain({ clock, live, outbox }: VirtualNode, sensors: readonly SensorPlan[]): Promise<void> {
+    const node = new VirtualNode(new VirtualClock({ wallMs: clock.wallMs(), monoMs: clock.monotonicMs() }), { live, outbox });
+    await node.start(nodePlan(sensors));
+    await node.clock.advance(3 * W);
+  }
+  const meansOf = (node: VirtualNode) =>
+    summariesOf(node, "air-1.pm25").map(({ window, stats }) => [window.start.slice(14, 16), stats?.mean]);
+
+  it("has no window with readings of both, where the reload was applied", async () => {
+    // The other stream of the same class keeps what is stored of the open window.
+    const other = dust({ id: "air-2" });
+    const node = await running([dust(), other]);
+    expect((await reload(node, nodePlan([corrected, other]))).outcome.is).toBe("applied");
+    await node.clock.advance(5_000);
+    await startedAgain(node, [corrected, other]);
+    expect(meansOf(node)).toEqual([
+      ["00", 7],
+      ["01", 14],
+      ["02", 14],
+      ["03", 14],
+    ]);
+    expect(summariesOf(node, "air-1.pm25")[1]).toMatchObject({ quality: "partial" });
+  });
+
+  it("has none either where it was taken back", async () => {
+    const node = await running();
+    node.ports.refused.set("/dev/air-2", "gone");
+    expect((await reload(node, nodePlan([corrected, dust({ id: "air-2" })]))).outcome.is).toBe("rolled-back");
+    await startedAgain(node, [dust()]);
+    expect(meansOf(node).map(([, mean]) => mean)).toEqual([7, 7, 7, 7]);
+  });
+});
+
 describe("a reload that does not hold", () => {
   const withBroken = nodePlan([dust(), dust({ id: "air-2" })]);
 

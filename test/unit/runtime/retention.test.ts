@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { meaningOf } from "../../../src/core/reading/meaning.ts";
 import { MARK } from "../../../src/core/reading/record.ts";
 import { epsilonMicro } from "../../../src/core/units/epsilon.ts";
 import { HOUR_MS, SECOND_MS } from "../../../src/core/units/time.ts";
@@ -40,7 +41,7 @@ describe("readings of people that grow too old", () => {
     expect(ageMs(bench)).toBeLessThanOrEqual(PEOPLE_WAIT_MS_MAX + LATENESS_MS + SHED_EVERY_MS + FLUSH_EVERY_MS);
     expect(ageMs(bench), "and not much earlier").toBeGreaterThan(PEOPLE_WAIT_MS_MAX);
     const kept = bench.live.records().filter(({ marks }) => (marks & MARK.sample) !== 0);
-    const environmental = kept.filter(({ stream }) => stream === bench.live.streamIndex(dustStream.id));
+    const environmental = kept.filter(({ stream }) => stream === bench.live.streamIndex(dustStream.id, meaningOf(dustStream)));
     expect(environmental, "what is not about people waits on").toHaveLength(18);
     expect(bench.books()).toEqual({ emitted: 36, stored: kept.length, "clock-untrusted": 36 - kept.length });
     expect(bench.counters.balanced).toBe(true);
