@@ -576,9 +576,9 @@ describe("a damaged row", () => {
     const outbox = await open(directory);
     const meta = sealMessage({ topic: "city/n/air/meta", payload: Buffer.from("{}"), retain: true, expirySeconds: null });
     const facts = new Map([["meta:city/n/air/meta", "0badcafe"]]);
-    await outbox.commit({ ...batchOf([...summaries(1, 2), { message: meta, seq: null }]), facts });
+    await outbox.commit({ ...batchOf([...summaries(1, 1), { message: meta, seq: null }, ...summaries(2, 1)]), facts });
     await outbox.close();
-    alter(directory, (db) => db.exec("UPDATE outbox SET payload = CAST('{ }' AS BLOB) WHERE position = 3"));
+    alter(directory, (db) => db.exec("UPDATE outbox SET payload = CAST('{ }' AS BLOB) WHERE position = 2"));
     const again = await open(directory);
     expect(await pendingSeqs(again)).toEqual([1, 2]);
     expect(again.standing()).toMatchObject({ lost: [], lostEarlier: 0, givenUp: 1 });
