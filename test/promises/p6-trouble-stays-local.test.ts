@@ -166,7 +166,7 @@ describe("P6: trouble stays local", () => {
     const { status } = await site.status();
     if (name === "node.db") {
       expect(node.events("OutboxQuarantined")).toHaveLength(1);
-      expect(status.problems).toMatchObject([{ code: "OUTBOX_QUARANTINED" }]);
+      expect(status.problems).toMatchObject([{ code: "OUTBOX_QUARANTINED" }, { code: "SUMMARIES_LOST" }]);
       expect(status.instance, "a new store is a new instance").not.toBe(instance);
     } else {
       expect(node.events("LiveStoreDiscarded")[0]).toMatchObject({ because: "damaged" });

@@ -139,9 +139,7 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   OutboxQuarantined: { level: "error", says: "node.db was damaged: it was put aside and a new instance begun" },
   OutboxSalvaged: {
     level: "warn",
-    says:
-      "what waited in a damaged node.db was taken over; `damaged` could not be read, `left` stays there until there is room " +
-      "(null: nobody knows how many)",
+    says: "what waited in a damaged node.db was taken over; `left` waits there for room, null: nobody knows how many",
   },
   OutboxRepaired: {
     level: "error",
