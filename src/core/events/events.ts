@@ -150,9 +150,7 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   SummariesLost: { level: "error", says: "summaries were dropped for good" },
   EarlierSummariesLost: {
     level: "error",
-    says:
-      "summaries of earlier instances will never arrive, `total` by now (null: nobody knows how many): they could not be read in a " +
-      "damaged node.db, or were taken over from it and dropped or refused since",
+    says: "summaries of a damaged node.db will never arrive, `total` by now; null: nobody knows how many",
   },
   BrokerConnected: { level: "info", says: "connected to the broker" },
   BrokerDisconnected: { level: "warn", says: "no connection to the broker; summaries wait in the outbox" },
