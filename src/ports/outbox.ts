@@ -137,7 +137,8 @@ export class OutboxError extends Error {
   readonly code: "OUTBOX_FULL" | "OUTBOX_IO";
 
   constructor(code: "OUTBOX_FULL" | "OUTBOX_IO", options?: ErrorOptions) {
-    super(code === "OUTBOX_FULL" ? "no room for the outbox" : "the outbox failed", options);
+    const why = options?.cause instanceof Error ? `: ${options.cause.message}` : "";
+    super(`${code === "OUTBOX_FULL" ? "no room for the outbox" : "the outbox failed"}${why}`, options);
     this.name = "OutboxError";
     this.code = code;
   }

@@ -1,57 +1,21 @@
-import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import { afterAll, describe, expect, it } from "vitest";
-import { openOutbox } from "../../src/adapters/sqlite/outbox.ts";
 import { salvage } from "../../src/adapters/sqlite/salvage.ts";
 import { epochMs } from "../../src/core/units/time.ts";
-import type { NewRow, Outbox } from "../../src/ports/outbox.ts";
 import { acked, batchOf, meta, summaries, trimAll, UNLIMITED } from "../contract/outbox-contract.ts";
+import { fileOf, spoil, textsOf, WreckedStores, written } from "../support/wrecked-store.ts";
 
-const root = mkdtempSync(join(tmpdir(), "stoep-salvage-"));
-afterAll(() => rmSync(root, { recursive: true }));
+const stores = new WreckedStores();
+const { open, filled, wrecked } = stores;
+afterAll(() => stores.remove());
 
-let stores = 0;
-const open = (directory: string) => openOutbox({ directory, randomBytes });
 const pace = { bytesMax: 1e9, goesOn: () => Promise.resolve(true) };
 /** Lets so many slices of 100 rows be taken over, and no more. */
 const slices = (count: number, bytesMax = 1e9) => {
   let taken = 0;
   return { bytesMax, goesOn: () => Promise.resolve(++taken < count) };
 };
-
-const textOf = ({ message }: Pick<NewRow, "message">) => Buffer.from(message.payload).toString();
-const textsOf = async (outbox: Outbox) => (await outbox.read(0, 200_000)).map(textOf);
-const written = (fromSeq: number, count: number) => summaries(fromSeq, count).map(textOf);
-const fileOf = (directory: string, wreck = 0) => join(directory, wreck === 0 ? "node.db" : `node.db.corrupt-${wreck}`);
-
-/** A closed store with a meta and summaries 1 to `count`, the first 20 messages acknowledged. */
-async function filled(count: number, extra: readonly NewRow[] = []): Promise<string> {
-  const directory = join(root, String(stores++));
-  const outbox = await open(directory);
-  await outbox.commit(batchOf([meta("a meta")]));
-  for (let seq = 1; seq <= count; seq += 1_000) await outbox.commit(batchOf(summaries(seq, Math.min(1_000, count - seq + 1))));
-  await outbox.commit(batchOf(extra));
-  await outbox.acknowledge(acked(20));
-  await outbox.close();
-  return directory;
-}
-
-/** Spoils a closed store; by default its schema's version, which is noticed when it is opened, and nothing else. */
-function spoil(directory: string, spoiling = (_bytes: Buffer): void => {}): void {
-  const bytes = readFileSync(fileOf(directory));
-  spoiling(bytes);
-  bytes.writeUInt32BE(7, 60);
-  writeFileSync(fileOf(directory), bytes);
-}
-
-async function wrecked(count: number, spoiling?: (bytes: Buffer) => void): Promise<string> {
-  const directory = await filled(count);
-  spoil(directory, spoiling);
-  return directory;
-}
 
 const spoilPageOf = (text: string) => (bytes: Buffer) => {
   const at = bytes.indexOf(text);

@@ -4,6 +4,7 @@ import {
   type Acknowledgement,
   type CloseBatch,
   type LedgerReading,
+  type LostRange,
   type Mark,
   type Outbox,
   OutboxError,
@@ -26,6 +27,7 @@ export class FakeOutbox implements Outbox {
   isDoubtful = false;
   isShort = false;
   givenUp = 0;
+  lost: LostRange[] = [];
   lostEarlier: number | null = 0;
   readonly commitTroubles: (OutboxTrouble | null)[] = [];
   readonly batches: CloseBatch[] = [];
@@ -64,7 +66,7 @@ export class FakeOutbox implements Outbox {
       firstUnackedSeq: pending.find(({ seq }) => seq !== null)?.seq ?? null,
       pendingRows: pending.length,
       pendingBytes: pending.reduce((sum, { message }) => sum + message.payload.length, 0),
-      lost: [],
+      lost: this.lost,
       lostEarlier: this.lostEarlier,
       givenUp: this.givenUp,
       isShort: this.isShort,
