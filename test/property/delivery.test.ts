@@ -8,6 +8,8 @@ const ACK_TIMEOUT_MS = 30_000;
 const IN_FLIGHT_MAX = 5;
 const LANES = 3;
 /** Shortest pauses that the machine may make: half of the first backoff, and a minute for a broken ACL. */
+/** Answers that only told to wait, in a row, until the lane of the next one waits. */
+const FAILURES_IN_A_ROW = 3;
 const RESEND_MS_MIN = 500;
 const NOT_AUTHORISED_MS = 60_000;
 
@@ -56,8 +58,13 @@ class DeliveryModel {
   window = 0;
   pausedUntilMs = 0;
   readonly heldUntilMs = new Map<string, number>();
-  /** Rows that were refused while the broker took no others: until it takes one. */
+  /** Rows that were refused while the broker took no others: until it takes one. After that time others may still overtake them. */
   readonly doubtedUntilMs = new Map<number, number>();
+  /** Lanes that may be held: they ended a connection, and another was made. */
+  readonly perhapsHeldUntilMs = new Map<string, number>();
+  readonly breaking = new Set<string>();
+  /** Pauses since a row was taken. */
+  failures = 0;
   says = 0;
   cuts = 0;
 
@@ -67,6 +74,7 @@ class DeliveryModel {
         if (this.up) return;
         this.up = true;
         this.window = Math.min(IN_FLIGHT_MAX, action.receiveMaximum);
+        for (const lane of this.breaking) this.perhapsHeldUntilMs.set(lane, this.nowMs + NOT_AUTHORISED_MS);
         return this.#handle({ type: "connected", receiveMaximum: action.receiveMaximum, packetBytesMax: null });
       case "disconnect":
         return this.#disconnect();
@@ -112,8 +120,14 @@ class DeliveryModel {
     }
     // What is not allowed keeps its own sensor back, and nobody else.
     if (failed && reasonCode === 0x87) return;
+    // When nothing was taken for some time, it may be because of this one: its lane is held, for others.
+    if (failed && this.failures >= FAILURES_IN_A_ROW && position > 0)
+      this.heldUntilMs.set(laneOf(position), this.nowMs + NOT_AUTHORISED_MS);
     // During a pause, failures are of the flight that led to it.
-    if (failed && this.nowMs >= this.pausedUntilMs) this.pausedUntilMs = this.nowMs + RESEND_MS_MIN;
+    if (failed && this.nowMs >= this.pausedUntilMs) {
+      this.pausedUntilMs = this.nowMs + RESEND_MS_MIN * 2 ** Math.min(this.failures, 5);
+      this.failures++;
+    }
     // Whatever the answer, nothing may follow a failure in the same breath.
     if (failed) expect(effects).toHaveLength(1);
   }
@@ -137,11 +151,12 @@ class DeliveryModel {
     for (const effect of effects) {
       if (effect.type === "failure" && effect.position > 0 && (effect.reasonCode ?? 0x87) === 0x87) {
         this.heldUntilMs.set(laneOf(effect.position), this.nowMs + NOT_AUTHORISED_MS);
+        if (effect.reasonCode === null) this.breaking.add(laneOf(effect.position));
       }
       if (effect.type === "failure" && effect.position > 0 && effect.reasonCode === 0x99) {
         this.doubtedUntilMs.set(effect.position, this.nowMs + NOT_AUTHORISED_MS);
       }
-      if (effect.type === "settled" && effect.row.position > 0 && effect.refusedWith === null) this.doubtedUntilMs.clear();
+      if (effect.type === "settled" && effect.row.position > 0 && effect.refusedWith === null) this.#taken();
       if (effect.type === "publish") this.#published(effect.row.position);
       if (effect.type === "settled") {
         expect(this.settled.has(effect.row.position)).toBe(false);
@@ -158,6 +173,11 @@ class DeliveryModel {
     return effects;
   }
 
+  #taken(): void {
+    this.failures = 0;
+    for (const [position, untilMs] of this.doubtedUntilMs) if (untilMs > this.nowMs) this.doubtedUntilMs.delete(position);
+  }
+
   #published(position: number): void {
     expect(this.up).toBe(true);
     expect(this.nowMs).toBeGreaterThanOrEqual(this.pausedUntilMs);
@@ -165,7 +185,8 @@ class DeliveryModel {
     expect(this.settled.has(position)).toBe(false);
     if (position > 0) {
       // Everything before it is settled or on its way: first sends are in order, and what was cut off goes first.
-      const isReady = (row: number) => !this.settled.has(row) && !this.inFlight.has(row) && !this.#isHeld(row);
+      const isReady = (row: number) =>
+        !this.settled.has(row) && !this.inFlight.has(row) && !this.#isHeld(row) && !this.#mayBeOvertaken(row);
       expect([...this.fed].some((earlier) => earlier < position && isReady(earlier))).toBe(false);
       expect(this.#isHeld(position)).toBe(false);
       if (!this.sentOnce.includes(position)) this.sentOnce.push(position);
@@ -174,6 +195,10 @@ class DeliveryModel {
     }
     this.inFlight.set(position, this.nowMs);
     expect(this.inFlight.size).toBeLessThanOrEqual(this.window);
+  }
+
+  #mayBeOvertaken(position: number): boolean {
+    return this.doubtedUntilMs.has(position) || this.nowMs < (this.perhapsHeldUntilMs.get(laneOf(position)) ?? 0);
   }
 
   #isHeld(position: number): boolean {

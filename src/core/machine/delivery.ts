@@ -1,7 +1,8 @@
 import { unreachable } from "../assert.ts";
 import { type Backoff, backoffMs, fullJitterMs } from "./backoff.ts";
-import { type Holds, newHolds } from "./holds.ts";
-import { reasonOf, returnAfter, verdictOf } from "./reason-codes.ts";
+import { Holds } from "./holds.ts";
+import { type Ending, leaveAloneMs } from "./leave-alone.ts";
+import { isUnspecific, reasonOf, type Verdict, verdictOf } from "./reason-codes.ts";
 import { Refusals } from "./refusals.ts";
 import { Suspects } from "./suspects.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -23,11 +24,6 @@ export interface DeliveryLimits {
   /** Over how long all nodes of a broker spread their first attempt after it went away; at least a second. */
   readonly spreadMs: number;
 }
-
-/** Why there is no connection: `CloseCause` of the broker port, as far as it matters here. */
-export type Ending =
-  | { readonly is: "refused" | "disconnected"; readonly reasonCode: number }
-  | { readonly is: "network" | "protocol" | "timeout" | "asked" };
 
 export type DeliveryEvent<Row extends Sendable> =
   /** Sends nothing yet: what is to be said first follows as `urgent`. */
@@ -62,11 +58,6 @@ export type DeliveryEffect<Row extends Sendable> =
 const CONNECT_FIRST_MS = 1_000;
 const CONNECT_LONGEST_MS = 300_000;
 const RESEND: Backoff = { firstMs: 1_000, longestMs: 60_000 };
-// How long at least, and how much more at most, by kind of return (reason-codes.ts).
-const LATER: Backoff = { firstMs: 60_000, longestMs: 60_000 };
-const RARELY: Backoff = { firstMs: CONNECT_LONGEST_MS, longestMs: CONNECT_LONGEST_MS };
-const TAKEN_OVER_MS = 180_000;
-const TAKEN_OVER_JITTER_MS = 120_000;
 /** How long no status is tried after it broke the connection: rows leave meanwhile. */
 const STATUS_BARRED_MS = 600_000;
 // What a PUBLISH has besides topic and payload: fixed header 5, topic length 2, packet id 2, property length 4, content type 19,
@@ -74,15 +65,15 @@ const STATUS_BARRED_MS = 600_000;
 const PACKET_OVERHEAD_BYTES = 39;
 /** A connection that held this long was a good one: backoff starts anew. */
 const STABLE_MS = 30_000;
+/** After so many answers that only told to wait, the next row may be of another lane. */
+const FAILURES_IN_A_ROW = 3;
+/** So many rows are found too long at once, and then after a pause: thousands together would keep the node from everything else. */
+const TOO_LONG_AT_ONCE_MAX = 20;
+const TOO_LONG_PAUSE_MS = 50;
 /** PACKET TOO LARGE, MQTT 5 §2.4. */
 const TOO_LARGE = 0x95;
 /** Under which number `Suspects` knows every status. */
 const STATUS = -1;
-
-interface InFlight<Row> {
-  readonly row: Row;
-  readonly sentAtMs: number;
-}
 
 /**
  * Decides what is sent when: one message in, one out (never a burst, since Nagle against delayed ACK costs a factor of ten),
@@ -93,11 +84,11 @@ export class Delivery<Row extends Sendable> {
   readonly #limits: DeliveryLimits;
   readonly #connect: Backoff;
   readonly #jitter: () => number;
-  readonly #inFlight = new Map<number, InFlight<Row>>();
+  readonly #inFlight = new Map<number, { readonly row: Row; readonly sentAtMs: number }>();
   readonly #bucket: TokenBucket;
   readonly #suspects = new Suspects();
   readonly #refusals = new Refusals();
-  readonly #holds: Holds = newHolds();
+  readonly #holds = new Holds();
   /** Rows at hand, ascending by position. */
   #waiting: Row[] = [];
   #window = 0;
@@ -148,6 +139,7 @@ export class Delivery<Row extends Sendable> {
         this.#upSinceMs = nowMs;
         this.#window = Math.max(1, Math.min(this.#limits.inFlightMax, event.receiveMaximum));
         this.#packetBytesMax = event.packetBytesMax;
+        this.#holds.connected(nowMs);
         return [];
       case "disconnected":
         return this.#down(event.cause, nowMs);
@@ -174,9 +166,15 @@ export class Delivery<Row extends Sendable> {
 
   #forget(from: number, upTo: number, nowMs: number): readonly DeliveryEffect<Row>[] {
     const isGone = (position: number): boolean => position >= from && position <= upTo;
+    for (const row of this.#waiting) if (isGone(row.position)) this.#left(row);
     this.#waiting = this.#waiting.filter(({ position }) => !isGone(position));
     for (const position of this.#inFlight.keys()) if (isGone(position)) this.#inFlight.delete(position);
     return this.#refill(nowMs);
+  }
+
+  #left(row: Row): void {
+    this.#holds.left(row);
+    this.#refusals.left(row.position);
   }
 
   #down(cause: Ending, nowMs: number): readonly DeliveryEffect<Row>[] {
@@ -188,7 +186,7 @@ export class Delivery<Row extends Sendable> {
     this.#putBack(unanswered.filter((row) => !verdict.some((effect) => effect.type === "settled" && effect.row === row)));
     this.#waiting = this.#waiting.filter(({ position }) => position >= 0);
     this.#pausedUntilMs = 0;
-    const delayMs = Math.max(this.#pauseAfter(cause), fullJitterMs(this.#connect, this.#connectAttempts, this.#jitter()));
+    const delayMs = Math.max(leaveAloneMs(cause, this.#jitter), fullJitterMs(this.#connect, this.#connectAttempts, this.#jitter()));
     this.#connectAttempts++;
     return [...verdict, { type: "connectIn", delayMs }];
   }
@@ -208,41 +206,24 @@ export class Delivery<Row extends Sendable> {
       this.#statusBarredUntilMs = nowMs + STATUS_BARRED_MS;
       return [{ type: "failure", position, reasonCode: code }];
     }
-    return [code === null ? this.#held(row, null, nowMs) : this.#refused(row, code, nowMs)];
+    return [code === null ? this.#held(row, null, nowMs) : this.#refused(row, code, nowMs, true)];
   }
 
   /** Set aside for good. As long as it is not certain that the refusal is about this row, it waits until another was taken, or a minute. */
-  #refused(row: Row, reasonCode: number, nowMs: number): DeliveryEffect<Row> {
+  #refused(row: Row, reasonCode: number, nowMs: number, breaks = false): DeliveryEffect<Row> {
     if (!this.#refusals.isBelieved(row, nowMs)) {
-      this.#holds.holdRow(row, nowMs);
+      this.#holds.holdRow(row, nowMs, breaks);
       return { type: "failure", position: row.position, reasonCode };
     }
     this.#refusals.refused(row);
+    this.#holds.left(row);
     return { type: "settled", row, refusedWith: reasonCode };
   }
 
-  /** Its lane waits a minute. */
+  /** Its lane waits a minute. `reasonCode`: null when the broker closed the connection because of it. */
   #held(row: Row, reasonCode: number | null, nowMs: number): DeliveryEffect<Row> {
-    this.#holds.hold(row, nowMs);
+    this.#holds.hold(row, nowMs, reasonCode === null);
     return { type: "failure", position: row.position, reasonCode };
-  }
-
-  /** How long the broker is left alone at least. */
-  #pauseAfter(cause: Ending): number {
-    if (!("reasonCode" in cause)) return 0;
-    const kind = returnAfter(cause.reasonCode);
-    switch (kind) {
-      case "soon":
-        return 0;
-      case "later":
-        return backoffMs(LATER, 0, this.#jitter());
-      case "rarely":
-        return backoffMs(RARELY, 0, this.#jitter());
-      case "taken-over":
-        return TAKEN_OVER_MS + Math.round(TAKEN_OVER_JITTER_MS * this.#jitter());
-      default:
-        return unreachable(kind);
-    }
   }
 
   #answered(position: number, reasonCode: number, nowMs: number): readonly DeliveryEffect<Row>[] {
@@ -255,20 +236,25 @@ export class Delivery<Row extends Sendable> {
     if (verdict === "settled") {
       this.#failures = 0;
       this.#refusals.taken(sent.row, nowMs);
+      this.#holds.left(sent.row);
       this.#holds.freeRows();
       return [{ type: "settled", row: sent.row, refusedWith: null }, ...this.#refill(nowMs)];
     }
-    this.#refusals.failed(position);
-    const effect: DeliveryEffect<Row> =
-      verdict === "refused"
-        ? this.#refused(sent.row, reasonCode, nowMs)
-        : // An ACL may be mended without us; it is about this topic, and the others can go on.
-          verdict === "not-authorised"
-          ? this.#held(sent.row, reasonCode, nowMs)
-          : { type: "failure", position, reasonCode };
+    const effect = this.#setBack(sent.row, verdict, reasonCode, nowMs);
     if (effect.type === "failure") this.#putBack([sent.row]);
-    if (verdict === "retry") this.#pause(nowMs);
     return [effect, ...this.#refill(nowMs)];
+  }
+
+  #setBack(row: Row, verdict: Exclude<Verdict, "settled">, reasonCode: number, nowMs: number): DeliveryEffect<Row> {
+    if (verdict === "refused") return this.#refused(row, reasonCode, nowMs);
+    // An ACL may be mended without us; it is about this topic, and the others can go on.
+    if (verdict === "not-authorised") return this.#held(row, reasonCode, nowMs);
+    if (isUnspecific(reasonCode)) this.#refusals.failed(row.position);
+    else if (this.#refusals.toldToWait(row.position)) return this.#held(row, reasonCode, nowMs);
+    // Nothing was taken meanwhile. If it is this one, the others must get their turn.
+    if (this.#failures >= FAILURES_IN_A_ROW) this.#holds.hold(row, nowMs, false);
+    this.#pause(nowMs);
+    return { type: "failure", position: row.position, reasonCode };
   }
 
   /** A newer one says it anew: it is never tried again as it is, unless the broker says no to everything for now. */
@@ -280,7 +266,7 @@ export class Delivery<Row extends Sendable> {
     }
     this.#putBack([row]);
     if (verdict === "retry") this.#pause(nowMs);
-    else this.#holds.hold(row, nowMs);
+    else this.#holds.hold(row, nowMs, false);
     return [{ type: "failure", position: row.position, reasonCode }, ...this.#refill(nowMs)];
   }
 
@@ -294,11 +280,16 @@ export class Delivery<Row extends Sendable> {
   #refill(nowMs: number): readonly DeliveryEffect<Row>[] {
     if (!this.#up || nowMs < this.#pausedUntilMs) return [];
     const effects: DeliveryEffect<Row>[] = [];
+    let tooLong = 0;
     while (this.#inFlight.size < this.#window && !this.#isSuspectAlone()) {
       const index = this.#holds.nextIn(this.#waiting, nowMs);
       const row = this.#waiting[index];
       if (row === undefined) break;
       const isTooLong = this.#packetBytesMax !== null && row.bytes + PACKET_OVERHEAD_BYTES > this.#packetBytesMax;
+      if (isTooLong && ++tooLong > TOO_LONG_AT_ONCE_MAX) {
+        effects.push({ type: "tickIn", delayMs: TOO_LONG_PAUSE_MS });
+        break;
+      }
       if (!isTooLong) {
         if (this.#inFlight.size > 0 && this.#suspects.mustBeAlone(row.position < 0 ? STATUS : row.position)) break;
         const waitMs = row.position < 0 ? 0 : this.#bucket.waitMs(nowMs);
@@ -337,9 +328,19 @@ export class Delivery<Row extends Sendable> {
   }
 
   #putBack(rows: readonly Row[]): void {
-    if (rows.length === 0) return;
-    this.#waiting = [...rows, ...this.#waiting]
-      .filter(({ position }) => position >= 0 || position === this.#newestUrgent)
-      .sort((a, b) => a.position - b.position);
+    for (const row of rows) this.#waiting.splice(placeOf(row.position, this.#waiting), 0, row);
+    if (rows.some(({ position }) => position < 0))
+      this.#waiting = this.#waiting.filter(({ position }) => position >= 0 || position === this.#newestUrgent);
   }
+}
+
+/** Where a row of this position belongs; thousands may wait, so it is not sorted for each. */
+function placeOf(position: number, waiting: readonly Sendable[]): number {
+  let [from, to] = [0, waiting.length];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if ((waiting[middle]?.position ?? 0) < position) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }

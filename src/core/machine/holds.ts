@@ -14,48 +14,92 @@ export const HOLD_SPAN_MAX = 10_000;
 /** Rows of held lanes that are kept at hand: where they are in the queue, without their payloads. */
 const HELD_ROWS_MAX = HOLD_SPAN_MAX;
 
-/** Which lanes wait because the broker does not let them; the others go on. */
-export interface Holds {
-  /** This row, and what comes after it in its lane, waits. */
-  hold(row: Held, nowMs: number): void;
-  /** This row alone waits, until `freeRows` at the latest. */
-  holdRow(row: Held, nowMs: number): void;
-  freeRows(): void;
-  isHeld(lane: string): boolean;
-  /** Index of the first row that may go now, or -1. `waiting`: ascending by position. */
-  nextIn(waiting: readonly Held[], nowMs: number): number;
-  /** How many of these are held, as of the last `nextIn`. */
-  countIn(waiting: readonly Held[]): number;
-  /** Whether so many are held that no more are to be read. */
-  isFullWith(waiting: readonly Held[]): boolean;
+/** How long something is held. */
+interface Hold {
+  readonly untilMs: number;
+  /** The broker closed the connection because of it. */
+  readonly breaks: boolean;
 }
 
-/** No lane is held. */
-export function newHolds(): Holds {
-  const untilMs = new Map<string, number>();
-  const rowsUntilMs = new Map<number, number>();
-  const laneOf = ({ lane, position }: Held): string => lane ?? `#${position}`;
-  const isHeld = (row: Held): boolean => untilMs.has(laneOf(row)) || rowsUntilMs.has(row.position);
-  const isNothingHeld = (): boolean => untilMs.size === 0 && rowsUntilMs.size === 0;
-  const countIn = (waiting: readonly Held[]): number => (isNothingHeld() ? 0 : waiting.filter(isHeld).length);
-  return {
-    holdRow: (row, nowMs) => void rowsUntilMs.set(row.position, nowMs + HOLD_MS),
-    freeRows: () => rowsUntilMs.clear(),
-    isHeld: (lane) => untilMs.has(lane),
-    hold: (row, nowMs) => void untilMs.set(laneOf(row), nowMs + HOLD_MS),
-    nextIn(waiting, nowMs) {
-      if (isNothingHeld()) return waiting.length === 0 ? -1 : 0;
-      for (const [lane, until] of untilMs) if (nowMs >= until) untilMs.delete(lane);
-      for (const [position, until] of rowsUntilMs) if (nowMs >= until) rowsUntilMs.delete(position);
-      let firstHeld = Number.POSITIVE_INFINITY;
-      for (const [index, row] of waiting.entries()) {
-        if (row.position > firstHeld + HOLD_SPAN_MAX) return -1;
-        if (!isHeld(row)) return index;
-        if (row.position >= 0) firstHeld = Math.min(firstHeld, row.position);
-      }
-      return -1;
-    },
-    countIn,
-    isFullWith: (waiting) => countIn(waiting) >= HELD_ROWS_MAX,
-  };
+/** Which lanes and rows wait because the broker does not let them; the others go on. */
+export class Holds {
+  readonly #lanes = new Map<string, Hold>();
+  /** One that is over stays until the row has left: such a row waits for those that were not tried yet. */
+  readonly #rows = new Map<number, Hold>();
+  /** As of the last `nextIn`. */
+  #nowMs = Number.NEGATIVE_INFINITY;
+
+  /** This row, and what comes after it in its lane, waits. `breaks`: the broker closed the connection because of it. */
+  hold(row: Held, nowMs: number, breaks: boolean): void {
+    this.#lanes.set(laneOf(row), { untilMs: nowMs + HOLD_MS, breaks });
+  }
+
+  /** This row alone waits, until `freeRows` at the latest. */
+  holdRow({ position }: Held, nowMs: number, breaks: boolean): void {
+    this.#rows.set(position, { untilMs: nowMs + HOLD_MS, breaks });
+  }
+
+  freeRows(): void {
+    for (const [position, { untilMs }] of this.#rows) if (untilMs > this.#nowMs) this.#rows.delete(position);
+  }
+
+  /** The row is not waiting any more. */
+  left({ position }: Held): void {
+    this.#rows.delete(position);
+  }
+
+  /** What breaks connections waits anew: the way back took longer than a hold, and the others are to have this one first. */
+  connected(nowMs: number): void {
+    const untilMs = nowMs + HOLD_MS;
+    for (const [lane, { breaks }] of this.#lanes) if (breaks) this.#lanes.set(lane, { untilMs, breaks });
+    for (const [position, { breaks }] of this.#rows) if (breaks) this.#rows.set(position, { untilMs, breaks });
+  }
+
+  isHeld(lane: string): boolean {
+    return this.#lanes.has(lane);
+  }
+
+  /**
+   * Index of the first row that may go now, or -1; a row that was held by itself and is not any more goes after those that were not
+   * tried: many that are refused would keep all others waiting. `waiting`: ascending by position.
+   */
+  nextIn(waiting: readonly Held[], nowMs: number): number {
+    this.#nowMs = nowMs;
+    for (const [lane, { untilMs }] of this.#lanes) if (nowMs >= untilMs) this.#lanes.delete(lane);
+    if (this.#isNothingHeld()) return waiting.length === 0 ? -1 : 0;
+    let firstHeld = Number.POSITIVE_INFINITY;
+    let tried = -1;
+    for (let index = 0; index < waiting.length; index++) {
+      const row = waiting[index] as Held;
+      if (row.position > firstHeld + HOLD_SPAN_MAX) break;
+      const isHeld = this.#isRowHeld(row);
+      if (!isHeld && !this.#rows.has(row.position)) return index;
+      if (!isHeld && tried < 0) tried = index;
+      if (row.position >= 0 && firstHeld > row.position) firstHeld = row.position;
+    }
+    return tried;
+  }
+
+  /** How many of these others may overtake, as of the last `nextIn`: they are held, or were. */
+  countIn(waiting: readonly Held[]): number {
+    if (this.#isNothingHeld()) return 0;
+    return waiting.filter((row) => this.#rows.has(row.position) || this.#isRowHeld(row)).length;
+  }
+
+  /** Whether those are so many that no more are to be read. */
+  isFullWith(waiting: readonly Held[]): boolean {
+    return this.countIn(waiting) >= HELD_ROWS_MAX;
+  }
+
+  #isRowHeld(row: Held): boolean {
+    if (this.#lanes.size > 0 && this.#lanes.has(laneOf(row))) return true;
+    const hold = this.#rows.get(row.position);
+    return hold !== undefined && hold.untilMs > this.#nowMs;
+  }
+
+  #isNothingHeld(): boolean {
+    return this.#lanes.size === 0 && this.#rows.size === 0;
+  }
 }
+
+const laneOf = ({ lane, position }: Held): string => lane ?? `#${position}`;

@@ -221,11 +221,13 @@ export function reasonName(reasonCode: number): string {
   return reasonOf(reasonCode)?.name ?? `0x${hex(reasonCode)}`;
 }
 
-/** What a PUBACK means for its row; `attempts`: how often the row was answered with a failure so far, of those that count (`Refusals`). */
+/** Whether the code may be about this very message, or about anything. */
+export const isUnspecific = (reasonCode: number): boolean => reasonCode === 0x80 || reasonCode === 0x83;
+
+/** What a PUBACK means for its row; `attempts`: how often the row was answered with an unspecific failure so far (`Refusals`). */
 export function verdictOf(reasonCode: number, attempts: number): Verdict {
   const verdict = reasonOf(reasonCode)?.message ?? (reasonCode < 0x80 ? "settled" : "retry");
-  const isUnspecific = reasonCode === 0x80 || reasonCode === 0x83;
-  return isUnspecific && attempts + 1 >= UNSPECIFIED_ATTEMPTS_MAX ? "refused" : verdict;
+  return isUnspecific(reasonCode) && attempts + 1 >= UNSPECIFIED_ATTEMPTS_MAX ? "refused" : verdict;
 }
 
 /** When to come back after a CONNACK or DISCONNECT with this code. */
@@ -252,8 +254,7 @@ const RETURN_WORDS: Readonly<Record<Return, string>> = {
 /** The rows of the table in the documentation: code, meaning, what becomes of a message, of the connection, and what to do. */
 export function reasonCodeTable(): readonly (readonly [string, string, string, string, string])[] {
   return REASON_CODES.map(({ code, name, meaning, message, connection, blames, remedy }) => {
-    const again =
-      code === 0x80 || code === 0x83 ? `; after ${UNSPECIFIED_ATTEMPTS_MAX} times between which it takes others, it is set aside` : "";
+    const again = isUnspecific(code) ? `; after ${UNSPECIFIED_ATTEMPTS_MAX} times between which it takes others, it is set aside` : "";
     const messageWords = message === null ? "-" : `${MESSAGE_WORDS[message]}${again}`;
     const blame = blames ? "; what was under way is sent one by one" : "";
     return [`0x${hex(code)} \`${name}\``, meaning, messageWords, connection === null ? "-" : `${RETURN_WORDS[connection]}${blame}`, remedy];

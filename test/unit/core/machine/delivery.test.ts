@@ -284,9 +284,9 @@ describe("a broker that refuses everything", () => {
   const BACKLOG = Array.from({ length: 400 }, (_, index) => ({ position: index + 1, bytes: 300, lane: `s${index % 5}` }));
   const DAY_MS = 24 * 3_600_000;
 
-  it.each([0x80, 0x83, 0x90, 0x95, 0x97, 0x99])(
+  it.each([0x80, 0x83, 0x90, 0x95, 0x97, 0x99].map((code) => [code.toString(16), code] as const))(
     "with 0x%s for a day is not taken at its word: everything leaves when it is well again",
-    (code) => {
+    (_code, code) => {
       const delivery = connected(20);
       const { refused, taken } = run(delivery, BACKLOG, DAY_MS + 600_000, (_, atMs) => (atMs < DAY_MS ? code : 0));
       expect([refused, taken]).toEqual([[], 400]);
