@@ -3,7 +3,7 @@ import { surviveOutage } from "../integration/node/broker-outage.ts";
 import { faultRow } from "../support/fault-table.ts";
 import { openLab } from "../support/lab.ts";
 
-it("loses nothing when the broker is killed and away for 60 s, nor when the node is killed with it", { timeout: 240_000 }, async () => {
+it("loses nothing when the broker is killed and away for 60 s, nor when the node is killed with it", { timeout: 480_000 }, async () => {
   await surviveOutage(openLab(), 60_000);
   faultRow({
     fault: "Broker: away",

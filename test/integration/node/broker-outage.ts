@@ -7,8 +7,11 @@ import { expectEveryWindow, expectWholeHistory, type SummaryDocument, summariesO
 
 const WINDOW_MS = 10_000;
 const CHANNELS = 12;
-/** Backoff has grown to 16 s by the end of a short outage, to 64 s by the end of a minute. */
-const RETURN_MS = 70_000;
+/**
+ * Attempts come with full jitter, from zero to a ceiling that doubles: after a minute some eight were made, and the ceiling is 256 s at
+ * most by chance. Nearly always it is much sooner.
+ */
+const RETURN_MS = 260_000;
 const MEMORY_GROWTH_BYTES_MAX = 10_000_000;
 
 function siteOf(lab: Lab, url: string, id: string): NodeSite {
