@@ -64,7 +64,7 @@ async function examineAll(file: string, trial: BrokerTrial, place: Place, withTe
   return [
     ok("file", `${file}, sensors: ${plan.sensors.length}`),
     running.finding,
-    ...(await examineMachine(plan, base)),
+    ...(await examineMachine(plan, base, status?.status.problems.map(({ code }) => code) ?? [])),
     ...(await examinePorts(plan.sensors, status?.sensors ?? null)),
     ...place.findings,
     ...(await examineIdentity(trial.options)),
