@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { createHost } from "../../adapters/host.ts";
 import { assertEngine, ENGINE_MIN, StoreError } from "../../adapters/sqlite/database.ts";
 import type { NodePlan } from "../../config/plan.ts";
@@ -45,15 +46,21 @@ async function examineLive(plan: NodePlan, base: string, host: Host): Promise<Fi
 
 async function examineCard(plan: NodePlan, base: string, host: Host): Promise<Finding> {
   const { directory, outbox, egress } = plan.storage;
-  const facts = await nearestFolder(resolve(base, directory), host);
+  const path = resolve(base, directory);
+  const facts = await nearestFolder(path, host);
   if (facts === null) return skipped("card", `${directory} cannot be asked`, "check that it exists and who may read it");
   if (facts.on === "memory") {
     return broken("card", `${directory} is memory: a power cut loses what the broker does not have`, "name a folder on a disk or a card");
   }
   const wanted = outbox.maxBytes + egress.maxBytes;
+  const hasBytes = await stat(join(path, "node.db")).then(
+    ({ size }) => size,
+    () => 0,
+  );
   const free = `${directory} has ${megabytes(facts.freeBytes)} free`;
-  if (facts.freeBytes >= wanted) return ok("card", free);
-  const remedy = `make room, or make storage.outbox.maxBytes smaller: outbox and egress log may grow to ${megabytes(wanted)}`;
+  if (facts.freeBytes + hasBytes >= wanted) return ok("card", free);
+  const has = hasBytes === 0 ? "" : `, of which node.db has ${megabytes(hasBytes)}`;
+  const remedy = `make room, or make storage.outbox.maxBytes smaller: outbox and egress log may grow to ${megabytes(wanted)}${has}`;
   return advice("card", free, remedy);
 }
 
