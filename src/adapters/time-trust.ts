@@ -46,8 +46,9 @@ export function chronySays(text: string): Testimony | null {
 }
 
 /**
- * The answer of `timedatectl show -p NTPSynchronized --value`: the state of the kernel (adjtimex(2), its maximum error below 16 s). Null:
- * this is not an answer.
+ * The answer of `timedatectl show -p NTPSynchronized --value`: the state of the kernel (adjtimex(2), its maximum error below 16 s). systemd
+ * passes over STA_UNSYNC (`ntp_synced`), which chrony without `rtcsync` leaves set while it does write the error (chrony, sys_timex.c):
+ * such a chrony and the kernel agree. Null: this is not an answer.
  */
 export function kernelSays(text: string): Testimony | null {
   const answer = text.trim();

@@ -3,6 +3,7 @@ import { askControl, ControlError } from "../adapters/control-socket.ts";
 import { createCountryBooks } from "../adapters/residency/country-books.ts";
 import type { NodePlan } from "../config/plan.ts";
 import type { LocalStatus } from "../runtime/status.ts";
+import type { WaitingStatus } from "./await-room.ts";
 import { brokerOptions, withDatabases } from "./broker-options.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, type Output } from "./command.ts";
 import { afterRestart, type BrokerTrial, beforeRestart, examineBroker, tryBroker } from "./doctor/broker.ts";
@@ -63,7 +64,7 @@ async function examineAll(file: string, trial: BrokerTrial, place: Place, withTe
   return [
     ok("file", `${file}, sensors: ${plan.sensors.length}`),
     running.finding,
-    ...(await examineMachine(plan, base)),
+    ...(await examineMachine(plan, base, status?.status.problems.map(({ code }) => code) ?? [])),
     ...(await examinePorts(plan.sensors, status?.sensors ?? null)),
     ...place.findings,
     ...(await examineIdentity(trial.options)),
@@ -77,7 +78,11 @@ async function askNode(plan: NodePlan, base: string): Promise<{ readonly finding
   const path = live === null ? null : controlPath(resolve(base, live));
   if (path === null) return { finding: skipped("node", "it has no socket: storage.live is memory") };
   try {
-    const status = (await askControl(path, "/status")) as LocalStatus;
+    const status = (await askControl(path, "/status")) as LocalStatus | WaitingStatus;
+    if ("waiting" in status) {
+      const { code, path: folder, remedy } = status.waiting;
+      return { finding: broken("node", `waits and measures nothing: ${code} (${folder})`, remedy) };
+    }
     const { health, problems, version } = status.status;
     const says = `${version} is running, ${health}`;
     if (health === "ok") return { finding: ok("node", says), status };

@@ -1,14 +1,12 @@
 import { askControl, ControlError } from "../adapters/control-socket.ts";
 import type { Doubt } from "../core/machine/timekeeper.ts";
 import type { TimeReport } from "../runtime/time-desk.ts";
+import { nobodyVouches } from "./clock-words.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, table } from "./command.ts";
 import { socketOf } from "./node-file.ts";
 
 /** What to do about each doubt. */
-const REMEDIES: Readonly<Record<Doubt, string>> = {
-  "nobody-vouches":
-    "let a time service reach its server (timedatectl timesync-status, chronyc tracking), or set time.source in the node file; " +
-    "or look at the clock yourself and type: stoep time --accept",
+const REMEDIES: Readonly<Record<Exclude<Doubt, "nobody-vouches">, string>> = {
   "sources-disagree":
     "one says that the clock is right and another that it is not, as after it was set by hand: wait for the time service, " +
     "or look at the clock yourself and type: stoep time --accept",
@@ -60,6 +58,9 @@ function text({ state, source, because, trusted, wall, lastTrusted, errorMs, wit
     ["last trusted", lastTrusted ?? "never"],
     ["off by at most", errorMs === null ? "nobody tells" : `${errorMs} ms`],
   ];
-  const advice = because === null || state === "holdover" ? [] : ["", `What to do: ${REMEDIES[because]}`];
+  const advice =
+    because === null || state === "holdover"
+      ? []
+      : ["", `What to do: ${because === "nobody-vouches" ? nobodyVouches(source).remedy : REMEDIES[because]}`];
   return [...table(rows), ...advice, ""].join("\n");
 }

@@ -52,10 +52,13 @@ function outboxMetrics({ status: { outbox: told }, outbox }: LocalStatus): reado
 
 function sensorMetrics(sensors: readonly (readonly [string, LocalSensor])[]): readonly string[] {
   const open = sensors.flatMap(([sensor, { counters }]) => (counters === null ? [] : [{ sensor, counters }]));
-  const readings = open.flatMap(({ sensor, counters }): Sample[] => [
-    [{ sensor, outcome: "stored" }, counters.stored],
-    [{ sensor, outcome: "set-aside" }, counters.setAside],
-    ...DROP_REASONS.map((reason): Sample => [{ sensor, outcome: reason }, counters.dropped[reason]]),
+  const emitted = open.map(({ sensor, counters }): Sample => [{ sensor }, counters.emitted]);
+  const dropped = open.flatMap(({ sensor, counters }) =>
+    DROP_REASONS.map((reason): Sample => [{ sensor, reason }, counters.dropped[reason]]),
+  );
+  const kept = open.flatMap(({ sensor, counters }): Sample[] => [
+    [{ sensor, as: "stored" }, counters.stored],
+    [{ sensor, as: "set-aside" }, counters.setAside],
   ]);
   const discarded = open.flatMap(({ sensor, counters }) =>
     Object.entries(counters.discardedBytes).map(([reason, bytes]): Sample => [{ sensor, reason }, bytes]),
@@ -73,7 +76,9 @@ function sensorMetrics(sensors: readonly (readonly [string, LocalSensor])[]): re
       "Whether everything that came in is accounted for.",
       each(({ balanced }) => balanced),
     ),
-    counter("readings_total", "Readings by what became of them; not of sensors of people.", readings),
+    counter("readings_emitted_total", "Readings that drivers emitted, once for each stream; not of sensors of people.", emitted),
+    counter("readings_dropped_total", "Those that are in no statistic, by reason.", dropped),
+    gauge("readings_kept", "Those that were not dropped: emitted less dropped. It falls when one is dropped later.", kept),
     counter("discarded_bytes_total", "Bytes that were no use; not of sensors of people.", discarded),
     counter(
       "lost_edges_total",

@@ -1,38 +1,30 @@
-import { resolve } from "node:path";
+import { stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { createHost } from "../../adapters/host.ts";
 import { assertEngine, ENGINE_MIN, StoreError } from "../../adapters/sqlite/database.ts";
-import { createSystemClock } from "../../adapters/system-clock.ts";
 import type { NodePlan } from "../../config/plan.ts";
-import { judge, type TimeSource } from "../../core/machine/testimony.ts";
 import type { Host } from "../../ports/host.ts";
 import { hasPeople, peopleProblems } from "../../runtime/people.ts";
+import { examineClock } from "./clock.ts";
 import { advice, broken, type Finding, ok, skipped } from "./finding.ts";
 
-/** Looks at the machine: its clock, its memory, its card. `base` is the folder of the config file. */
-export async function examineMachine(plan: NodePlan, base: string, host: Host = createHost()): Promise<readonly Finding[]> {
+/**
+ * Looks at the machine: its clock, its memory, its card. `base` is the folder of the config file, `standing` what the running node says
+ * is wrong: codes.
+ */
+export async function examineMachine(
+  plan: NodePlan,
+  base: string,
+  standing: readonly string[],
+  host: Host = createHost(),
+): Promise<readonly Finding[]> {
   const [clock, people, live, card] = await Promise.all([
-    examineClock(plan.time.source),
+    examineClock(plan.time.source, standing),
     examinePeople(plan, host),
     examineLive(plan, base, host),
     examineCard(plan, base, host),
   ]);
   return [clock, ...people, live, card, await examineEngine()];
-}
-
-async function examineClock(source: TimeSource): Promise<Finding> {
-  const testimonies = await createSystemClock().testimonies();
-  const { by, isContradicted } = judge(source, testimonies);
-  if (by !== null) return ok("clock", by === "synced" ? "synchronised" : `vouched for by ${by}`);
-  if (isContradicted) {
-    const said = testimonies.map(({ witness, says }) => `${witness} says ${says}`).join(", ");
-    return broken(
-      "clock",
-      `those who can be asked disagree: ${said}`,
-      "wait for the time service, or look at the clock: stoep time --accept",
-    );
-  }
-  const remedy = "timedatectl set-ntp true, and let NTP (UDP port 123) out; without a trusted clock readings wait and nothing is published";
-  return broken("clock", "nothing vouches for it: neither timesyncd, nor chrony, nor the kernel", remedy);
 }
 
 async function examinePeople(plan: NodePlan, host: Host): Promise<readonly Finding[]> {
@@ -54,15 +46,21 @@ async function examineLive(plan: NodePlan, base: string, host: Host): Promise<Fi
 
 async function examineCard(plan: NodePlan, base: string, host: Host): Promise<Finding> {
   const { directory, outbox, egress } = plan.storage;
-  const facts = await nearestFolder(resolve(base, directory), host);
+  const path = resolve(base, directory);
+  const facts = await nearestFolder(path, host);
   if (facts === null) return skipped("card", `${directory} cannot be asked`, "check that it exists and who may read it");
   if (facts.on === "memory") {
     return broken("card", `${directory} is memory: a power cut loses what the broker does not have`, "name a folder on a disk or a card");
   }
   const wanted = outbox.maxBytes + egress.maxBytes;
+  const hasBytes = await stat(join(path, "node.db")).then(
+    ({ size }) => size,
+    () => 0,
+  );
   const free = `${directory} has ${megabytes(facts.freeBytes)} free`;
-  if (facts.freeBytes >= wanted) return ok("card", free);
-  const remedy = `make room, or make storage.outbox.maxBytes smaller: outbox and egress log may grow to ${megabytes(wanted)}`;
+  if (facts.freeBytes + hasBytes >= wanted) return ok("card", free);
+  const has = hasBytes === 0 ? "" : `, of which node.db has ${megabytes(hasBytes)}`;
+  const remedy = `make room, or make storage.outbox.maxBytes smaller: outbox and egress log may grow to ${megabytes(wanted)}${has}`;
   return advice("card", free, remedy);
 }
 

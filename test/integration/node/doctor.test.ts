@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { serveControl } from "../../../src/adapters/control-socket.ts";
 import type { Finding } from "../../../src/cli/doctor/finding.ts";
 import { type Lab, openLab } from "../../support/lab.ts";
 import { stoep } from "../../support/node-process.ts";
@@ -61,6 +62,17 @@ describe("stoep doctor", () => {
     expect(of(findings, "sensor gone")).toMatchObject({ verdict: "broken", remedy: expect.stringContaining("/dev/serial/by-id") });
     expect(of(findings, "broker")).toMatchObject({ verdict: "broken", says: "mqtt://127.0.0.1:9: ECONNREFUSED" });
     for (const what of ["clock", "memory", "live store", "card", "sqlite"]) expect(of(findings, what), what).toBeDefined();
+  });
+
+  it("says of a node that waits for room on the disk that it waits, and looks at the rest", async () => {
+    const site = openLab().site({ broker: { url: "mqtt://127.0.0.1:9" }, sensors: { air } });
+    const waiting = { code: "DISK_FULL", path: "/var/lib/stoep", freeBytes: 0, remedy: "make room" };
+    const node = await serveControl(join(site.live, "stoep.sock"), { "/status": () => ({ waiting }) });
+    onTestFinished(() => node.close());
+    const { code, findings } = await doctor([site.file]);
+    expect(code).toBe(2);
+    expect(of(findings, "node")).toMatchObject({ verdict: "broken", says: expect.stringContaining("waits"), remedy: "make room" });
+    expect(of(findings, "clock")).toBeDefined();
   });
 
   it("ends with 78 when the file has mistakes, and says which command names them", async () => {

@@ -41,4 +41,45 @@ describe("cronScheduler", () => {
     await vi.advanceTimersByTimeAsync(10 * 60_000);
     expect(started).toBe(1);
   });
+
+  it("goes on after a run that failed", async () => {
+    let started = 0;
+    cancels.push(
+      cronScheduler.every("* * * * *", () => {
+        started++;
+        return Promise.reject(new Error("no room"));
+      }),
+    );
+    await vi.advanceTimersByTimeAsync(3 * 60_000);
+    expect(started).toBe(3);
+  });
+
+  /** Minutes of the wall clock at which an hourly task ran. */
+  function hourly(): string[] {
+    const ran: string[] = [];
+    const run = (): Promise<void> => Promise.resolve(void ran.push(new Date().toISOString().slice(0, 16)));
+    cancels.push(cronScheduler.every("17 * * * *", run));
+    return ran;
+  }
+
+  it("does not stop the process when the wall clock leaps from 1970 to 2026", async () => {
+    vi.setSystemTime(Date.UTC(1970, 0, 1, 0, 16, 30));
+    const ran = hourly();
+    await vi.advanceTimersByTimeAsync(3_600_000 - 60_000);
+    vi.setSystemTime(Date.UTC(2026, 10, 23, 10, 16, 59));
+    const before = process.cpuUsage();
+    await vi.advanceTimersByTimeAsync(120_000);
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1_000, "ms").toBeLessThan(25);
+    expect(ran).toEqual(["1970-01-01T00:17", "2026-11-23T10:17"]);
+  });
+
+  it("runs within the hour when the wall clock came back from 2046", async () => {
+    vi.setSystemTime(Date.UTC(2046, 0, 1, 0, 16, 30));
+    const ran = hourly();
+    await vi.advanceTimersByTimeAsync(600_000);
+    vi.setSystemTime(Date.UTC(2026, 10, 23, 10, 18, 0));
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(ran).toEqual(["2046-01-01T00:17", "2026-11-23T11:17"]);
+  });
 });

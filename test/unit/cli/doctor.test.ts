@@ -1,11 +1,16 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
+import { createHost } from "../../../src/adapters/host.ts";
 import { consolesOf, type PathFacts, pathFacts } from "../../../src/adapters/port-facts.ts";
+import { judgeClock } from "../../../src/cli/doctor/clock.ts";
 import { advice, broken, exitOf, findingsText, ok, skipped } from "../../../src/cli/doctor/finding.ts";
+import { examineMachine } from "../../../src/cli/doctor/machine.ts";
 import { examinePorts, judgeFolder, judgePath } from "../../../src/cli/doctor/ports.ts";
-import { sensorPlan } from "../../support/plans.ts";
+import type { Testimony } from "../../../src/core/machine/testimony.ts";
+import type { Host } from "../../../src/ports/host.ts";
+import { nodePlan, sensorPlan } from "../../support/plans.ts";
 
 const fine: PathFacts = {
   device: "/dev/ttyUSB0",
@@ -84,6 +89,63 @@ describe("the folder of a device", () => {
     expect(finding.verdict).toBe(verdict);
     if (remedy === null) expect(finding.remedy).toBeNull();
     else expect(finding.remedy).toContain(remedy);
+  });
+});
+
+describe("the clock", () => {
+  const synced: Testimony = { witness: "chrony", says: "synced", errorMs: 1 };
+  const rtcNo: Testimony = { witness: "rtc", says: "no", errorMs: null };
+
+  it.each([
+    ["system", [], "timesyncd", "set-ntp"],
+    ["gps", [], "GPS receiver", "chronyc sources"],
+    ["gps", [synced], "GPS receiver", "refclock"],
+    ["rtc", [rtcNo], "battery", "hwclock"],
+  ] as const)("of time.source %s that nobody there vouches for, %j", (source, testimonies, says, remedy) => {
+    const finding = judgeClock(source, testimonies, []);
+    expect(finding).toMatchObject({ verdict: "broken", says: expect.stringContaining(says), remedy: expect.stringContaining(remedy) });
+    expect(finding.remedy).toContain("stoep time --accept");
+    if (source !== "system") expect(finding.remedy).not.toContain("set-ntp");
+  });
+
+  it("is well when it is vouched for and no node doubts it", () => {
+    expect(judgeClock("system", [synced], ["BROKER_AWAY"])).toEqual(ok("clock", "synchronised"));
+  });
+
+  it.each([
+    ["CLOCK_WENT_BACK", "broken", "stoep time --accept"],
+    ["TIME_UNTRUSTED", "broken", "stoep time"],
+    ["CLOCK_LEAPT", "advice", "stoep time"],
+  ] as const)("is not well when the running node says %s", (code, verdict, remedy) => {
+    const finding = judgeClock("system", [synced], [code]);
+    expect(finding).toMatchObject({ verdict, says: expect.stringContaining(code), remedy: expect.stringContaining(remedy) });
+  });
+
+  it("is said to have gone back before anything else, and why nobody vouches before that the node does not trust it", () => {
+    expect(judgeClock("system", [], ["TIME_UNTRUSTED", "CLOCK_WENT_BACK"]).says).toContain("CLOCK_WENT_BACK");
+    expect(judgeClock("system", [], ["TIME_UNTRUSTED"]).says).toContain("timesyncd");
+  });
+});
+
+describe("the card", () => {
+  const { storage } = nodePlan([]);
+  const wanted = storage.outbox.maxBytes + storage.egress.maxBytes;
+
+  it.each([
+    ["an empty one without room", 0, wanted - 1, "advice"],
+    ["an empty one with room", 0, wanted, "ok"],
+    ["one that node.db has half of", wanted / 2, wanted / 2, "ok"],
+    ["one without room for the other half", wanted / 2, wanted / 2 - 1, "advice"],
+    ["one that node.db has more of than it may", wanted * 2, 0, "ok"],
+  ] as const)("%s", async (_, hasBytes, freeBytes, verdict) => {
+    const base = mkdtempSync(join(tmpdir(), "stoep-card-"));
+    onTestFinished(() => rmSync(base, { recursive: true }));
+    writeFileSync(join(base, "node.db"), "");
+    truncateSync(join(base, "node.db"), hasBytes);
+    const host: Host = { ...createHost(), folder: () => Promise.resolve({ on: "disk", freeBytes }) };
+    const plan = nodePlan([], { storage: { ...storage, directory: base } });
+    const card = (await examineMachine(plan, base, [], host)).find(({ what }) => what === "card");
+    expect(card).toMatchObject({ verdict });
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { BusCounters } from "../../../src/core/events/bus-counters.ts";
+import { SensorCounters } from "../../../src/core/events/counters.ts";
 import { metricsText } from "../../../src/runtime/metrics.ts";
 import type { LocalStatus } from "../../../src/runtime/status.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
@@ -11,6 +12,14 @@ const radar = () => sensorPlan({ id: "gate-1", channels: [PASSAGES], streams: [s
 
 /** A line of the format: name, labels with every quote escaped, a number. */
 const LINE = /^stoep_[a-z_]+(\{([a-z]+="(\\.|[^"\\])*",?)+\})? -?\d+(\.\d+)?(e[+-]\d+)?$/;
+
+const samplesOf = (text: string): ReadonlyMap<string, number> =>
+  new Map(
+    text
+      .split("\n")
+      .filter((line) => line.startsWith("stoep_"))
+      .map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
+  );
 
 async function statusOf(sensors: Parameters<typeof nodePlan>[0]): Promise<LocalStatus> {
   const clock = new VirtualClock();
@@ -41,10 +50,27 @@ describe("metrics", () => {
     const text = metricsText(status);
     const [people = ""] = Object.entries(status.sensors).find(([, { counters }]) => counters === null) ?? [];
     const [open = ""] = Object.entries(status.sensors).find(([, { counters }]) => counters !== null) ?? [];
-    expect(text).toContain(`stoep_readings_total{sensor="${open}",outcome="stored"} ${status.sensors[open]?.counters?.stored}\n`);
+    expect(status.sensors[open]?.counters?.emitted).toBeGreaterThan(0);
+    expect(text).toContain(`stoep_readings_emitted_total{sensor="${open}"} ${status.sensors[open]?.counters?.emitted}\n`);
     const ofPeople = text.split("\n").filter((line) => line.includes(`sensor="${people}"`) && !line.startsWith("stoep_problem"));
     expect(ofPeople.map((line) => line.slice(0, line.indexOf("{")))).toEqual(["stoep_sensor_ok", "stoep_sensor_balanced"]);
     expect(text, "every passage makes it grow").not.toContain("stoep_live_store_bytes");
+  });
+
+  it("never take back what they counted, and balance: a reading that is dropped after it was stored", async () => {
+    const status = await statusOf([dust()]);
+    const counters = Object.assign(new SensorCounters(), { emitted: 9, stored: 7, setAside: 2 });
+    const dustOnly = { state: "ok", trouble: null, driver: "sds011", balanced: true, counters } as const;
+    const told = () => samplesOf(metricsText({ ...status, sensors: { air: dustOnly } }));
+    const before = told();
+    counters.stored -= 3;
+    counters.setAside--;
+    counters.drop("late", 4);
+    const after = told();
+    for (const [name, value] of before) if (/^\w+_total/.test(name)) expect(after.get(name), name).toBeGreaterThanOrEqual(value);
+    const sum = (family: string) => [...after].reduce((total, [name, value]) => total + (name.startsWith(`${family}{`) ? value : 0), 0);
+    expect(sum("stoep_readings_dropped_total")).toBe(4);
+    expect(sum("stoep_readings_kept")).toBe(sum("stoep_readings_emitted_total") - sum("stoep_readings_dropped_total"));
   });
 
   it("count what became of requests on a bus, and nothing where a sensor of people is on it", async () => {
