@@ -160,13 +160,15 @@ export class Reloading {
     marks: ReadonlyMap<StreamId, Mark>,
   ): Promise<ReloadOutcome> {
     const { parts, settle } = this.#world;
-    if (broker !== undefined) await parts.publisher.stop(() => parts.goodbye(), LEAVE_MS_MAX);
+    // What was retired does not come back before the next start.
+    const way = parts.problems.has("RETIRED") ? undefined : broker;
+    if (way !== undefined) await parts.publisher.stop(() => parts.goodbye(), LEAVE_MS_MAX);
     parts.replan(plan, identity, marks);
     for (const code of standing) parts.problems.add(code);
-    if (broker !== undefined) parts.reconnect(broker);
+    if (way !== undefined) parts.reconnect(way);
     await settle();
     parts.teller.tell();
-    return { is: "applied", changes: { sensors, streams, reconnected: broker !== undefined } };
+    return { is: "applied", changes: { sensors, streams, reconnected: way !== undefined } };
   }
 }
 

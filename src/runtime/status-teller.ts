@@ -3,7 +3,7 @@ import { DAY_MS } from "../core/units/time.ts";
 import type { NativeFormat } from "../formats/native.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
-import type { Outbox } from "../ports/outbox.ts";
+import type { LostRange, Outbox } from "../ports/outbox.ts";
 import type { Publisher } from "./publisher.ts";
 import { STATUS_EVERY_S, type StatusDesk } from "./status.ts";
 
@@ -25,8 +25,8 @@ export class StatusTeller {
   #said = "";
   #saidLocally = "";
   #saidMs = Number.NEGATIVE_INFINITY;
-  /** Lost summaries up to this number were said, by this run or an earlier one. */
-  #lostToSeq: number;
+  /** Lost summaries that were said, by this run or an earlier one: not only of the last numbers, for what is read ahead is found lost first. */
+  #lost: readonly LostRange[];
   /** As many summaries of earlier instances were said. */
   #lostEarlier: number | null;
   #givenUp = 0;
@@ -35,7 +35,7 @@ export class StatusTeller {
   constructor(world: TellerWorld) {
     this.#world = world;
     const { lost, lostEarlier } = world.outbox.standing();
-    this.#lostToSeq = Math.max(0, ...lost.map(({ toSeq }) => toSeq));
+    this.#lost = lost;
     this.#lostEarlier = lostEarlier;
   }
 
@@ -81,11 +81,12 @@ export class StatusTeller {
     const isNew = givenUp !== this.#givenUp;
     this.#givenUp = givenUp;
     for (const { fromSeq, toSeq, reason } of lost) {
-      if (toSeq <= this.#lostToSeq) continue;
-      this.#lostToSeq = toSeq;
+      const said = this.#lost.find((range) => range.fromSeq <= fromSeq && fromSeq <= range.toSeq);
+      if (said !== undefined && said.toSeq >= toSeq) continue;
       this.#lostAtMs = clock.monotonicMs();
-      events.emit({ type: "SummariesLost", fromSeq, toSeq, reason });
+      events.emit({ type: "SummariesLost", fromSeq: said === undefined ? fromSeq : said.toSeq + 1, toSeq, reason });
     }
+    this.#lost = lost;
     if (lostEarlier !== this.#lostEarlier) {
       this.#lostEarlier = lostEarlier;
       this.#lostAtMs = clock.monotonicMs();

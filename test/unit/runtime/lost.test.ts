@@ -27,6 +27,31 @@ it("a node says once which summaries will never arrive, and is degraded for a da
   expect(problems(node)).not.toContain("SUMMARIES_LOST");
 });
 
+it("a node says also what is found lost before what it said already, and only what is new of a range that grew", async () => {
+  const node = await running();
+  const told = () => node.events.of("SummariesLost").map(({ fromSeq, toSeq }) => [fromSeq, toSeq]);
+  const steps = [
+    [{ fromSeq: 500, toSeq: 500, reason: "damaged" }],
+    [
+      { fromSeq: 100, toSeq: 180, reason: "outbox-full" },
+      { fromSeq: 500, toSeq: 500, reason: "damaged" },
+    ],
+    [
+      { fromSeq: 100, toSeq: 190, reason: "outbox-full" },
+      { fromSeq: 500, toSeq: 500, reason: "damaged" },
+    ],
+  ];
+  for (const lost of steps) {
+    node.outbox.lost = lost;
+    await node.clock.advance(2 * W);
+  }
+  expect(told()).toEqual([
+    [500, 500],
+    [100, 180],
+    [181, 190],
+  ]);
+});
+
 it("a node says how many summaries of a damaged store are lost by now, each time it is more", async () => {
   const node = await running();
   const totals = () => node.events.of("EarlierSummariesLost").map(({ total }) => total);

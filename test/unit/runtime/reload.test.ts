@@ -4,6 +4,7 @@ import type { StreamPlan } from "../../../src/core/reading/stream.ts";
 import { epsilonMicro } from "../../../src/core/units/epsilon.ts";
 import { nodeId } from "../../../src/core/units/ids.ts";
 import type { ReloadOutcome, ReloadRequest } from "../../../src/runtime/reload.ts";
+import { retireNode } from "../../../src/runtime/retirement.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { dust, W } from "../../support/dust.ts";
 import { channelPlan, nodePlan, PASSAGES, sensorPlan, streamPlan } from "../../support/plans.ts";
@@ -179,6 +180,22 @@ describe("a reload that goes well", () => {
     expect([next.requests, next.published]).toEqual([[], []]);
     expect(written[0]).toBe("refused");
     expect(node.node.status().status.problems.map(({ code }) => code)).toContain("BROKER_NOT_ALLOWED");
+  });
+
+  it("does not bring a node back to its broker that was retired", async () => {
+    const node = await running();
+    const retiring = retireNode(node.node.parting, { clock: node.clock, broker: node.broker, outbox: node.outbox }, 0);
+    for (let step = 0; step < 100; step++) await node.clock.advance(100);
+    await retiring;
+    const next = new ScriptedBroker(node.clock);
+    next.friendly = true;
+    const plan = nodePlan([dust(), dust({ id: "air-2" })]);
+    const { outcome } = await reload(node, { ...plan, broker: { ...plan.broker, drainPerSecond: 50 } }, { broker: { broker: next } });
+    expect(outcome).toMatchObject({ is: "applied", changes: { sensors: { added: ["air-2"] }, reconnected: false } });
+    await node.clock.advance(5 * W);
+    expect([next.requests, next.published]).toEqual([[], []]);
+    expect(node.node.status().status.problems.map(({ code }) => code)).toContain("RETIRED");
+    expect(summariesOf(node, "air-2.pm25").length, "it goes on collecting").toBeGreaterThan(2);
   });
 
   it("goes to another broker with everything that was not acknowledged, and counts connections on", async () => {
