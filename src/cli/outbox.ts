@@ -147,7 +147,7 @@ function mustBeOwner(directory: string): void {
 
 async function repair({ directory, bytesMax }: Place, store: NodeStore): Promise<Repaired> {
   const breathe = () => new Promise<void>((done) => void setImmediate(done));
-  const salvaged = await salvage(directory, store, { bytesMax, goesOn: () => breathe().then(() => true) });
+  const salvaged = await salvage(directory, store, { bytesMax, isPatient: true, goesOn: () => breathe().then(() => true) });
   let waiting = 0;
   // Reading on to the end is what finds damaged rows, and reports them.
   for (let position = 0; ; await breathe()) {

@@ -1,4 +1,5 @@
 import { salvage } from "../adapters/sqlite/salvage.ts";
+import { UnreadableNow } from "../adapters/sqlite/wrecks.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
 import type { Outbox } from "../ports/outbox.ts";
@@ -7,6 +8,9 @@ import type { Outbox } from "../ports/outbox.ts";
 const PAUSE_MS = 50;
 /** Until it is looked for room again, or a card is tried again that failed. */
 const AGAIN_MS = 60_000;
+
+/** What cannot be read for so many minutes counts as damaged: what stands behind it is not to wait for ever. */
+const PATIENCE = 5;
 
 interface SalvagingWorld {
   readonly outbox: Outbox;
@@ -20,6 +24,7 @@ export class Salvaging {
   #isStopped = false;
   #cancel: Cancel | null = null;
   #isLeftSaid = false;
+  #unreadable = 0;
 
   constructor(directory: string, bytesMax: number, world: SalvagingWorld) {
     this.#world = world;
@@ -35,7 +40,7 @@ export class Salvaging {
   async #run(directory: string, bytesMax: number): Promise<void> {
     const { outbox, events, clock } = this.#world;
     try {
-      const found = await salvage(directory, outbox, { bytesMax, goesOn: () => this.#goesOn() });
+      const found = await salvage(directory, outbox, { bytesMax, isPatient: this.#unreadable < PATIENCE, goesOn: () => this.#goesOn() });
       for (const one of found) {
         const isOver = one.left === 0;
         if (isOver || !(this.#isLeftSaid || this.#isStopped)) events.emit({ type: "OutboxSalvaged", ...one });
@@ -43,6 +48,7 @@ export class Salvaging {
       }
       if (found.every(({ left }) => left === 0)) return;
     } catch (error) {
+      if (error instanceof UnreadableNow) this.#unreadable++;
       events.emit({ type: "OutboxFailed", code: "salvage", detail: error instanceof Error ? error.message : String(error) });
     }
     if (!this.#isStopped) this.#cancel = clock.after(AGAIN_MS, () => void this.#run(directory, bytesMax));

@@ -25,7 +25,7 @@ export class StatusTeller {
   #said = "";
   #saidLocally = "";
   #saidMs = Number.NEGATIVE_INFINITY;
-  /** Lost summaries that were said, by this run or an earlier one: not only of the last numbers, for what is read ahead is found lost first. */
+  /** Lost summaries that were said, by this run or an earlier one. What is read ahead is found lost before what is older. */
   #lost: readonly LostRange[];
   /** As many summaries of earlier instances were said. */
   #lostEarlier: number | null;

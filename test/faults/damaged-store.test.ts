@@ -73,7 +73,7 @@ it(`${COPIES} damaged copies of a store: no damaged row is sent, every start suc
     writeFileSync(join(directory, "node.db"), damaged);
 
     const outbox = await openOutbox({ directory, randomBytes });
-    const [salvaged] = await salvage(directory, outbox, { bytesMax: 1e9, goesOn: () => Promise.resolve(true) });
+    const [salvaged] = await salvage(directory, outbox, { bytesMax: 1e9, isPatient: true, goesOn: () => Promise.resolve(true) });
     const texts = await everyRow(outbox);
     const seqs = texts.map((text) => seqOf.get(text) ?? 0);
     expect(seqs, "byte for byte").not.toContain(0);

@@ -434,7 +434,7 @@ describe("a damaged store", () => {
       expect(quarantinedIn(directory)).toHaveLength(round);
       expect(readFileSync(outbox.quarantined ?? "", "utf8")).toContain(`garbage of round ${round}`);
       expect(outbox.standing().lastSeq).toBe(0);
-      if (round === 2) await salvage(directory, outbox, { bytesMax: 1e9, goesOn: () => Promise.resolve(true) });
+      if (round === 2) await salvage(directory, outbox, { bytesMax: 1e9, isPatient: true, goesOn: () => Promise.resolve(true) });
       await outbox.close();
     }
     expect(new Set(instances).size).toBe(2);

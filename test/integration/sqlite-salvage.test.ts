@@ -10,11 +10,11 @@ const stores = new WreckedStores();
 const { open, filled, wrecked } = stores;
 afterAll(() => stores.remove());
 
-const pace = { bytesMax: 1e9, goesOn: () => Promise.resolve(true) };
+const pace = { bytesMax: 1e9, isPatient: true, goesOn: () => Promise.resolve(true) };
 /** Lets so many slices of 100 rows be taken over, and no more. */
 const slices = (count: number, bytesMax = 1e9) => {
   let taken = 0;
-  return { bytesMax, goesOn: () => Promise.resolve(++taken < count) };
+  return { bytesMax, isPatient: true, goesOn: () => Promise.resolve(++taken < count) };
 };
 
 const spoilPageOf = (text: string) => (bytes: Buffer) => {

@@ -112,7 +112,7 @@ export function quarantine(path: string): string {
   for (const [index, file] of databaseFiles(path).entries()) {
     if (existsSync(file)) renameSync(file, targets[index] ?? target);
   }
-  for (const wreck of earlier) if (earlierProgress(wreck) === DONE) removeDatabase(wreck);
+  for (const wreck of earlier) if (earlierProgress(wreck, { isPatient: false }) === DONE) removeDatabase(wreck);
   return target;
 }
 

@@ -2,7 +2,7 @@ import { epochMs } from "../../core/units/time.ts";
 import { isSummary, type NewRow, type Outbox } from "../../ports/outbox.ts";
 import { removeDatabase } from "./database.ts";
 import { messageBytes, restoredRow } from "./outbox-row.ts";
-import { DONE, earlierProgress, openWreck, type Slice, salvagedKey, type Wreck, wrecksIn } from "./wrecks.ts";
+import { DONE, earlierProgress, openWreck, type Reading, type Slice, salvagedKey, type Wreck, wrecksIn } from "./wrecks.ts";
 
 /** Positions that cannot be read, one after the other, before the rest is given up: a page holds about three rows. */
 const BARREN_MAX = 20_000;
@@ -19,7 +19,7 @@ export interface Salvaged {
 }
 
 /** How fast it goes, and how far. */
-export interface Pace {
+export interface Pace extends Reading {
   /** Topic and payload bytes that may wait in the outbox. */
   readonly bytesMax: number;
   /** Waits between two commits, so that other work is done; false: the rest is for another time. */
@@ -31,7 +31,8 @@ export interface Pace {
  * been written, which their CRC says, and nothing else. Summaries only: readings are never in such a file, and metas the new store queues
  * itself. They are read where the table has them, never from pages that were freed. How far it is stands in a fact, so that a kill does
  * not send them once more. What is damaged is counted as lost; what the outbox has no room for stays in the file. A file that is done
- * with is deleted when a later one is there. Gives what there was to do, nothing when all is done. Rejects with `OutboxError`.
+ * with is deleted when a later one is there. Gives what there was to do, nothing when all is done. Rejects with `OutboxError`
+ * or `UnreadableNow`.
  */
 export async function salvage(directory: string, outbox: Outbox, pace: Pace): Promise<readonly Salvaged[]> {
   const found: Salvaged[] = [];
@@ -55,9 +56,9 @@ interface Progress {
 /** Null: that was done earlier. */
 async function salvageOne(path: string, outbox: Outbox, pace: Pace): Promise<Salvaged | null> {
   const key = salvagedKey(path);
-  const text = (await outbox.recall(key)) || (earlierProgress(path) ?? "");
+  const text = (await outbox.recall(key)) || (earlierProgress(path, pace) ?? "");
   if (text === DONE) return null;
-  const wreck = openWreck(path);
+  const wreck = openWreck(path, pace);
   try {
     const before = progressOf(text, wreck?.settled ?? 0);
     const after = wreck === null ? before : await takenOver(wreck, before, outbox, pace, key);
