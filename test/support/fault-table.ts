@@ -40,10 +40,22 @@ export function readSaid(text: string): readonly z.infer<typeof row>[] {
   return lines.map((line) => row.parse(JSON.parse(line)));
 }
 
-/** What is kept after a run: the rows of the files that said any, instead of their old ones; none of files that are gone. */
-export function afterRun(kept: FaultRows, said: ReturnType<typeof readSaid>, on: string, exists: (test: string) => boolean): FaultRows {
-  const renewed = new Set(said.map(({ test }) => test));
-  const rows = [...kept.filter(({ test }) => !renewed.has(test) && exists(test)), ...said.map((one) => ({ ...one, on }))];
+/** A run of the fault tests. */
+export interface FaultRun {
+  readonly on: string;
+  /** Only tests of certain names were run. */
+  readonly isPart: boolean;
+  exists(test: string): boolean;
+}
+
+/**
+ * What is kept after a run: the rows of the files that said any, instead of their old ones, or of their old ones for the same faults
+ * when not all tests of a file were run; none of files that are gone.
+ */
+export function afterRun(kept: FaultRows, said: ReturnType<typeof readSaid>, { on, isPart, exists }: FaultRun): FaultRows {
+  const place = ({ test, fault }: { test: string; fault: string }) => (isPart ? `${test}\n${fault}` : test);
+  const renewed = new Set(said.map(place));
+  const rows = [...kept.filter((row) => !renewed.has(place(row)) && exists(row.test)), ...said.map((one) => ({ ...one, on }))];
   const key = ({ test, fault, injected }: FaultRows[number]) => `${fault}\n${injected}\n${test}`;
   return rows.sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }

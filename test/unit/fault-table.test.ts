@@ -18,7 +18,7 @@ it("README.md has the fault table that was kept of the last runs", () => {
 });
 
 it("a run replaces the rows of the files that it ran, keeps others, and forgets files that are gone", () => {
-  const rows = afterRun(old, [said], "2026-11-26", (test) => !test.includes("gone"));
+  const rows = afterRun(old, [said], { on: "2026-11-26", isPart: false, exists: (test) => !test.includes("gone") });
   expect(rows.map(({ test, measured, on }) => [test, measured, on])).toEqual([
     ["test/faults/a.test.ts", "0 lost", "2026-11-26"],
     ["test/faults/b.test.ts", "0 lost", "2026-01-01"],
@@ -26,13 +26,21 @@ it("a run replaces the rows of the files that it ran, keeps others, and forgets 
 });
 
 it("a file that says several rows keeps them all", () => {
-  const rows = afterRun(
-    [],
-    readSaid(`${JSON.stringify(said)}\n${JSON.stringify({ ...said, fault: "Card dies" })}\n`),
-    "2026-11-26",
-    () => true,
-  );
+  const rows = afterRun([], readSaid(`${JSON.stringify(said)}\n${JSON.stringify({ ...said, fault: "Card dies" })}\n`), {
+    on: "2026-11-26",
+    isPart: false,
+    exists: () => true,
+  });
   expect(rows.map(({ fault }) => fault)).toEqual(["Card dies", "Disk full"]);
+});
+
+it("a run of some tests of a file keeps what the others of that file said", () => {
+  const before: FaultRows = ["Card dies", "Disk full"].map((fault) => ({ ...said, fault, on: "2026-01-01" }));
+  const rows = afterRun(before, [said], { on: "2026-11-26", isPart: true, exists: () => true });
+  expect(rows.map(({ fault, on }) => [fault, on])).toEqual([
+    ["Card dies", "2026-01-01"],
+    ["Disk full", "2026-11-26"],
+  ]);
 });
 
 it("the table stands between its marks and nothing else is touched", () => {
