@@ -70,6 +70,26 @@ it("labels nothing with a window that an earlier process closed, and counts it",
   expect(second.summaries()).toHaveLength(before);
 });
 
+it("drops and counts what waited and does not fit with its windows, and goes on", async () => {
+  const bench = dust();
+  bench.open();
+  bench.anchors.anchored(0, "lose");
+  for (let second = 0; second < 60; second++) {
+    await bench.clock.advance(1_000);
+    bench.read(second);
+    bench.ingest.tick(bench.clock.monotonicMs());
+  }
+  const { emitted } = bench.counters;
+  bench.live.roomless = 10;
+  bench.anchors.anchored(bench.clock.wallMs() - bench.clock.monotonicMs(), "first");
+  expect(await bench.anchors.labelWaiting()).toBe(true);
+  expect(bench.live.records().filter(({ window }) => window === null)).toEqual([]);
+  const samples = bench.live.records().filter(({ marks }) => marks & MARK.sample);
+  expect(bench.counters).toMatchObject({ balanced: true, stored: samples.length });
+  expect(bench.counters.dropped["store-full"]).toBe(emitted - samples.length);
+  expect(bench.counters.dropped["store-full"]).toBeGreaterThanOrEqual(10);
+});
+
 it("comes back from a time that was too far ahead also when the live store fails then, and counts what was there once", async () => {
   const bench = dust();
   bench.open();

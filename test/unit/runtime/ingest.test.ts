@@ -146,6 +146,48 @@ describe("a reading that is not used is counted with its reason", () => {
     expect(bench.counters.balanced).toBe(true);
   });
 
+  it("when there is no room for what comes: what waited longest for the clock goes, and it is said until time is trusted", () => {
+    const bench = new IntakeBench([DUST], [streamPlan(DUST)], { isTrusted: false });
+    bench.open();
+    const read = (count: number) => {
+      for (let index = 0; index < count; index++) bench.read("pm25", index);
+      bench.pass(1_000);
+    };
+    read(1_900);
+    read(900);
+    expect(bench.ingest.isFull).toBe(false);
+    bench.live.bytesMax = bench.live.bytes();
+    for (let second = 0; second < 60; second++) read(500);
+    expect(bench.books()).toMatchObject({ emitted: 32_800, stored: expect.any(Number), "clock-untrusted": expect.any(Number) });
+    expect(bench.books()["store-full"]).toBeUndefined();
+    expect(bench.counters.balanced).toBe(true);
+    const samples = bench.live.records().filter(({ marks }) => marks & MARK.sample);
+    expect([samples.length, samples.at(-1)?.atMs]).toEqual([bench.counters.stored, bench.nowMs - 1_000]);
+    expect([bench.ingest.isFull, bench.events.all]).toEqual([true, [{ type: "LiveStoreFull" }]]);
+    bench.live.bytesMax = Number.POSITIVE_INFINITY;
+    bench.ingest.anchor(0, bench.nowMs, "first");
+    read(1);
+    expect(bench.ingest.isFull).toBe(false);
+  });
+
+  it("when the live store fails while what waited too long is shed: once, when it is well again", () => {
+    const bench = new IntakeBench([DUST], [streamPlan(DUST)], { isTrusted: false });
+    bench.open();
+    for (let second = 0; second < 10; second++) {
+      bench.read("pm25", second);
+      bench.pass(1_000);
+    }
+    const held = bench.live.chunks.length;
+    for (const method of ["relabel", "purge"] as const) bench.live.failing.set(method, "LIVE_IO");
+    bench.ingest.shedWaiting(bench.nowMs, 5_000);
+    bench.ingest.shedWaiting(bench.nowMs, HOUR_MS, 3);
+    expect(bench.events.of("CloseFailed")).toHaveLength(2);
+    expect([bench.live.chunks.length, bench.books()]).toEqual([held, { emitted: 10, stored: 10 }]);
+    bench.live.failing.clear();
+    bench.ingest.shedWaiting(bench.nowMs, HOUR_MS, 0);
+    expect(bench.books()).toEqual({ emitted: 10, "clock-untrusted": 10 });
+  });
+
   it("when it waited too long for the clock, all of it that did", () => {
     const bench = new IntakeBench([DUST], [streamPlan(DUST)], { isTrusted: false });
     bench.open();
