@@ -25,6 +25,9 @@ export interface HeldWindow {
   readonly window: EpochMs | null;
 }
 
+/** What the status says of a live store that failed (`core/events/problems.ts`). */
+export const LIVE_PROBLEMS = { LIVE_FULL: "LIVE_FULL", LIVE_IO: "LIVE_FAILED" } as const;
+
 /** The store is at its limit (`LIVE_FULL`) or failed (`LIVE_IO`). What was offered is not stored. */
 export class LiveStoreError extends Error {
   readonly code: "LIVE_FULL" | "LIVE_IO";

@@ -217,9 +217,11 @@ export class Node {
     publisher.wake();
     const isPublisherWell = (await publisher.tick()) || (await closer.recover());
     const now = time.now();
-    this.#mark("OUTBOX_FAILED", !isClosed || !isPublisherWell);
+    const failed = isClosed ? null : (anchors.problem ?? closer.problem ?? "OUTBOX_FAILED");
+    this.#mark("OUTBOX_FAILED", failed === "OUTBOX_FAILED" || !isPublisherWell);
     this.#mark("DISK_FULL", world.outbox.standing().isShort);
-    this.#mark("LIVE_FULL", ingest.isFull);
+    this.#mark("LIVE_FULL", ingest.isFull || failed === "LIVE_FULL");
+    this.#mark("LIVE_FAILED", failed === "LIVE_FAILED");
     for (const [code, isWrong] of closer.privacy.problems(now)) this.#mark(code, isWrong);
     for (const [code, isWrong] of this.#parts.safety.tick()) this.#mark(code, isWrong);
     const doubt = time.doubt();
