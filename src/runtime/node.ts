@@ -210,7 +210,7 @@ export class Node {
   async #slowTick(): Promise<void> {
     const { time, anchors, ingest, closer, world, teller, publisher, housekeeping, plan, options } = this.#parts;
     time.tick();
-    this.#parts.maintenance.settle();
+    await this.#parts.maintenance.settle();
     if (time.now() === null) ingest.shedWaiting(world.clock.monotonicMs(), plan.time.maxWaitMs);
     const isClosed = (await anchors.labelWaiting()) && (await this.#closeDue());
     ingest.shedOld(world.clock.monotonicMs());
