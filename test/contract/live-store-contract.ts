@@ -192,6 +192,28 @@ export function liveStoreContract(make: (bytesMax: number) => LiveStore): void {
       store.close();
     });
 
+    it("notes draws and purges also when what was labelled takes all the room that there is for it", () => {
+      const store = make(1_000_000);
+      const window = epochMs(Date.UTC(2026, 10, 23));
+      const chunk = chunkOf([7], { sensitivity: "presence", window });
+      const fill = () => {
+        for (let at = 0; at < 100_000; at++) store.append({ ...chunk, window: null, fromMs: monotonicMs(at) });
+      };
+      expect(fill).toThrow(expect.objectContaining({ code: "LIVE_FULL" }));
+      const label = () => {
+        for (const { id } of store.unlabelled()) store.relabel(id, [chunk, chunk]);
+      };
+      expect(label).toThrow(expect.objectContaining({ code: "LIVE_FULL" }));
+      const streams = Array.from({ length: 500 }, (_, stream) => stream);
+      expect([...store.claimDraws("presence", FIVE_MIN, window, streams)]).toEqual([]);
+      expect(store.streamIndex(STREAM, "ug/m3")).toBeGreaterThanOrEqual(0);
+      const left = [...store.unlabelled()].length;
+      expect(left).toBeGreaterThan(100);
+      expect(store.purge("presence", FIVE_MIN, epochMs(window + 1))).toBeGreaterThan(1_000);
+      store.append(chunk);
+      store.close();
+    });
+
     it("sheds what is too old of people, the oldest first, and gives it back; what is environmental stays", () => {
       const store = open();
       const people = { sensitivity: "presence" } as const;

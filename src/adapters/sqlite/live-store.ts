@@ -40,10 +40,13 @@ export interface LiveStoreOptions {
 }
 
 const PAGE_BYTES = 4096;
-/** Of so many pages one is kept for what must work in a full store: chunks of one reading take a tenth more when they have a window. */
-const RESERVE_ONE_OF = 8;
-/** Two full chunks. */
-const RESERVE_PAGES_MIN = 16;
+/**
+ * What must work in a full store has a reserve, one of so many pages, in a small store at least a few: chunks of one reading take a tenth
+ * more room once they have a window, and notes of draws come on top of them.
+ */
+const LABEL_RESERVE = { oneOf: 8, pagesMin: 16 };
+const DRAW_RESERVE = { oneOf: 32, pagesMin: 4 };
+const without = (pages: number, { oneOf, pagesMin }: typeof DRAW_RESERVE) => pages - Math.max(pagesMin, Math.ceil(pages / oneOf));
 const CHECKPOINT_PAGES = 1_000;
 /** Deleting writes zeros through the WAL: a slice keeps it short. 32 KB a full chunk. */
 const PURGE_CHUNKS_PER_TRANSACTION = 100;
@@ -173,12 +176,11 @@ export class SqliteLiveStore implements LiveStore {
   /** Number of the last chunk; never given twice. */
   #lastId: number;
   #rowsDefined = false;
-  /** How many pages may be in use after a chunk was appended. */
-  readonly #appendPagesMax: number;
+  readonly #pagesMax: number;
 
   constructor(db: Connection, path: string, discarded: LiveDiscard | null, pagesMax: number) {
     this.#db = db;
-    this.#appendPagesMax = pagesMax - Math.max(RESERVE_PAGES_MIN, Math.ceil(pagesMax / RESERVE_ONE_OF));
+    this.#pagesMax = pagesMax;
     this.#path = path;
     this.#sql = prepareLive(db);
     this.#lastId = this.#sql.lastId.get() ?? randomInt(FIRST_ID_BELOW);
@@ -204,7 +206,8 @@ export class SqliteLiveStore implements LiveStore {
 
   append(chunk: LiveChunk): void {
     this.#guard(() => {
-      if (this.#pagesInUse() + chunk.data.byteLength / PAGE_BYTES > this.#appendPagesMax) throw new LiveStoreError("LIVE_FULL");
+      const pages = this.#pagesInUse() + chunk.data.byteLength / PAGE_BYTES;
+      if (pages > without(this.#pagesMax, LABEL_RESERVE)) throw new LiveStoreError("LIVE_FULL");
       this.#insert(chunk);
     });
   }
@@ -229,6 +232,7 @@ export class SqliteLiveStore implements LiveStore {
           assert(chunk.window !== null, "a chunk is relabelled with a window");
           this.#insert(chunk);
         }
+        if (chunks.length > 0 && this.#pagesInUse() > without(this.#pagesMax, DRAW_RESERVE)) throw new LiveStoreError("LIVE_FULL");
       })(),
     );
   }
