@@ -204,7 +204,9 @@ export class Ingest {
     return {
       offsetMs,
       isOpen: (stream, window) => this.#laneOfStream[stream]?.isOpen(window) ?? false,
-      late: (stream, marks) => this.#countDropped(stream, marks, "late"),
+      late: (chunk, stream, marks) => {
+        if (this.#waiting.isOfThisRun(chunk)) this.#countDropped(stream, marks, "late");
+      },
       lost: (chunk) => {
         if (this.#waiting.isOfThisRun(chunk)) this.#countShed(chunk.data, "store-full");
       },

@@ -11,8 +11,8 @@ export interface Labelling {
   readonly offsetMs: number;
   /** Whether the window is still to be released for this stream. */
   isOpen(stream: number, window: EpochMs): boolean;
-  /** A reading of this stream, with these marks, came too late for its window. */
-  late(stream: number, marks: number): void;
+  /** A reading of this chunk, of this stream and with these marks, came too late for its window. */
+  late(chunk: StoredChunk, stream: number, marks: number): void;
   /** A chunk that waited does not fit with its windows, and is gone. */
   lost(chunk: StoredChunk): void;
 }
@@ -53,9 +53,9 @@ function fits(live: LiveStore, id: number, labelled: readonly LiveChunk[]): bool
   }
 }
 
-function tellLate({ data }: StoredChunk, late: readonly number[], labelling: Labelling): void {
-  const reader = new ChunkReader(data);
-  for (const index of late) labelling.late(reader.stream(index), reader.marks(index));
+function tellLate(chunk: StoredChunk, late: readonly number[], labelling: Labelling): void {
+  const reader = new ChunkReader(chunk.data);
+  for (const index of late) labelling.late(chunk, reader.stream(index), reader.marks(index));
 }
 
 function cut(stored: StoredChunk, { offsetMs, isOpen }: Labelling): Cut {
