@@ -189,7 +189,7 @@ function holds(node: Node, plan: NodePlan, before: NodePlan | null): boolean {
   return plan.sensors.filter(isOurs).every(({ id }) => !["fault", "silent"].includes(status.sensors[id] ?? "ok"));
 }
 
-const STORE_PROBLEMS: readonly string[] = ["OUTBOX_FAILED", "LIVE_FULL"];
+const STORE_PROBLEMS: readonly string[] = ["OUTBOX_FAILED", "LIVE_FULL", "LIVE_FAILED"];
 
 function needLines({ parsed }: PlannedFile, needs: readonly RestartNeed[]): readonly string[] {
   return needs.map(({ path, remedy }) => {

@@ -25,6 +25,9 @@ export interface HeldWindow {
   readonly window: EpochMs | null;
 }
 
+/** What the status says of a live store that failed (`core/events/problems.ts`). */
+export const LIVE_PROBLEMS = { LIVE_FULL: "LIVE_FULL", LIVE_IO: "LIVE_FAILED" } as const;
+
 /** The store is at its limit (`LIVE_FULL`) or failed (`LIVE_IO`). What was offered is not stored. */
 export class LiveStoreError extends Error {
   readonly code: "LIVE_FULL" | "LIVE_IO";
@@ -47,6 +50,7 @@ export interface LiveStore {
    * A stream that was given another meaning has another number: what was stored of it before is found under the old one only.
    */
   streamIndex(id: StreamId, meaning: string): number;
+  /** Leaves some of the store's room to the other methods: what is stored can still be labelled, closed and purged when it is full. */
   append(chunk: LiveChunk): void;
   /** Everything that is held, one entry per class and window. */
   held(): readonly HeldWindow[];
@@ -68,6 +72,11 @@ export interface LiveStore {
   purge(sensitivity: Sensitivity, windowMs: DurationMs, before: EpochMs, chunksMax?: number): number;
   /** Deletes the oldest unlabelled chunks until at most `chunksMax` remain; returns how many records went. */
   shedUnlabelled(chunksMax: number): number;
+  /**
+   * Deletes, beyond recovery, the oldest unlabelled chunks: as few as hold `bytes` of readings, or all of them. Gives them as they were,
+   * the oldest first, the caller's own.
+   */
+  shedOldest(bytes: number): readonly StoredChunk[];
   /**
    * Deletes, beyond recovery, chunks of people that are too old: without a window when they began before `before`, and with one when even
    * a window that began with them was over by then. Gives up to `chunksMax` of them as they were, the oldest first, the caller's own.

@@ -1,7 +1,8 @@
+import type { NodeProblem } from "../core/events/problems.ts";
 import type { EpochMs } from "../core/units/time.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
-import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
+import { LIVE_PROBLEMS, type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import type { Closer } from "./closer.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Anchoring } from "./lane.ts";
@@ -23,9 +24,15 @@ export class Anchors {
   #labelWith: number | null = null;
   /** Readings of a time that was too far ahead are still in the live store. */
   #isAhead = false;
+  #problem: NodeProblem | null = null;
 
   constructor(world: AnchorWorld) {
     this.#world = world;
+  }
+
+  /** Why the last `labelWaiting` failed; null: it did not. */
+  get problem(): NodeProblem | null {
+    return this.#problem;
   }
 
   anchored(offsetMs: number, how: Anchoring): void {
@@ -50,25 +57,29 @@ export class Anchors {
       this.#isAhead = false;
       return true;
     } catch (error) {
-      if (!(error instanceof LiveStoreError)) throw error;
-      this.#world.events.emit({ type: "CloseFailed", detail: error.message });
-      return false;
+      return this.#failed(error);
     }
   }
 
   /** Windows are closed only when all their readings are in them; false when that failed and is to be tried again. */
   async labelWaiting(): Promise<boolean> {
+    this.#problem = null;
     if (!this.#dropAhead()) return false;
     if (this.#labelWith === null) return true;
-    const { clock, events, live, ingest } = this.#world;
+    const { clock, live, ingest } = this.#world;
     try {
       await labelWaiting(live, ingest.labelling(this.#labelWith), () => clock.breathe());
       this.#labelWith = null;
       return true;
     } catch (error) {
-      if (!(error instanceof LiveStoreError)) throw error;
-      events.emit({ type: "CloseFailed", detail: error.message });
-      return false;
+      return this.#failed(error);
     }
+  }
+
+  #failed(error: unknown): false {
+    if (!(error instanceof LiveStoreError)) throw error;
+    this.#problem = LIVE_PROBLEMS[error.code];
+    this.#world.events.emit({ type: "CloseFailed", detail: error.message });
+    return false;
   }
 }

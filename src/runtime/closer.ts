@@ -1,6 +1,7 @@
 import { groupCoverage } from "../core/anonymise/group.ts";
 import { BytePool, type RandomBytes } from "../core/anonymise/noise/byte-pool.ts";
 import type { ClosedWindow, Flag, Summary } from "../core/anonymise/summary.ts";
+import type { NodeProblem } from "../core/events/problems.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { EpsilonMicro } from "../core/units/epsilon.ts";
 import type { NodeId, SensorId, StreamId } from "../core/units/ids.ts";
@@ -13,7 +14,7 @@ import type { NativeFormat } from "../formats/native.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
-import { type LiveStore, LiveStoreError } from "../ports/live-store.ts";
+import { LIVE_PROBLEMS, type LiveStore, LiveStoreError } from "../ports/live-store.ts";
 import { type CloseBatch, COURSES_FACT, type Mark, type NewRow, type Outbox } from "../ports/outbox.ts";
 import { CloseSchedule, type Closing, type DueWindow } from "./close-schedule.ts";
 import { flagsOf, partsOf, shapeOf } from "./closing-parts.ts";
@@ -91,6 +92,7 @@ export class Closer {
   readonly #startedMs: number;
   #nextSeq: number;
   #running: Promise<boolean> | null = null;
+  #problem: NodeProblem | null = null;
 
   constructor(world: CloserWorld, streams: readonly StreamPlan[], { marks, courses }: Pick<Remembered, "marks" | "courses">) {
     this.#world = world;
@@ -121,6 +123,11 @@ export class Closer {
     // Looks again for readings that nobody will close.
     this.#schedule = new CloseSchedule(this.#closings, live, events);
     ingest.retireLanes(new Set(this.#closings.map(({ lane }) => lane)));
+  }
+
+  /** Why the last run failed; null: it did not. */
+  get problem(): NodeProblem | null {
+    return this.#problem;
   }
 
   /** Closes everything that is due; false when that failed and is to be tried again. A call during a run waits for that run. */
@@ -174,8 +181,10 @@ export class Closer {
         // Also when a later window could not be read: those that could are whole.
         await this.#commit(waiting);
       }
+      this.#problem = null;
       return true;
     } catch (error) {
+      this.#problem = error instanceof LiveStoreError ? LIVE_PROBLEMS[error.code] : "OUTBOX_FAILED";
       // The rows are not there, the readings are: the next run does it again, after the outbox was read anew.
       this.#world.events.emit({ type: "CloseFailed", detail: error instanceof Error ? error.message : String(error) });
       if (!(error instanceof LiveStoreError)) await this.recover();

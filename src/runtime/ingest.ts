@@ -2,7 +2,7 @@ import { assert } from "../core/assert.ts";
 import type { DropReason, SensorCounters } from "../core/events/counters.ts";
 import { meaningOf } from "../core/reading/meaning.ts";
 import type { Sensitivity } from "../core/reading/quantity.ts";
-import { ChunkReader, MARK } from "../core/reading/record.ts";
+import { ChunkReader, MARK, RECORD_BYTES } from "../core/reading/record.ts";
 import type { ChannelPlan, StreamPlan } from "../core/reading/stream.ts";
 import { type DurationMs, type EpochMs, HOUR_MS, MINUTE_MS, type MonotonicMs } from "../core/units/time.ts";
 import type { Crypto } from "../ports/crypto.ts";
@@ -12,6 +12,7 @@ import { Intake } from "./intake.ts";
 import { type Channel, channelOf, type Slot } from "./intake-channel.ts";
 import { type Anchoring, Lane } from "./lane.ts";
 import type { Labelling } from "./relabel.ts";
+import { SHED_CHUNKS, Waiting } from "./waiting.ts";
 
 /** Readings that wait in memory are given to the live store at the latest after this many, or at the next tick. */
 export const FLUSH_RECORDS = 1_000;
@@ -29,8 +30,8 @@ const WAITING_CHUNKS_MAX = 200_000;
 export const PEOPLE_WAIT_MS_MAX = HOUR_MS;
 /** How often old readings are looked for: by so much they may be older. */
 export const SHED_EVERY_MS = MINUTE_MS;
-/** Chunks that are zeroed at a time; what is left goes with the next tick. */
-const SHED_CHUNKS = 50;
+/** What waits makes room for what comes by so much at a time: as much as two full chunks, or minutes of small ones. */
+const SHED_BYTES = 2 * FLUSH_RECORDS * RECORD_BYTES;
 
 /** What ingest stands on. */
 export interface IngestWorld {
@@ -54,13 +55,11 @@ export class Ingest {
   #pending = 0;
   #coveredAtMs = Number.NEGATIVE_INFINITY;
   #isFull = false;
+  /** What waits for the clock made room for what came: the store is as good as full until time is trusted. */
+  #isTrading = false;
   /** What is flushed now was due whoever passed: a second of coverage is in it. */
   #isCovering = false;
-  /** Chunks of this run that wait for the clock, and the time of the first. */
-  #waitingChunks = 0;
-  #waitingFromMs = 0;
-  /** Time of the first chunk of this run: what is older is of an earlier one. */
-  #appendedFromMs = Number.POSITIVE_INFINITY;
+  readonly #waiting: Waiting;
   /** The longest lateness of people's streams. */
   #latenessMsMax = 0;
   #lookedForOldMs = Number.NEGATIVE_INFINITY;
@@ -71,6 +70,7 @@ export class Ingest {
 
   constructor(world: IngestWorld) {
     this.#world = world;
+    this.#waiting = new Waiting(world.live, (data) => this.#countShed(data, "clock-untrusted"));
   }
 
   get lanes(): Iterable<Lane> {
@@ -164,43 +164,19 @@ export class Ingest {
     this.#offsetMs = how === "lose" ? null : offsetMs;
     this.#tickedMs = nowMs;
     for (const lane of this.#lanes.values()) lane.anchor(offsetMs, nowMs, how);
-    this.#waitingChunks = 0;
+    this.#waiting.end();
+    this.#isTrading = false;
   }
 
   /**
    * While time is not trusted: drops readings that waited longer than `maxWaitMs`, and the oldest beyond `chunksMax` chunks, and counts
-   * those of this run.
+   * those of this run. What the live store would not delete now goes with a later call.
    */
   shedWaiting(nowMs: MonotonicMs, maxWaitMs: number, chunksMax = WAITING_CHUNKS_MAX): void {
-    this.#shedLongWaiting(nowMs - maxWaitMs);
-    let surplus = this.#waitingChunks - chunksMax;
-    if (surplus <= 0) return;
-    for (const { fromMs, data } of this.#world.live.unlabelled()) {
-      if (fromMs < this.#waitingFromMs) continue; // of an earlier run
-      if (surplus-- === 0) break;
-      this.#countShed(data, "clock-untrusted");
-    }
-    this.#world.live.shedUnlabelled(chunksMax);
-    this.#waitingChunks = chunksMax;
-  }
-
-  /** A slice at a time. */
-  #shedLongWaiting(beforeMs: number): void {
-    const { live } = this.#world;
-    let slice = SHED_CHUNKS;
-    if (this.#waitingChunks === 0 || this.#waitingFromMs >= beforeMs) return;
-    for (const { id, fromMs, toMs, data } of live.unlabelled()) {
-      if (toMs >= beforeMs || slice-- === 0) {
-        this.#waitingFromMs = fromMs;
-        break;
-      }
-      if (fromMs >= this.#appendedFromMs) {
-        this.#countShed(data, "clock-untrusted");
-        this.#waitingChunks--;
-      }
-      live.relabel(id, []);
-      data.fill(0);
-    }
+    this.#tryLive(() => {
+      this.#waiting.shedLong(nowMs - maxWaitMs);
+      this.#waiting.shedSurplus(chunksMax);
+    });
   }
 
   /**
@@ -217,7 +193,7 @@ export class Ingest {
       const chunks = ofClass.flatMap(({ window }) => [...live.read(windowMs, window as EpochMs)]);
       live.purge(sensitivity, windowMs, Number.MAX_SAFE_INTEGER as EpochMs);
       for (const chunk of chunks) {
-        if (chunk.sensitivity === sensitivity && chunk.fromMs >= this.#appendedFromMs) this.#countShed(chunk.data, "late");
+        if (chunk.sensitivity === sensitivity && this.#waiting.isOfThisRun(chunk)) this.#countShed(chunk.data, "late");
         chunk.data.fill(0);
       }
     }
@@ -228,7 +204,12 @@ export class Ingest {
     return {
       offsetMs,
       isOpen: (stream, window) => this.#laneOfStream[stream]?.isOpen(window) ?? false,
-      late: (stream, marks) => this.#countDropped(stream, marks, "late"),
+      late: (chunk, stream, marks) => {
+        if (this.#waiting.isOfThisRun(chunk)) this.#countDropped(stream, marks, "late");
+      },
+      lost: (chunk) => {
+        if (this.#waiting.isOfThisRun(chunk)) this.#countShed(chunk.data, "store-full");
+      },
     };
   }
 
@@ -238,7 +219,7 @@ export class Ingest {
     if (this.#lookedForOldMs === Number.NEGATIVE_INFINITY) this.#lookedForOldMs = nowMs;
     if (nowMs - this.#lookedForOldMs < SHED_EVERY_MS) return;
     const before = (nowMs - PEOPLE_WAIT_MS_MAX - this.#latenessMsMax) as MonotonicMs;
-    const old = this.#oldPeople(before);
+    const old = this.#tryLive(() => this.#world.live.shedPeople(before, SHED_CHUNKS)) ?? [];
     for (const chunk of old) this.#expire(chunk);
     if (old.length > 0 && !this.#isExpiring) this.#world.events.emit({ type: "ReadingsExpired" });
     if (old.length === SHED_CHUNKS) return;
@@ -246,20 +227,22 @@ export class Ingest {
     this.#isExpiring = old.length > 0;
   }
 
-  #oldPeople(before: MonotonicMs): readonly StoredChunk[] {
+  /** Undefined: the live store failed, which is told; it is tried again later. */
+  #tryLive<T>(work: () => T): T | undefined {
     try {
-      return this.#world.live.shedPeople(before, SHED_CHUNKS);
+      return work();
     } catch (error) {
       if (!(error instanceof LiveStoreError)) throw error;
       this.#world.events.emit({ type: "CloseFailed", detail: error.message });
-      return [];
+      return undefined;
     }
   }
 
-  #expire({ fromMs, window, windowMs, sensitivity, data }: StoredChunk): void {
-    if (fromMs >= this.#appendedFromMs) {
+  #expire(chunk: StoredChunk): void {
+    const { window, windowMs, sensitivity, data } = chunk;
+    if (this.#waiting.isOfThisRun(chunk)) {
       this.#countShed(data, window === null ? "clock-untrusted" : "expired");
-      if (window === null) this.#waitingChunks = Math.max(0, this.#waitingChunks - 1);
+      if (window === null) this.#waiting.left();
     }
     data.fill(0);
     if (window === null) return;
@@ -296,18 +279,34 @@ export class Ingest {
     // Of people only what comes by the clock says how the store is: what is flushed in between was flushed because somebody passed.
     const isTelling = chunk.sensitivity === "environmental" || this.#isCovering;
     try {
-      this.#world.live.append(chunk);
-      if (isTelling) this.#isFull = false;
-      if (this.#appendedFromMs === Number.POSITIVE_INFINITY) this.#appendedFromMs = chunk.fromMs;
-      if (chunk.window === null && this.#waitingChunks++ === 0) this.#waitingFromMs = chunk.fromMs;
+      this.#store(chunk);
+      if (isTelling) this.#tellFull(this.#isTrading);
+      this.#waiting.appended(chunk);
       return true;
     } catch (error) {
       if (!(error instanceof LiveStoreError)) throw error;
-      if (isTelling && !this.#isFull) this.#world.events.emit({ type: "LiveStoreFull" });
-      if (isTelling) this.#isFull = true;
+      if (isTelling) this.#tellFull(true);
       this.#countShed(chunk.data, "store-full");
       return false;
     }
+  }
+
+  /** In a full store what waited longest for the clock makes room for what comes without a window. */
+  #store(chunk: LiveChunk): void {
+    const { live } = this.#world;
+    try {
+      return live.append(chunk);
+    } catch (error) {
+      if (chunk.window !== null || !(error instanceof LiveStoreError) || error.code !== "LIVE_FULL") throw error;
+    }
+    this.#waiting.shedOldest(SHED_BYTES);
+    live.append(chunk);
+    this.#isTrading = true;
+  }
+
+  #tellFull(isFull: boolean): void {
+    if (isFull && !this.#isFull) this.#world.events.emit({ type: "LiveStoreFull" });
+    this.#isFull = isFull;
   }
 
   /** The readings of a chunk that is not kept are dropped, and moved to that column of the books. */

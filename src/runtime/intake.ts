@@ -8,6 +8,12 @@ import { type Channel, coverTo, fresh, type Slot, UNTOLD, warmedUp } from "./int
 import type { Lane } from "./lane.ts";
 
 /**
+ * Links are vouched for every second. When that was not done for so long, the process stood still: what happened meanwhile may be lost, and
+ * nobody can say that the link was there. Longer than a busy machine makes it wait.
+ */
+export const STANDSTILL_MS = 5_000;
+
+/**
  * The way of one sensor's readings into the live store: calibrate, check the range, say how long each stands for, count what is
  * dropped. Holds nothing of a window but what has not been flushed.
  */
@@ -20,6 +26,8 @@ export class Intake {
   readonly #crypto: Crypto;
   #openedMs: number | null = null;
   #withinMs: number | null = null;
+  /** When its link was last looked at. */
+  #lookedMs = Number.NEGATIVE_INFINITY;
   /** Somebody works on the sensor: what it says is not about the street. */
   #isPaused = false;
 
@@ -68,6 +76,7 @@ export class Intake {
   opened(atMs: MonotonicMs, poweredMs: MonotonicMs | null = atMs): void {
     this.#openedMs = atMs;
     this.lastLifeMs = atMs;
+    this.#lookedMs = Math.max(this.#lookedMs, atMs);
     for (const channel of this.#channels.values()) {
       channel.warmUntilMs = poweredMs === null ? atMs : Math.max(atMs, poweredMs + channel.plan.warmUpMs);
       channel.told = UNTOLD;
@@ -119,7 +128,7 @@ export class Intake {
     channel.told = UNTOLD;
     if (channel.isState && !this.#isPaused) {
       for (const slot of channel.slots) {
-        coverTo(slot, atMs);
+        this.#coverTo(slot, atMs);
         slot.held = UNTOLD;
       }
     }
@@ -196,16 +205,27 @@ export class Intake {
 
   /** Vouches for the time since the last call, for every stream whose own readings do not. */
   coverByLink(nowMs: MonotonicMs): void {
+    this.#vouch(nowMs);
+    this.#lookedMs = nowMs;
+  }
+
+  #vouch(nowMs: MonotonicMs): void {
     if (this.#openedMs === null || this.#isPaused) return;
     this.#markWarming(nowMs);
-    if (this.#withinMs !== null && nowMs - this.lastLifeMs > this.#withinMs) return;
+    const isAlive = this.#withinMs === null || nowMs - this.lastLifeMs <= this.#withinMs;
     for (const channel of this.#channels.values()) {
       const isSampled = this.#isSampled(channel);
       for (const slot of channel.slots) {
-        if (isSampled) this.#coverTail(slot, nowMs);
-        else coverTo(slot, nowMs);
+        if (!isSampled) this.#coverTo(slot, nowMs, isAlive);
+        else if (isAlive) this.#coverTail(slot, nowMs);
       }
     }
+  }
+
+  /** Of a time in which the sensor showed no life, or the process stood still, nothing is covered, whatever comes after it. */
+  #coverTo(slot: Slot, nowMs: number, isAlive = true): void {
+    if (isAlive && nowMs - this.#lookedMs <= STANDSTILL_MS) coverTo(slot, nowMs);
+    else slot.coveredToMs = Math.max(slot.coveredToMs, nowMs);
   }
 
   /** Windows in which the hardware warmed up say so by the clock, whatever it said or whoever passed. */
@@ -279,7 +299,7 @@ export class Intake {
   /** A state was held until it changed: that time belongs to the old one. */
   #beforeChange(slot: Slot, atMs: number, value: number): number {
     if (slot.plan.channel.kind !== "state") return 0;
-    if (slot.held >= 0) coverTo(slot, atMs);
+    if (slot.held >= 0) this.#coverTo(slot, atMs);
     slot.coveredToMs = atMs;
     slot.held = value;
     return 0;

@@ -3,7 +3,7 @@ import { DAY_MS, type EpochMs, isoUtc } from "../core/units/time.ts";
 import type { Window } from "../core/window/lattice.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
-import { MAINTENANCE_FACT, type Outbox } from "../ports/outbox.ts";
+import { MAINTENANCE_FACT, type Outbox, OutboxError } from "../ports/outbox.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
 /** Longest that somebody may announce; who needs longer says so again, or sets `enabled: false`. */
@@ -42,6 +42,8 @@ export class Maintenance {
   #spells = new Map<string, readonly Spell[]>();
   /** What the last spell of a sensor really is, while the clock is not trusted: it was written down by what the wall clock showed. */
   readonly #unlabelled = new Map<SensorId, Unlabelled>();
+  /** What is written down is not what is known. */
+  #isUnwritten = false;
 
   constructor(world: MaintenanceWorld) {
     this.#world = world;
@@ -75,7 +77,7 @@ export class Maintenance {
   async begin(sensor: SensorId, forMs: number): Promise<EpochMs> {
     const from = this.#now();
     const until = (from + forMs) as EpochMs;
-    await this.#write(sensor, [...this.#ended(sensor, from), { from, until }]);
+    await this.#write(new Map([[sensor, [...this.#ended(sensor, from), { from, until }]]]));
     const fromMs = this.#world.clock.monotonicMs();
     if (this.#world.time.now() === null) this.#unlabelled.set(sensor, { fromMs, untilMs: fromMs + forMs });
     this.#world.events.emit({ type: "MaintenanceBegan", sensor, until: isoUtc(until) });
@@ -85,22 +87,33 @@ export class Maintenance {
   /** It is over. */
   async end(sensor: SensorId): Promise<void> {
     if (!this.isActive(sensor)) return;
-    await this.#write(sensor, this.#ended(sensor, this.#now()));
+    await this.#write(new Map([[sensor, this.#ended(sensor, this.#now())]]));
     const unlabelled = this.#unlabelled.get(sensor);
     if (unlabelled !== undefined) this.#unlabelled.set(sensor, { ...unlabelled, untilMs: this.#world.clock.monotonicMs() });
     this.#world.events.emit({ type: "MaintenanceEnded", sensor });
   }
 
-  /** Called often. Once time is trusted, what was begun before gets its right place. */
-  settle(): void {
+  /** Called often. Once time is trusted, what was begun before gets its right place; where that cannot be written, at a later call. */
+  async settle(): Promise<void> {
     const now = this.#world.time.now();
-    if (now === null || this.#unlabelled.size === 0) return;
+    if (now !== null && this.#unlabelled.size > 0) this.#place(now);
+    if (!this.#isUnwritten) return;
+    try {
+      await this.#write(new Map());
+    } catch (error) {
+      if (!(error instanceof OutboxError)) throw error;
+      this.#world.events.emit({ type: "OutboxFailed", code: "maintenance", detail: error.message });
+    }
+  }
+
+  #place(now: EpochMs): void {
     const offsetMs = now - this.#world.clock.monotonicMs();
     for (const [sensor, { fromMs, untilMs }] of this.#unlabelled) {
       const right = { from: Math.round(fromMs + offsetMs) as EpochMs, until: Math.round(untilMs + offsetMs) as EpochMs };
       this.#spells.set(sensor, [...(this.#spells.get(sensor) ?? []).slice(0, -1), right]);
     }
     this.#unlabelled.clear();
+    this.#isUnwritten = true;
   }
 
   #now(): EpochMs {
@@ -112,16 +125,17 @@ export class Maintenance {
     return spells.map((spell) => (spell.from <= now && now < spell.until ? { ...spell, until: now } : spell));
   }
 
-  async #write(sensor: SensorId, spells: readonly Spell[]): Promise<void> {
+  async #write(changed: ReadonlyMap<SensorId, readonly Spell[]>): Promise<void> {
     const oldest = this.#now() - REMEMBERED_MS;
-    const next = new Map([...this.#spells, [sensor, spells.slice(-SPELLS_MAX)] as const]);
+    const next = new Map([...this.#spells, ...changed]);
     for (const [id, all] of next) {
-      const kept = all.filter(({ until }) => until > oldest);
+      const kept = all.filter(({ until }) => until > oldest).slice(-SPELLS_MAX);
       if (kept.length === 0) next.delete(id);
       else next.set(id, kept);
     }
     const facts = new Map([[MAINTENANCE_FACT, JSON.stringify(Object.fromEntries(next))]]);
     await this.#world.outbox.commit({ rows: [], marks: new Map(), facts, madeAt: this.#now() });
     this.#spells = next;
+    this.#isUnwritten = false;
   }
 }

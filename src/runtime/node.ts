@@ -210,16 +210,18 @@ export class Node {
   async #slowTick(): Promise<void> {
     const { time, anchors, ingest, closer, world, teller, publisher, housekeeping, plan, options } = this.#parts;
     time.tick();
-    this.#parts.maintenance.settle();
+    await this.#parts.maintenance.settle();
     if (time.now() === null) ingest.shedWaiting(world.clock.monotonicMs(), plan.time.maxWaitMs);
     const isClosed = (await anchors.labelWaiting()) && (await this.#closeDue());
     ingest.shedOld(world.clock.monotonicMs());
     publisher.wake();
     const isPublisherWell = (await publisher.tick()) || (await closer.recover());
     const now = time.now();
-    this.#mark("OUTBOX_FAILED", !isClosed || !isPublisherWell);
+    const failed = isClosed ? null : (anchors.problem ?? closer.problem ?? "OUTBOX_FAILED");
+    this.#mark("OUTBOX_FAILED", failed === "OUTBOX_FAILED" || !isPublisherWell);
     this.#mark("DISK_FULL", world.outbox.standing().isShort);
-    this.#mark("LIVE_FULL", ingest.isFull);
+    this.#mark("LIVE_FULL", ingest.isFull || failed === "LIVE_FULL");
+    this.#mark("LIVE_FAILED", failed === "LIVE_FAILED");
     for (const [code, isWrong] of closer.privacy.problems(now)) this.#mark(code, isWrong);
     for (const [code, isWrong] of this.#parts.safety.tick()) this.#mark(code, isWrong);
     const doubt = time.doubt();

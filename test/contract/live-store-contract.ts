@@ -160,6 +160,60 @@ export function liveStoreContract(make: (bytesMax: number) => LiveStore): void {
       store.close();
     });
 
+    it("sheds the oldest that waits, as much as is asked for, and gives it back", () => {
+      const store = open();
+      for (let at = 0; at < 5; at++) store.append(chunkOf([at, at], { window: null, fromMs: monotonicMs(10 * at) }));
+      store.append(chunkOf([9]));
+      expect(values(store.shedOldest(3 * RECORD_BYTES))).toEqual([0, 0, 1, 1]);
+      expect(values(store.shedOldest(2 * RECORD_BYTES))).toEqual([2, 2]);
+      expect(values(store.unlabelled())).toEqual([3, 3, 4, 4]);
+      expect(values(store.shedOldest(1_000_000))).toEqual([3, 3, 4, 4]);
+      expect(values(store.shedOldest(1_000_000))).toEqual([]);
+      expect(values(store.read(FIVE_MIN, epochMs(0)))).toEqual([9]);
+      store.close();
+    });
+
+    it.each([1, 5, 40, 900])("labels everything that waits when it is full of chunks of %i readings, and notes draws", (records) => {
+      const store = make(1_000_000);
+      const window = epochMs(Date.UTC(2026, 10, 23));
+      const chunk = chunkOf(new Array(records).fill(7), { sensitivity: "presence", window });
+      let stored = 0;
+      const fill = () => {
+        for (; stored < 100_000; stored++) store.append({ ...chunk, window: null, fromMs: monotonicMs(stored) });
+      };
+      expect(fill).toThrow(expect.objectContaining({ code: "LIVE_FULL" }));
+      for (const { id } of store.unlabelled()) store.relabel(id, [chunk]);
+      expect(values(store.read(FIVE_MIN, window))).toHaveLength(records * stored);
+      const streams = Array.from({ length: 200 }, (_, stream) => stream);
+      expect([...store.claimDraws("presence", FIVE_MIN, window, streams)]).toEqual([]);
+      expect(store.streamIndex(STREAM, "ug/m3")).toBeGreaterThanOrEqual(0);
+      expect(store.purge("presence", FIVE_MIN, epochMs(window + 1))).toBe(stored);
+      store.append(chunk);
+      store.close();
+    });
+
+    it("notes draws and purges also when what was labelled takes all the room that there is for it", () => {
+      const store = make(1_000_000);
+      const window = epochMs(Date.UTC(2026, 10, 23));
+      const chunk = chunkOf([7], { sensitivity: "presence", window });
+      const fill = () => {
+        for (let at = 0; at < 100_000; at++) store.append({ ...chunk, window: null, fromMs: monotonicMs(at) });
+      };
+      expect(fill).toThrow(expect.objectContaining({ code: "LIVE_FULL" }));
+      const label = () => {
+        for (const { id } of store.unlabelled()) store.relabel(id, [chunk, chunk]);
+      };
+      expect(label).toThrow(expect.objectContaining({ code: "LIVE_FULL" }));
+      const streams = Array.from({ length: 500 }, (_, stream) => stream);
+      expect([...store.claimDraws("presence", FIVE_MIN, window, streams)]).toEqual([]);
+      expect(store.streamIndex(STREAM, "ug/m3")).toBeGreaterThanOrEqual(0);
+      const left = [...store.unlabelled()].length;
+      expect(left).toBeGreaterThan(100);
+      expect(store.purge("presence", FIVE_MIN, epochMs(window + 1))).toBeGreaterThan(1_000);
+      store.append(chunk);
+      store.close();
+    });
+
     it("sheds what is too old of people, the oldest first, and gives it back; what is environmental stays", () => {
       const store = open();
       const people = { sensitivity: "presence" } as const;

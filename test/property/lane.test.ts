@@ -8,7 +8,7 @@ import { LaneBench } from "../support/lanes.ts";
 
 const STREAMS = 3;
 /** No window is closed. */
-const anyWindow = (offsetMs: number) => ({ offsetMs, isOpen: () => true, late: () => undefined });
+const anyWindow = (offsetMs: number) => ({ offsetMs, isOpen: () => true, late: () => undefined, lost: () => undefined });
 
 interface Put {
   readonly is: "put";

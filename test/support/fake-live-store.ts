@@ -19,6 +19,10 @@ export interface SeenRecord {
 /** A live store in plain arrays. `failing` names the methods that throw, and with what. */
 export class FakeLiveStore implements LiveStore {
   readonly failing = new Map<"append" | "held" | "read" | "relabel" | "purge", "LIVE_FULL" | "LIVE_IO">();
+  /** It is full when it would hold more. */
+  bytesMax = Number.POSITIVE_INFINITY;
+  /** So many chunks more do not fit with their windows. */
+  roomless = 0;
   closed = false;
   #chunks: StoredChunk[] = [];
   #nextId = 1;
@@ -35,6 +39,8 @@ export class FakeLiveStore implements LiveStore {
 
   append(chunk: LiveChunk): void {
     this.#mayFail("append");
+    if (this.bytesMax < Number.POSITIVE_INFINITY && this.bytes() + chunk.data.byteLength > this.bytesMax)
+      throw new LiveStoreError("LIVE_FULL");
     this.#chunks.push(this.#stored(chunk));
   }
 
@@ -60,6 +66,7 @@ export class FakeLiveStore implements LiveStore {
 
   relabel(id: number, chunks: readonly LiveChunk[]): void {
     this.#mayFail("relabel");
+    if (chunks.length > 0 && this.roomless-- > 0) throw new LiveStoreError("LIVE_FULL");
     const at = this.#chunks.findIndex((chunk) => chunk.id === id && chunk.window === null);
     if (at < 0) throw new Error(`no unlabelled chunk ${id}`);
     this.#chunks.splice(at, 1);
@@ -86,10 +93,24 @@ export class FakeLiveStore implements LiveStore {
   }
 
   shedUnlabelled(chunksMax: number): number {
+    this.#mayFail("purge");
     const waiting = this.#chunks.filter((chunk) => chunk.window === null);
     const surplus = new Set(waiting.slice(0, Math.max(0, waiting.length - chunksMax)));
     this.#chunks = this.#chunks.filter((chunk) => !surplus.has(chunk));
     return [...surplus].reduce((sum, { data }) => sum + data.byteLength / RECORD_BYTES, 0);
+  }
+
+  shedOldest(bytes: number): readonly StoredChunk[] {
+    this.#mayFail("purge");
+    const shed: StoredChunk[] = [];
+    let left = bytes;
+    for (const chunk of this.#chunks.filter(({ window }) => window === null)) {
+      if (left <= 0) break;
+      left -= chunk.data.byteLength;
+      shed.push(chunk);
+    }
+    this.#chunks = this.#chunks.filter((chunk) => !shed.includes(chunk));
+    return shed.map(copyOf);
   }
 
   shedPeople(before: MonotonicMs, chunksMax: number): readonly StoredChunk[] {

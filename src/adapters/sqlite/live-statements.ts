@@ -31,6 +31,14 @@ export function prepareLive(db: Connection) {
     waiting: db.prepare<[], { id: number; bytes: number }>(
       "SELECT id, length(data) AS bytes FROM chunk WHERE window_start_ms IS NULL ORDER BY from_ms, id",
     ),
+    oldest: db
+      .prepare<[number], number>(
+        `SELECT id FROM (
+           SELECT id, sum(length(data)) OVER (ORDER BY from_ms, id ROWS UNBOUNDED PRECEDING) - length(data) AS before
+           FROM chunk WHERE window_start_ms IS NULL
+         ) WHERE before < ? ORDER BY before`,
+      )
+      .pluck(),
     oldPeople: db
       .prepare<[number, number, number], number>(
         `SELECT id FROM chunk WHERE sensitivity <> 'environmental' AND from_ms < ?
@@ -43,6 +51,7 @@ export function prepareLive(db: Connection) {
     forgetDraws: db.prepare<[Sensitivity, number, number]>(
       "DELETE FROM drawn WHERE sensitivity = ? AND window_ms = ? AND window_start_ms < ?",
     ),
+    pagesInUse: db.prepare<[], number>("SELECT page_count - freelist_count FROM pragma_page_count(), pragma_freelist_count()").pluck(),
     delete: db.prepare<[number]>("DELETE FROM chunk WHERE id = ?"),
   };
 }

@@ -40,6 +40,13 @@ export interface LiveStoreOptions {
 }
 
 const PAGE_BYTES = 4096;
+/**
+ * What must work in a full store has a reserve, one of so many pages, in a small store at least a few: chunks of one reading take a tenth
+ * more room once they have a window, and notes of draws come on top of them.
+ */
+const LABEL_RESERVE = { oneOf: 8, pagesMin: 16 };
+const DRAW_RESERVE = { oneOf: 32, pagesMin: 4 };
+const without = (pages: number, { oneOf, pagesMin }: typeof DRAW_RESERVE) => pages - Math.max(pagesMin, Math.ceil(pages / oneOf));
 const CHECKPOINT_PAGES = 1_000;
 /** Deleting writes zeros through the WAL: a slice keeps it short. 32 KB a full chunk. */
 const PURGE_CHUNKS_PER_TRANSACTION = 100;
@@ -56,18 +63,22 @@ const FIRST_ID_BELOW = 2 ** 47;
 export function openLiveStore(options: LiveStoreOptions): SqliteLiveStore {
   const { path } = options;
   try {
-    if (path === null) return new SqliteLiveStore(create(IN_MEMORY, options), IN_MEMORY, null);
+    const store = (db: Connection, found: LiveDiscard | null) =>
+      new SqliteLiveStore(db, path ?? IN_MEMORY, found, pagesIn(options.bytesMax));
+    if (path === null) return store(create(IN_MEMORY, options), null);
     const found = existsSync(path) ? reuse(path, options) : null;
-    if (found !== null && typeof found !== "string") return new SqliteLiveStore(found, path, null);
+    if (found !== null && typeof found !== "string") return store(found, null);
     removeDatabase(path);
     mkdirSync(dirname(path), { recursive: true });
     // For nobody else's eyes; SQLite gives its WAL the mode of the file.
     closeSync(openSync(path, "wx", 0o600));
-    return new SqliteLiveStore(create(path, options), path, found);
+    return store(create(path, options), found);
   } catch (error) {
     throw portError(error, path ?? IN_MEMORY);
   }
 }
+
+const pagesIn = (bytes: number): number => Math.max(1, Math.floor(bytes / PAGE_BYTES));
 
 function open(path: string, { bytesMax, connect }: Pick<LiveStoreOptions, "bytesMax" | "connect">): Connection {
   const settings: DatabaseSettings = {
@@ -79,7 +90,7 @@ function open(path: string, { bytesMax, connect }: Pick<LiveStoreOptions, "bytes
     walBytesMax: 0,
   };
   const db = openDatabase(path, settings, connect);
-  db.pragma(`max_page_count = ${Math.max(1, Math.floor(bytesMax / PAGE_BYTES))}`);
+  db.pragma(`max_page_count = ${pagesIn(bytesMax)}`);
   return db;
 }
 
@@ -165,9 +176,11 @@ export class SqliteLiveStore implements LiveStore {
   /** Number of the last chunk; never given twice. */
   #lastId: number;
   #rowsDefined = false;
+  readonly #pagesMax: number;
 
-  constructor(db: Connection, path: string, discarded: LiveDiscard | null) {
+  constructor(db: Connection, path: string, discarded: LiveDiscard | null, pagesMax: number) {
     this.#db = db;
+    this.#pagesMax = pagesMax;
     this.#path = path;
     this.#sql = prepareLive(db);
     this.#lastId = this.#sql.lastId.get() ?? randomInt(FIRST_ID_BELOW);
@@ -192,7 +205,11 @@ export class SqliteLiveStore implements LiveStore {
   }
 
   append(chunk: LiveChunk): void {
-    this.#guard(() => this.#insert(chunk));
+    this.#guard(() => {
+      const pages = this.#pagesInUse() + chunk.data.byteLength / PAGE_BYTES;
+      if (pages > without(this.#pagesMax, LABEL_RESERVE)) throw new LiveStoreError("LIVE_FULL");
+      this.#insert(chunk);
+    });
   }
 
   held(): readonly HeldWindow[] {
@@ -215,6 +232,7 @@ export class SqliteLiveStore implements LiveStore {
           assert(chunk.window !== null, "a chunk is relabelled with a window");
           this.#insert(chunk);
         }
+        if (chunks.length > 0 && this.#pagesInUse() > without(this.#pagesMax, DRAW_RESERVE)) throw new LiveStoreError("LIVE_FULL");
       })(),
     );
   }
@@ -247,21 +265,16 @@ export class SqliteLiveStore implements LiveStore {
     });
   }
 
+  shedOldest(bytes: number): readonly StoredChunk[] {
+    return this.#guard(() => this.#take(this.#sql.oldest.all(bytes)));
+  }
+
   shedPeople(before: MonotonicMs, chunksMax: number): readonly StoredChunk[] {
-    return this.#guard(() => {
-      const ids = this.#sql.oldPeople.all(before, before, chunksMax);
-      const chunks = ids.map((id) => this.#sql.chunk.get(id)).filter((chunk) => chunk !== undefined);
-      this.#erase(ids);
-      return chunks;
-    });
+    return this.#guard(() => this.#take(this.#sql.oldPeople.all(before, before, chunksMax)));
   }
 
   bytes(): number {
-    return this.#guard(() => {
-      const pages = Number(this.#db.pragma("page_count", { simple: true }));
-      const free = Number(this.#db.pragma("freelist_count", { simple: true }));
-      return (pages - free) * PAGE_BYTES;
-    });
+    return this.#guard(() => this.#pagesInUse() * PAGE_BYTES);
   }
 
   close(): void {
@@ -291,6 +304,16 @@ export class SqliteLiveStore implements LiveStore {
       const chunk = this.#guard(() => this.#sql.chunk.get(id));
       if (chunk !== undefined) yield chunk;
     }
+  }
+
+  #pagesInUse(): number {
+    return this.#sql.pagesInUse.get() ?? 0;
+  }
+
+  #take(ids: readonly number[]): readonly StoredChunk[] {
+    const chunks = ids.map((id) => this.#sql.chunk.get(id)).filter((chunk) => chunk !== undefined);
+    this.#erase(ids);
+    return chunks;
   }
 
   /** Deletes chunks so that no copy is left: zeroed in the file by `secure_delete`, and out of the WAL by cutting it to nothing. */

@@ -96,6 +96,10 @@ const NODE_PROBLEMS = {
     "the memory for open windows is full: readings are dropped and counted",
     "make `storage.live` larger, or take shorter windows or fewer readings",
   ),
+  LIVE_FAILED: failing(
+    "the memory for open windows cannot be read or written: no window is closed",
+    "look at where `storage.live` is: `df`, `dmesg`; the node tries again by itself",
+  ),
   OUTBOX_QUARANTINED: degraded(
     "node.db was damaged and put aside; the node began a new one and saved what it could",
     "keep the file `*.corrupt-*` until `stoep outbox check` is content, then `stoep outbox repair`",

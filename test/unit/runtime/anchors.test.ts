@@ -70,6 +70,46 @@ it("labels nothing with a window that an earlier process closed, and counts it",
   expect(second.summaries()).toHaveLength(before);
 });
 
+it("does not count among its own what an earlier process left and is late", async () => {
+  const first = dust();
+  first.open();
+  await first.pass(10 * W + 30_000, () => first.read(7));
+  const { clock, live, outbox } = first;
+  clock.stepWall(-5 * W);
+  first.anchors.anchored(0, "lose");
+  for (let second = 0; second < 60; second++) {
+    await clock.advance(1_000);
+    first.read(8);
+    first.ingest.tick(clock.monotonicMs());
+  }
+  const second = new CloserBench([streamPlan(channelPlan(), { windowMs: W, latenessMs: 10_000 })], { clock, live, outbox });
+  second.open();
+  second.anchors.anchored(clock.wallMs() - clock.monotonicMs(), "first");
+  expect(await second.anchors.labelWaiting()).toBe(true);
+  expect(live.records().filter(({ window }) => window === null)).toEqual([]);
+  expect([second.counters.stored, second.counters.dropped.late]).toEqual([0, 0]);
+});
+
+it("drops and counts what waited and does not fit with its windows, and goes on", async () => {
+  const bench = dust();
+  bench.open();
+  bench.anchors.anchored(0, "lose");
+  for (let second = 0; second < 60; second++) {
+    await bench.clock.advance(1_000);
+    bench.read(second);
+    bench.ingest.tick(bench.clock.monotonicMs());
+  }
+  const { emitted } = bench.counters;
+  bench.live.roomless = 10;
+  bench.anchors.anchored(bench.clock.wallMs() - bench.clock.monotonicMs(), "first");
+  expect(await bench.anchors.labelWaiting()).toBe(true);
+  expect(bench.live.records().filter(({ window }) => window === null)).toEqual([]);
+  const samples = bench.live.records().filter(({ marks }) => marks & MARK.sample);
+  expect(bench.counters).toMatchObject({ balanced: true, stored: samples.length });
+  expect(bench.counters.dropped["store-full"]).toBe(emitted - samples.length);
+  expect(bench.counters.dropped["store-full"]).toBeGreaterThanOrEqual(10);
+});
+
 it("comes back from a time that was too far ahead also when the live store fails then, and counts what was there once", async () => {
   const bench = dust();
   bench.open();

@@ -146,6 +146,48 @@ describe("a reading that is not used is counted with its reason", () => {
     expect(bench.counters.balanced).toBe(true);
   });
 
+  it("when there is no room for what comes: what waited longest for the clock goes, and it is said until time is trusted", () => {
+    const bench = new IntakeBench([DUST], [streamPlan(DUST)], { isTrusted: false });
+    bench.open();
+    const read = (count: number) => {
+      for (let index = 0; index < count; index++) bench.read("pm25", index);
+      bench.pass(1_000);
+    };
+    read(1_900);
+    read(900);
+    expect(bench.ingest.isFull).toBe(false);
+    bench.live.bytesMax = bench.live.bytes();
+    for (let second = 0; second < 60; second++) read(500);
+    expect(bench.books()).toMatchObject({ emitted: 32_800, stored: expect.any(Number), "clock-untrusted": expect.any(Number) });
+    expect(bench.books()["store-full"]).toBeUndefined();
+    expect(bench.counters.balanced).toBe(true);
+    const samples = bench.live.records().filter(({ marks }) => marks & MARK.sample);
+    expect([samples.length, samples.at(-1)?.atMs]).toEqual([bench.counters.stored, bench.nowMs - 1_000]);
+    expect([bench.ingest.isFull, bench.events.all]).toEqual([true, [{ type: "LiveStoreFull" }]]);
+    bench.live.bytesMax = Number.POSITIVE_INFINITY;
+    bench.ingest.anchor(0, bench.nowMs, "first");
+    read(1);
+    expect(bench.ingest.isFull).toBe(false);
+  });
+
+  it("when the live store fails while what waited too long is shed: once, when it is well again", () => {
+    const bench = new IntakeBench([DUST], [streamPlan(DUST)], { isTrusted: false });
+    bench.open();
+    for (let second = 0; second < 10; second++) {
+      bench.read("pm25", second);
+      bench.pass(1_000);
+    }
+    const held = bench.live.chunks.length;
+    for (const method of ["relabel", "purge"] as const) bench.live.failing.set(method, "LIVE_IO");
+    bench.ingest.shedWaiting(bench.nowMs, 5_000);
+    bench.ingest.shedWaiting(bench.nowMs, HOUR_MS, 3);
+    expect(bench.events.of("CloseFailed")).toHaveLength(2);
+    expect([bench.live.chunks.length, bench.books()]).toEqual([held, { emitted: 10, stored: 10 }]);
+    bench.live.failing.clear();
+    bench.ingest.shedWaiting(bench.nowMs, HOUR_MS, 0);
+    expect(bench.books()).toEqual({ emitted: 10, "clock-untrusted": 10 });
+  });
+
   it("when it waited too long for the clock, all of it that did", () => {
     const bench = new IntakeBench([DUST], [streamPlan(DUST)], { isTrusted: false });
     bench.open();
@@ -310,6 +352,41 @@ describe("coverage of a sensor that is heard when something happens", () => {
     expect(bench.coverage()).toBe(0.06);
   });
 
+  it("has a gap where the sensor showed no life within its rhythm, also when it lives again", () => {
+    const bench = gate();
+    bench.open();
+    bench.intake.expect(60_000);
+    bench.pass(600_000);
+    bench.intake.lastLifeMs = bench.nowMs;
+    bench.pass(60_000);
+    bench.intake.lastLifeMs = bench.nowMs;
+    bench.pass(240_000);
+    expect([0.19, 0.2]).toContain(bench.coverage());
+  });
+
+  it("has a gap where the process stood still, whoever passed before and after", () => {
+    const bench = gate();
+    bench.open();
+    bench.pass(120_000);
+    const before = bench.live.records().length;
+    bench.nowMs = monotonicMs(bench.nowMs + 600_000);
+    bench.intake.passage("passages", { direction: "away" }, bench.nowMs);
+    bench.pass(180_000);
+    expect(bench.coverage()).toBe(0.33);
+    expect(bench.live.records().length).toBeGreaterThan(before);
+  });
+
+  it("has none where a busy machine was late by a few seconds", () => {
+    const bench = gate();
+    bench.open();
+    for (let turn = 0; turn < 180; turn++) {
+      bench.pass(1_000);
+      bench.nowMs = monotonicMs(bench.nowMs + 3_900);
+      bench.pass(100);
+    }
+    expect(bench.coverage()).toBe(1);
+  });
+
   it("includes the last moments when the link closes", () => {
     const bench = gate();
     bench.open();
@@ -348,6 +425,22 @@ describe("a state", () => {
     expect(bench.statistic()).toEqual({ kind: "state", samples: 2, heldMs: [600_000, 240_000], transitions: 1 });
     expect(bench.coverage()).toBe(0.93);
     expect(bench.statistic(undefined, WINDOW_MS)).toEqual({ kind: "state", samples: 0, heldMs: [0, 160_000], transitions: 0 });
+  });
+
+  it("was held for no time in which the process stood still, whether it changes first or the link is looked at", () => {
+    for (const isFirst of [true, false]) {
+      const bench = door();
+      bench.open();
+      bench.read("cabinet_door", 0);
+      bench.pass(300_000);
+      bench.nowMs = monotonicMs(bench.nowMs + 300_000);
+      if (!isFirst) bench.pass(250);
+      bench.read("cabinet_door", 1);
+      bench.pass(bench.nowMs < 600_001 ? 300_000 : 299_750);
+      expect([0.66, 0.67]).toContain(bench.coverage());
+      const { heldMs } = bench.statistic() as { heldMs: readonly number[] };
+      expect(heldMs.map((ms) => Math.round(ms / 10_000))).toEqual([30, 30]);
+    }
   });
 
   it("is unknown after the link was gone, until the device says it again", () => {

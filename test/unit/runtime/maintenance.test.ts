@@ -126,6 +126,29 @@ describe("a sensor that somebody works on", () => {
     expect(node.node.status().status.sensors["air-1"]).toBe("ok");
   });
 
+  it.each(["at once", "later"])(
+    "is remembered over a restart in the right windows when the clock was wrong: written down %s",
+    async (when) => {
+      const clock = new VirtualClock({ wallMs: Date.UTC(2020, 0, 1) });
+      clock.trust = null;
+      const first = await running([dust()], new VirtualNode(clock));
+      await maintain(first, AIR, 5 * W);
+      clock.stepWall(Date.UTC(2026, 10, 23, 10, 2, 0) - clock.wallMs());
+      if (when === "later") first.outbox.commitTroubles.push("full");
+      clock.trust = "synced";
+      await clock.advance(15_000);
+      const { "air-1": spells } = JSON.parse(first.outbox.factOf.get("maintenance") ?? "{}") as Record<string, { from: number }[]>;
+      expect(spells).toMatchObject([{ from: expect.any(Number) }]);
+      expect(new Date(spells?.[0]?.from ?? 0).toISOString()).toMatch(/^2026-11-23T10:0/);
+      await first.stop();
+      Object.assign(first.outbox, { closed: false });
+      const second = new VirtualNode(first.clock, { outbox: first.outbox, live: first.live });
+      await second.start(nodePlan([dust()]));
+      await clock.advance(W);
+      expect(second.node.status().status.sensors["air-1"]).toBe("maintenance");
+    },
+  );
+
   it("exists", async () => {
     const node = await running([dust()]);
     expect(await maintain(node, sensorId("air-9"), W)).toBeNull();

@@ -238,6 +238,24 @@ describe("status", () => {
     expect(statuses(node).at(-1)).toMatchObject({ health: "ok", problems: [] });
   });
 
+  it.each([
+    ["relabel", "LIVE_FULL", "LIVE_FULL"],
+    ["relabel", "LIVE_IO", "LIVE_FAILED"],
+    ["read", "LIVE_IO", "LIVE_FAILED"],
+  ] as const)("says which store it was when no window can be closed: %s %s", async (method, code, problem) => {
+    const clock = new VirtualClock();
+    clock.trust = null;
+    const node = await running([dust()], new VirtualNode(clock));
+    await node.clock.advance(30_000);
+    node.live.failing.set(method, code);
+    clock.trust = "synced";
+    await node.clock.advance(2 * W);
+    expect(node.node.status().status.problems.map((one) => one.code)).toEqual([problem]);
+    node.live.failing.clear();
+    await node.clock.advance(10_000);
+    expect(node.node.status().status.problems).toEqual([]);
+  });
+
   it("says that the live store is full", async () => {
     const node = await running();
     node.live.failing.set("append", "LIVE_FULL");
