@@ -9,7 +9,7 @@ const PAUSE_MS = 50;
 /** Until it is looked for room again, or a card is tried again that failed. */
 const AGAIN_MS = 60_000;
 
-/** What cannot be read for so many minutes counts as damaged: what stands behind it is not to wait for ever. */
+/** What the card does not give for so many minutes counts as damaged: what stands behind it is not to wait for ever. */
 const PATIENCE = 5;
 
 interface SalvagingWorld {
@@ -41,6 +41,7 @@ export class Salvaging {
     const { outbox, events, clock } = this.#world;
     try {
       const found = await salvage(directory, outbox, { bytesMax, isPatient: this.#unreadable < PATIENCE, goesOn: () => this.#goesOn() });
+      this.#unreadable = 0;
       for (const one of found) {
         const isOver = one.left === 0;
         if (isOver || !(this.#isLeftSaid || this.#isStopped)) events.emit({ type: "OutboxSalvaged", ...one });

@@ -112,8 +112,16 @@ export function quarantine(path: string): string {
   for (const [index, file] of databaseFiles(path).entries()) {
     if (existsSync(file)) renameSync(file, targets[index] ?? target);
   }
-  for (const wreck of earlier) if (earlierProgress(wreck, { isPatient: false }) === DONE) removeDatabase(wreck);
+  for (const wreck of earlier) if (isDone(wreck)) removeDatabase(wreck);
   return target;
+}
+
+function isDone(wreck: string): boolean {
+  try {
+    return earlierProgress(wreck, { isPatient: true }) === DONE;
+  } catch {
+    return false; // it cannot be known now
+  }
 }
 
 /** An error of the store in the words of the port; one that is a bug of ours stays what it is. */

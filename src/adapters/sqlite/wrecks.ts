@@ -27,19 +27,21 @@ export class UnreadableNow extends OutboxError {
 }
 
 // https://www.sqlite.org/rescode.html; with their extended codes.
-const PASSING = /^SQLITE_(IOERR|CANTOPEN|BUSY|LOCKED|FULL|NOMEM|READONLY|PROTOCOL|PERM|AUTH)/;
+const CARD = /^SQLITE_IOERR/;
+const PASSING = /^SQLITE_(CANTOPEN|BUSY|LOCKED|FULL|NOMEM|READONLY|PROTOCOL|PERM|AUTH)/;
 
 /** How the stores are read. */
 export interface Reading {
-  /** Whether what may pass is waited for: it is thrown as `UnreadableNow`. If not, it counts as damage. */
+  /** Whether errors of the card, too, are waited for: thrown as `UnreadableNow`. If not, they count as damage. */
   readonly isPatient: boolean;
 }
 
 /** Returns when what could not be read is damaged. */
 function mustBeDamage(error: unknown, path: string, { isPatient }: Reading): void {
   if (error instanceof UnreadableNow) throw error;
-  const isPassing = !(error instanceof Database.SqliteError) || PASSING.test(error.code);
-  if (isPatient && isPassing && error instanceof Error) throw new UnreadableNow(path, error);
+  const code = error instanceof Database.SqliteError ? error.code : null;
+  const isPassing = code === null || PASSING.test(code) || (isPatient && CARD.test(code));
+  if (isPassing && error instanceof Error) throw new UnreadableNow(path, error);
 }
 
 /** Stores that were put aside and are still there, the oldest first. */
