@@ -100,19 +100,18 @@ function* rowsFrom(reader: OutboxReader, from: number): Generator<ReadRow, void,
   }
 }
 
-function stateOf({ position, intact }: ReadRow, acknowledged: number): "waiting" | "sent" | "damaged" {
-  return intact === null ? "damaged" : position > acknowledged ? "waiting" : "sent";
+function stateOf({ position, intact }: ReadRow, reader: OutboxReader): "waiting" | "sent" | "damaged" {
+  return intact === null ? "damaged" : reader.isSettled(position) ? "sent" : "waiting";
 }
 
 const madeOf = ({ madeMs, intact }: ReadRow): string | null => (intact === null ? null : isoUtc(epochMs(madeMs)));
 
 /** A line for each row; as JSON one array. */
 export function printList(reader: OutboxReader, { from, asJson }: How, { out }: Output): number {
-  const { acknowledgedPosition } = reader.standing;
   let isFirst = true;
   if (asJson) out("[");
   for (const row of rowsFrom(reader, from)) {
-    const state = stateOf(row, acknowledgedPosition);
+    const state = stateOf(row, reader);
     const { seq = null, message = null } = row.intact ?? {};
     const bytes = message?.payload.byteLength ?? null;
     const topic = message?.topic ?? null;
@@ -130,7 +129,6 @@ export function printList(reader: OutboxReader, { from, asJson }: How, { out }: 
 
 /** Messages whole, a JSON object a line; damaged ones are left out and told of. */
 export function printExport(reader: OutboxReader, { from }: How, { out, err }: Output): number {
-  const { acknowledgedPosition } = reader.standing;
   let damaged = 0;
   for (const row of rowsFrom(reader, from)) {
     if (row.intact === null) {
@@ -142,7 +140,7 @@ export function printExport(reader: OutboxReader, { from }: How, { out, err }: O
     const head = {
       position: row.position,
       seq,
-      state: stateOf(row, acknowledgedPosition),
+      state: stateOf(row, reader),
       made: madeOf(row),
       topic,
       retain,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { loadDriver } from "../adapters/driver-loader.ts";
 import { offerEdge, STILL } from "../adapters/gpio/debounce.ts";
 import type { Connection } from "../adapters/sqlite/database.ts";
+import { openEgressLog } from "../adapters/sqlite/egress-log.ts";
 import { openStores } from "../adapters/sqlite/stores.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { driversNeeded, parseNodeFile } from "../config/parse.ts";
@@ -11,7 +12,7 @@ import type { NodePlan } from "../config/plan.ts";
 import { planNode } from "../config/plan-node.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { Driver } from "../driver-api/driver.ts";
-import type { Machine, OpenRequest, OpenStores } from "../testing/simulation/machine.ts";
+import type { Machine, NumbersLeft, OpenRequest, OpenStores } from "../testing/simulation/machine.ts";
 import { OWN_DRIVERS } from "./node-file.ts";
 import { shakyConnect } from "./shaky-connection.ts";
 
@@ -108,6 +109,13 @@ class FolderMachine implements Machine {
 
   card(): readonly Uint8Array[] {
     return readdirSync(this.#card).map((name) => readFileSync(join(this.#card, name)));
+  }
+
+  departures(): readonly NumbersLeft[] | null {
+    const log = openEgressLog(this.#card);
+    const entries = [...log.departures(0)].flat();
+    log.close();
+    return entries.length > 0 && entries[0]?.id !== 1 ? null : entries;
   }
 
   onUnhandled(tell: (error: unknown) => void): void {

@@ -77,14 +77,31 @@ export interface OutboxRow {
   readonly message: Message;
 }
 
-/** Rows that the broker has, or will never take. */
+/** A row that is done with. */
+export interface SettledRow {
+  readonly position: number;
+  /** Number of a summary of this instance; null: it has none. */
+  readonly seq: number | null;
+  /** Topic and payload. */
+  readonly bytes: number;
+}
+
+/** A row that the broker has. */
+export interface SentRow extends SettledRow {
+  /** For the egress log: when the broker said so, and where it was reached. */
+  readonly at: EpochMs;
+  readonly address: string;
+}
+
+/** A row that the broker will never take: kept for a replay, not sent by itself again, reported as lost until a replay brings it there. */
+export interface RefusedRow extends SettledRow {
+  readonly reason: string;
+}
+
+/** What became of rows. They are settled in any order: those of one sensor may wait while others leave. */
 export interface Acknowledgement {
-  /** Every row up to and including this position is settled. */
-  readonly upTo: number;
-  /** Rows at or below `upTo` that the broker refuses for good: kept, never sent again, reported as lost. */
-  readonly refused: readonly { readonly position: number; readonly seq: number | null; readonly reason: string }[];
-  /** For the egress log: where the rest went, and when. */
-  readonly egress: { readonly at: EpochMs; readonly address: string; readonly rows: number; readonly bytes: number } | null;
+  readonly sent: readonly SentRow[];
+  readonly refused: readonly RefusedRow[];
 }
 
 /** A range of summaries that will never arrive, for `status`. */
@@ -99,7 +116,7 @@ export interface OutboxStanding {
   /** Number of the last summary made, 0 before the first. */
   readonly lastSeq: number;
   readonly lastPosition: number;
-  /** Every row up to here is settled. */
+  /** Every row up to here is settled; others behind it may be, too. */
   readonly acknowledgedPosition: number;
   /** Number of the oldest summary that is not settled; null when all are. */
   readonly firstUnackedSeq: number | null;
@@ -164,8 +181,12 @@ export interface Outbox {
   standing(): OutboxStanding;
   /** Rows, marks, facts: all or nothing, on the card when it resolves. Positions are given in order. */
   commit(batch: CloseBatch): Promise<void>;
-  /** Rows after `position` that are to be sent, ascending; a row whose CRC is wrong is settled as lost, `damaged`, and left out. */
+  /** Rows after `position` that are not settled, ascending; a row whose CRC is wrong is settled as lost, `damaged`, and left out. */
   read(afterPosition: number, rowsMax: number): Promise<readonly OutboxRow[]>;
+  /**
+   * Writes down what is settled, together with its entry of the egress log. What was settled before is no news; a summary that counts as
+   * lost and was sent nevertheless does not any more: it was given up while it was under way, or was replayed.
+   */
   acknowledge(acknowledgement: Acknowledgement): Promise<void>;
   /**
    * Makes what was settled wait again, from summary `fromSeq` on, or from the oldest that is still there. Gives the position behind which

@@ -11,12 +11,6 @@ export interface Outgoing extends Sendable {
   readonly metaTopic: string | null;
 }
 
-/** Rows that are sent again, before the rest of the queue: up to `end`. */
-export interface Replay {
-  readonly readTo: number;
-  readonly end: number;
-}
-
 /** Rows of one sensor leave in order, its meta before its summaries: `…/sensor/meta`, `…/sensor/stream/summary`. */
 export function laneOf(topic: string): string {
   const levels = topic.split("/");

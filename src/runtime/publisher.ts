@@ -8,7 +8,7 @@ import type { Events } from "../ports/events.ts";
 import type { CloseBatch, Outbox } from "../ports/outbox.ts";
 import { ConnectionDesk, type ConnectionReport } from "./connection-desk.ts";
 import { Departures } from "./departures.ts";
-import { type Outgoing, outgoing, type Replay } from "./outgoing.ts";
+import { type Outgoing, outgoing } from "./outgoing.ts";
 import type { PublisherLimits } from "./publisher-limits.ts";
 import { Settlements } from "./settlements.ts";
 import type { TimeDesk } from "./time-desk.ts";
@@ -48,8 +48,9 @@ export class Publisher {
   #readTo: number;
   #reading = false;
   #urgent = 0;
-  readonly #settlements: Settlements;
-  #replay: Replay | null = null;
+  readonly #settlements = new Settlements();
+  /** Up to where a replay goes that is under way. */
+  #replayTo: number | null = null;
   #acknowledging: Promise<void> | null = null;
   /** When the broker last took a row, or there was none that it could take. */
   #progressMs = 0;
@@ -64,8 +65,7 @@ export class Publisher {
     this.#delivery = new Delivery<Outgoing>(limits, () => world.crypto.jitter());
     this.#desk = new ConnectionDesk(world);
     this.#departures = new Departures(world.clock, limits.departMs, () => this.#fetch());
-    this.#settlements = new Settlements(world.outbox.standing().acknowledgedPosition);
-    this.#readTo = this.#settlements.upTo;
+    this.#readTo = world.outbox.standing().acknowledgedPosition;
   }
 
   get report(): ConnectionReport {
@@ -94,14 +94,14 @@ export class Publisher {
   /** Commits `batch`, and with it what is acknowledged by now. */
   async commit(batch: CloseBatch): Promise<void> {
     const { outbox } = this.#world;
-    const acknowledgement = this.#settlements.withoutGap(this.#world.time.best(), this.#address ?? "");
+    const acknowledgement = this.#settlements.all();
     const before = outbox.standing().lastPosition;
     const made = (): void => this.#departures.add(before, outbox.standing().lastPosition);
-    if (this.#acknowledging !== null || acknowledgement.upTo === this.#settlements.upTo) return outbox.commit(batch).then(made);
+    if (this.#acknowledging !== null || this.#settlements.size === 0) return outbox.commit(batch).then(made);
     const committed = outbox.commit({ ...batch, acknowledgement });
     this.#acknowledging = committed
       .then(
-        () => this.#settlements.written(acknowledgement.upTo),
+        () => this.#settlements.written(acknowledgement),
         () => undefined, // the caller is told; the rows stay settled in memory
       )
       .finally(() => {
@@ -115,19 +115,22 @@ export class Publisher {
    * all of it waits anyway. Rejects with `OutboxError`, or while a replay is under way.
    */
   async replay(fromSeq: number): Promise<number | null> {
+    if (this.#replayTo !== null || this.#stopping) throw new Error(this.#stopping ? "the node stops" : "a replay is under way already");
+    this.#replayTo = this.#readTo;
+    // What is settled and not written would wait again otherwise.
     while (this.#acknowledging !== null) await this.#acknowledging;
-    if (this.#replay !== null || this.#stopping) throw new Error(this.#stopping ? "the node stops" : "a replay is under way already");
-    const end = this.#settlements.upTo;
+    await this.#acknowledge(1);
     const rewinding = this.#world.outbox.rewind(fromSeq);
     // In its place, so that nothing is written down meanwhile.
     this.#acknowledging = rewinding
       .then(
         (rewound) => {
-          if (rewound === null) return;
-          this.#settlements.rewind(rewound.position);
-          this.#replay = { readTo: rewound.position, end };
+          this.#replayTo = rewound === null ? null : this.#readTo;
+          if (rewound !== null) this.#readTo = Math.min(this.#readTo, rewound.position);
         },
-        () => undefined, // the caller is told
+        () => {
+          this.#replayTo = null; // the caller is told
+        },
       )
       .finally(() => {
         this.#acknowledging = null;
@@ -139,7 +142,8 @@ export class Publisher {
 
   /** Called once a second: overdue PUBACKs, acknowledgements to be written. False: the outbox failed and must be opened again. */
   async tick(): Promise<boolean> {
-    this.#forgetGivenUp();
+    // What the outbox has given up meanwhile (too old, no room) keeps nobody waiting.
+    this.#handle({ type: "gone", upTo: this.#world.outbox.standing().acknowledgedPosition });
     this.#handle({ type: "tick" });
     if (!this.#delivery.isUp || this.#delivery.isIdle) this.#progressMs = this.#world.clock.monotonicMs();
     await this.#acknowledge(1);
@@ -173,19 +177,7 @@ export class Publisher {
   }
 
   #isDrained(): boolean {
-    return this.#replay === null && this.#delivery.isIdle && this.#readTo >= this.#world.outbox.standing().lastPosition;
-  }
-
-  /** What the outbox has given up meanwhile (too old, no room) keeps nobody waiting. */
-  #forgetGivenUp(): void {
-    const { acknowledgedPosition } = this.#world.outbox.standing();
-    if (this.#replay !== null || this.#acknowledging !== null || acknowledgedPosition <= this.#settlements.upTo) return;
-    this.#gone(this.#settlements.upTo + 1, acknowledgedPosition);
-  }
-
-  #gone(from: number, upTo: number): void {
-    this.#settlements.absent(from, upTo);
-    this.#handle({ type: "gone", from, upTo });
+    return this.#delivery.isIdle && this.#readTo >= this.#world.outbox.standing().lastPosition;
   }
 
   #handle(event: DeliveryEvent<Outgoing>): void {
@@ -229,7 +221,7 @@ export class Publisher {
       const [row] = await this.#world.outbox.read(position - 1, 1);
       if (conn !== this.#conn) return; // it waits again, for the next connection
       if (row?.position === position) this.#link?.publish(row.message, position);
-      else this.#gone(position, position);
+      else this.#handle({ type: "absent", position });
     } catch (error) {
       // Its acknowledgement stays away, and the connection is cut: then it is its turn again.
       this.#outboxFailed("read", error);
@@ -260,7 +252,6 @@ export class Publisher {
         return this.#handle({ type: "acknowledged", position: event.token, reasonCode: event.reasonCode });
       case "closed": {
         this.#link = null;
-        void this.#acknowledge(1); // what arrived there is written down with the address of there
         this.#desk.closed(event.cause);
         return this.#handle({ type: "disconnected", cause: event.cause });
       }
@@ -269,19 +260,20 @@ export class Publisher {
 
   #settle(row: Outgoing, refusedWith: number | null): void {
     if (row.position < 0) return; // a status: the next one says it anew
+    const { position, seq, bytes } = row;
     if (refusedWith === null) {
       this.#progressMs = this.#world.clock.monotonicMs();
-      this.#settlements.sent(row.position, row.bytes);
+      this.#settlements.sent({ position, seq, bytes, at: this.#world.time.best(), address: this.#address ?? "" });
     } else {
       if (row.metaTopic !== null) this.refusedMetas.add(row.metaTopic);
-      this.#desk.refused(row.seq, refusedWith);
-      this.#settlements.refused(row.position, row.seq, reasonName(refusedWith));
+      this.#desk.refused(seq, refusedWith);
+      this.#settlements.refused({ position, seq, bytes, reason: reasonName(refusedWith) });
     }
     if (this.#settlements.size >= ACK_ROWS) void this.#acknowledge(ACK_ROWS);
     this.#fetch();
   }
 
-  /** Writes the high-water mark of what is settled without a gap, when that is at least `rowsMin` rows. */
+  /** Writes down what is settled, when that is at least `rowsMin` rows. */
   #acknowledge(rowsMin: number): Promise<void> {
     this.#acknowledging ??= this.#writeAcknowledgement(rowsMin).finally(() => {
       this.#acknowledging = null;
@@ -290,11 +282,11 @@ export class Publisher {
   }
 
   async #writeAcknowledgement(rowsMin: number): Promise<void> {
-    const acknowledgement = this.#settlements.withoutGap(this.#world.time.best(), this.#address ?? "");
-    if (acknowledgement.upTo - this.#settlements.upTo < rowsMin) return;
+    if (this.#settlements.size < rowsMin) return;
+    const acknowledgement = this.#settlements.all();
     try {
       await this.#world.outbox.acknowledge(acknowledgement);
-      this.#settlements.written(acknowledgement.upTo);
+      this.#settlements.written(acknowledgement);
     } catch (error) {
       // The rows stay settled in memory and are written with the next ones; after a crash they are sent again, byte for byte.
       this.#outboxFailed("acknowledge", error);
@@ -309,29 +301,29 @@ export class Publisher {
   #fetch(): void {
     if (this.#reading || this.#stopping) return;
     const appetite = Math.min(READ_ROWS_MAX, this.#delivery.appetite);
-    const replay = this.#replay;
-    const last = replay?.end ?? Math.min(this.#world.outbox.standing().lastPosition, this.#departures.lastReady());
-    const before = replay?.readTo ?? this.#readTo;
-    if (appetite === 0 || before >= last) return;
+    const last = Math.min(this.#world.outbox.standing().lastPosition, this.#departures.lastReady());
+    if (appetite === 0 || this.#readTo >= last) return;
     this.#reading = true;
-    void this.#read(before, last, Math.min(appetite, last - before));
+    void this.#read(this.#readTo, last, Math.min(appetite, last - this.#readTo));
   }
 
   async #read(before: number, last: number, rowsMax: number): Promise<void> {
-    const replay = this.#replay;
+    let isGoingOn = false;
     try {
       const rows = (await this.#world.outbox.read(before, rowsMax)).filter(({ position }) => position <= last);
-      const readTo = rows.at(-1)?.position ?? last;
-      const positions = rows.map(({ position }) => position);
-      this.#settlements.absentBeside(positions, before, readTo);
-      if (replay === null) this.#readTo = readTo;
-      else this.#replay = readTo < last ? { ...replay, readTo } : null;
-      this.#handle({ type: "rows", rows: rows.map((row) => outgoing(row, (lane) => this.#delivery.isHeld(lane))) });
+      // A replay may have begun meanwhile; and what it comes across is perhaps at hand, or has just arrived.
+      const isStill = this.#readTo === before;
+      const news = isStill ? rows.filter(({ position }) => !this.#delivery.has(position) && !this.#settlements.has(position)) : [];
+      if (isStill) this.#readTo = rows.at(-1)?.position ?? last;
+      if (this.#replayTo !== null && this.#readTo >= this.#replayTo) this.#replayTo = null;
+      this.#handle({ type: "rows", rows: news.map((row) => outgoing(row, (lane) => this.#delivery.isHeld(lane))) });
+      isGoingOn = news.length === 0;
     } catch (error) {
       this.#outboxFailed("read", error);
     } finally {
       this.#reading = false;
     }
+    if (isGoingOn) this.#fetch();
   }
 }
 

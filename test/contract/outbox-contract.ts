@@ -33,12 +33,40 @@ export const meta = (text: string): NewRow => ({ message: message(text, 40, META
 /** A summary of an earlier instance, whose number is of there. */
 export const earlier = (text: string): NewRow => ({ message: message(text), seq: null });
 
-/** An acknowledgement of everything up to `upTo`, at `at`. */
-export const acked = (upTo: number, at = 0, refused: Acknowledgement["refused"] = []): Acknowledgement => ({
-  upTo,
-  refused,
-  egress: { at: epochMs(at), address: "broker.example:8883", rows: 1, bytes: 40 },
-});
+const ADDRESS = "broker.example:8883";
+const ROW_BYTES = 40;
+
+/** These rows, as the broker took them at `at`, or refused them. */
+export const ackedRows = (
+  rows: readonly { readonly position: number; readonly seq: number | null }[],
+  at = 0,
+  reasonOf: (position: number) => string | undefined = () => undefined,
+): Acknowledgement => {
+  const settled = rows.map(({ position, seq }) => ({ position, seq, bytes: ROW_BYTES, reason: reasonOf(position) }));
+  return {
+    sent: settled
+      .filter(({ reason }) => reason === undefined)
+      .map(({ reason: _, ...row }) => ({ ...row, at: epochMs(at), address: ADDRESS })),
+    refused: settled.flatMap(({ reason, ...row }) => (reason === undefined ? [] : [{ ...row, reason }])),
+  };
+};
+
+/** An acknowledgement of what waits up to `upTo`, at `at`, in a queue of numbered summaries and nothing else. */
+export const acked = (outbox: Outbox, upTo: number, at = 0, refused: readonly number[] = []): Acknowledgement => {
+  const { acknowledgedPosition } = outbox.standing();
+  const rows = Array.from({ length: Math.max(0, upTo - acknowledgedPosition) }, (_, index) => acknowledgedPosition + 1 + index);
+  return ackedRows(
+    rows.map((position) => ({ position, seq: position })),
+    at,
+    (position) => (refused.includes(position) ? "not-authorised" : undefined),
+  );
+};
+
+/** Settles what waits up to a position, whatever it is. */
+export async function settle(outbox: Outbox, upTo: number, at = 0, refused: readonly number[] = []): Promise<void> {
+  const rows = (await outbox.read(0, 100_000)).filter(({ position }) => position <= upTo);
+  await outbox.acknowledge(ackedRows(rows, at, (position) => (refused.includes(position) ? "not-authorised" : undefined)));
+}
 
 /** Limits that let everything stay. */
 export const UNLIMITED: OutboxLimits = {
@@ -149,7 +177,7 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
     it("reads on from any position, a page at a time, and never what is settled", async () => {
       const outbox = await make();
       await outbox.commit(batchOf(summaries(1, 10)));
-      await outbox.acknowledge(acked(4));
+      await outbox.acknowledge(acked(outbox, 4));
       expect(seqs(await outbox.read(0, 3))).toEqual([5, 6, 7]);
       expect(seqs(await outbox.read(7, 100))).toEqual([8, 9, 10]);
       expect(seqs(await outbox.read(10, 100))).toEqual([]);
@@ -164,11 +192,11 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
         return [pendingRows, pendingBytes, firstUnackedSeq];
       };
       expect(waits()).toEqual([5, 200, 1]);
-      await outbox.acknowledge(acked(1));
+      await outbox.acknowledge(acked(outbox, 1));
       expect(waits()).toEqual([4, 160, 1]);
-      await outbox.acknowledge(acked(3));
+      await outbox.acknowledge(acked(outbox, 3));
       expect(waits()).toEqual([2, 80, 3]);
-      await outbox.acknowledge(acked(5));
+      await outbox.acknowledge(acked(outbox, 5));
       expect(waits()).toEqual([0, 0, null]);
       await outbox.close();
     });
@@ -178,17 +206,17 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
       await outbox.commit(batchOf(summaries(1, 5)));
       await outbox.commit({
         ...batchOf(summaries(6, 2)),
-        acknowledgement: acked(4, 1, [{ position: 2, seq: 2, reason: "packet-too-large" }]),
+        acknowledgement: acked(outbox, 4, 1, [2]),
       });
       const standing = { acknowledgedPosition: 4, firstUnackedSeq: 5, pendingRows: 3, lastSeq: 7 };
-      expect(outbox.standing()).toMatchObject({ ...standing, lost: [{ fromSeq: 2, toSeq: 2, reason: "packet-too-large" }] });
+      expect(outbox.standing()).toMatchObject({ ...standing, lost: [{ fromSeq: 2, toSeq: 2, reason: "not-authorised" }] });
       expect(seqs(await outbox.read(0, 10))).toEqual([5, 6, 7]);
       const torn = [...summaries(8, 1), ...summaries(10, 1)];
-      await expect(outbox.commit({ ...batchOf(torn), acknowledgement: acked(6) })).rejects.toThrow("number 9");
-      await expect(outbox.commit({ ...batchOf(summaries(8, 1)), acknowledgement: acked(8) })).rejects.toThrow();
+      await expect(outbox.commit({ ...batchOf(torn), acknowledgement: acked(outbox, 6) })).rejects.toThrow("number 9");
+      await expect(outbox.commit({ ...batchOf(summaries(8, 1)), acknowledgement: acked(outbox, 8) })).rejects.toThrow();
       expect(outbox.standing()).toMatchObject(standing);
       await trimAll(outbox, { acknowledgedBefore: epochMs(2) });
-      await outbox.commit({ ...batchOf(summaries(8, 1)), acknowledgement: acked(7, 3) });
+      await outbox.commit({ ...batchOf(summaries(8, 1)), acknowledgement: acked(outbox, 7, 3) });
       expect(seqs(await outbox.read(0, 10))).toEqual([8]);
       await outbox.close();
     });
@@ -196,21 +224,82 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
     it("takes an acknowledgement of what is settled already as no news", async () => {
       const outbox = await make();
       await outbox.commit(batchOf(summaries(1, 3)));
-      await outbox.acknowledge(acked(2));
-      await outbox.acknowledge(acked(1));
+      await outbox.acknowledge(acked(outbox, 2));
+      await outbox.acknowledge(ackedRows([{ position: 1, seq: 1 }]));
       expect(outbox.standing()).toMatchObject({ acknowledgedPosition: 2, firstUnackedSeq: 3 });
-      await expect(outbox.acknowledge(acked(4))).rejects.toThrow("written");
+      await expect(outbox.acknowledge(acked(outbox, 4))).rejects.toThrow("written");
       await outbox.close();
+    });
+
+    it("takes what overtakes a row that waits, keeps it over a start, and moves on over it when that row leaves", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf(summaries(1, 10)));
+      const only = (...positions: number[]) => ackedRows(positions.map((position) => ({ position, seq: position })));
+      await outbox.acknowledge(only(2, 3, 7));
+      await outbox.acknowledge(only(4, 9));
+      const waits = { acknowledgedPosition: 0, firstUnackedSeq: 1, pendingRows: 5, pendingBytes: 200, lost: [] };
+      expect(outbox.standing()).toMatchObject(waits);
+      expect(seqs(await outbox.read(0, 100))).toEqual([1, 5, 6, 8, 10]);
+      await outbox.reopen();
+      expect(outbox.standing()).toMatchObject(waits);
+      expect(seqs(await outbox.read(0, 2)), "as many as asked for, or fewer").toEqual([1]);
+      expect(seqs(await outbox.read(1, 2))).toEqual([5, 6]);
+      expect(seqs(await outbox.read(6, 1))).toEqual([8]);
+      await outbox.acknowledge(only(1, 6));
+      expect(outbox.standing()).toMatchObject({ acknowledgedPosition: 4, firstUnackedSeq: 5, pendingRows: 3, pendingBytes: 120 });
+      await outbox.acknowledge(only(5));
+      expect(outbox.standing()).toMatchObject({ acknowledgedPosition: 7, firstUnackedSeq: 8, pendingRows: 2, pendingBytes: 80 });
+      await outbox.reopen();
+      expect(seqs(await outbox.read(0, 100))).toEqual([8, 10]);
+      await outbox.close();
+    });
+
+    it("reports of what it gives up only what waited, and takes back what arrived nevertheless", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf(summaries(1, 10)));
+      await outbox.acknowledge(ackedRows([2, 3, 6].map((position) => ({ position, seq: position }))));
+      await trimAll(outbox, { bytesMax: 4 * ROW_BYTES });
+      expect(outbox.standing()).toMatchObject({ acknowledgedPosition: 6, givenUp: 3, pendingRows: 4, pendingBytes: 160 });
+      expect(named(outbox)).toEqual([1, 4, 5].map((seq) => [seq, "outbox-full"]));
+      // It was under way as it was given up.
+      await outbox.acknowledge(ackedRows([{ position: 4, seq: 4 }]));
+      expect(named(outbox)).toEqual([1, 5].map((seq) => [seq, "outbox-full"]));
+      await outbox.reopen();
+      expect(named(outbox)).toEqual([1, 5].map((seq) => [seq, "outbox-full"]));
+      await outbox.close();
+    });
+
+    it("makes wait again what overtook a row that waits, and what was refused is not lost once it has arrived", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf([...summaries(1, 6), meta("m"), ...summaries(7, 4)]));
+      await settle(outbox, 2);
+      const others = (await outbox.read(0, 100)).filter(({ seq }) => seq !== 3);
+      await outbox.acknowledge(ackedRows(others, 0, (position) => (position === 9 ? "refused" : undefined)));
+      expect(outbox.standing()).toMatchObject({ firstUnackedSeq: 3, pendingRows: 1, lost: [{ fromSeq: 8, toSeq: 8 }] });
+      expect(await outbox.rewind(11)).toBeNull();
+      expect(await outbox.rewind(8)).toEqual({ position: 8, seq: 8 });
+      await outbox.reopen();
+      expect(seqs(await outbox.read(0, 100))).toEqual([3, 8, 9, 10]);
+      expect(outbox.standing()).toMatchObject({ pendingRows: 4, pendingBytes: 160, acknowledgedPosition: 2 });
+      await outbox.acknowledge(ackedRows([{ position: 9, seq: 8 }]));
+      expect(outbox.standing()).toMatchObject({ lost: [], pendingRows: 3 });
+      expect(await outbox.rewind(2)).toEqual({ position: 1, seq: 2 });
+      await outbox.reopen();
+      expect(seqs(await outbox.read(0, 100))).toEqual([2, 3, 4, 5, 6, null, 7, 8, 9, 10]);
+      await outbox.close();
+    });
+
+    it("gives back what waits, whatever is settled in whatever order, sent again and opened again", async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(rewindOperation, { maxLength: 25 }), async (operations) => rewinds(await make(), operations)),
+        { numRuns: runs },
+      );
     });
 
     it("reports a refused summary as lost, and a refused meta not, for it has no number", async () => {
       const outbox = await make();
       await outbox.commit(batchOf([meta("a"), ...summaries(1, 2)]));
-      const refused = [
-        { position: 1, seq: null, reason: "not-authorised" },
-        { position: 2, seq: 1, reason: "not-authorised" },
-      ];
-      await outbox.acknowledge({ upTo: 2, refused, egress: null });
+      await settle(outbox, 2, 0, [1, 2]);
       expect(outbox.standing()).toMatchObject({ acknowledgedPosition: 2, lost: [{ fromSeq: 1, toSeq: 1, reason: "not-authorised" }] });
       expect(seqs(await outbox.read(0, 10))).toEqual([2]);
       await outbox.close();
@@ -220,11 +309,11 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
       const outbox = await make();
       await outbox.commit(batchOf([...summaries(1, 3), meta("m"), ...summaries(4, 4)]));
       const before = await outbox.read(0, 10);
-      await outbox.acknowledge(acked(6));
+      await outbox.acknowledge(acked(outbox, 6));
       expect(await outbox.rewind(4)).toEqual({ position: 3, seq: 4 });
       expect(await outbox.read(0, 10)).toEqual(before.slice(3));
       expect(outbox.standing()).toMatchObject({ acknowledgedPosition: 3, firstUnackedSeq: 4, pendingRows: 5, pendingBytes: 200 });
-      await outbox.acknowledge(acked(8, 1));
+      await outbox.acknowledge(acked(outbox, 8, 1));
       expect(outbox.standing()).toMatchObject({ pendingRows: 0, pendingBytes: 0, firstUnackedSeq: null, lastSeq: 7, lost: [] });
       await outbox.reopen();
       expect(await outbox.rewind(7)).toEqual({ position: 7, seq: 7 });
@@ -238,8 +327,8 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
       expect(await outbox.rewind(1)).toBeNull();
       await outbox.commit(batchOf(summaries(1, 6)));
       expect(await outbox.rewind(1)).toBeNull();
-      await outbox.acknowledge(acked(2, 10 * HOUR));
-      await outbox.acknowledge(acked(5, 20 * HOUR));
+      await outbox.acknowledge(acked(outbox, 2, 10 * HOUR));
+      await outbox.acknowledge(acked(outbox, 5, 20 * HOUR));
       await trimAll(outbox, { acknowledgedBefore: epochMs(11 * HOUR) });
       expect(await outbox.rewind(6)).toBeNull();
       expect(await outbox.rewind(7)).toBeNull();
@@ -255,7 +344,7 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
     it("drops the oldest pending rows beyond the limit of bytes, and reports them as one range", async () => {
       const outbox = await make();
       await outbox.commit(batchOf([...summaries(1, 2), meta("m"), ...summaries(3, 7)]));
-      await outbox.acknowledge(acked(1));
+      await outbox.acknowledge(acked(outbox, 1));
       expect(await trimAll(outbox, { bytesMax: 119 })).toBe(8);
       expect(seqs(await outbox.read(0, 10))).toEqual([8, 9]);
       expect(outbox.standing()).toMatchObject({ pendingBytes: 80, givenUp: 7, lost: [{ fromSeq: 2, toSeq: 7, reason: "outbox-full" }] });
@@ -267,13 +356,7 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
       await outbox.commit(
         batchOf([earlier("a"), meta("b"), earlier("c"), ...summaries(1, 1), earlier("d"), meta("e"), ...summaries(2, 1)]),
       );
-      await outbox.acknowledge(
-        acked(
-          2,
-          0,
-          [1, 2].map((position) => ({ position, seq: null, reason: "not-authorised" })),
-        ),
-      );
+      await settle(outbox, 2, 0, [1, 2]);
       expect(outbox.standing()).toMatchObject({ lostEarlier: 1, lost: [] });
       await trimAll(outbox, { bytesMax: 79 });
       const standing = { lostEarlier: 3, firstUnackedSeq: 2, lastSeq: 2, lost: [{ fromSeq: 1, toSeq: 1, reason: "outbox-full" }] };
@@ -291,7 +374,7 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
     it("drops what was acknowledged before anything that waits", async () => {
       const outbox = await make();
       await outbox.commit(batchOf(summaries(1, 10)));
-      await outbox.acknowledge(acked(6));
+      await outbox.acknowledge(acked(outbox, 6));
       expect(await trimAll(outbox, { bytesMax: 240 })).toBe(4);
       expect(outbox.standing()).toMatchObject({ pendingRows: 4, pendingBytes: 160, givenUp: 0, lost: [] });
       expect(await trimAll(outbox, { bytesMax: 240 })).toBe(0);
@@ -321,8 +404,8 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
     it("keeps acknowledged rows by when they were acknowledged, not by when they were made", async () => {
       const outbox = await make();
       await outbox.commit(batchOf(summaries(1, 4), 0));
-      await outbox.acknowledge(acked(2, 10 * HOUR));
-      await outbox.acknowledge(acked(4, 20 * HOUR));
+      await outbox.acknowledge(acked(outbox, 2, 10 * HOUR));
+      await outbox.acknowledge(acked(outbox, 4, 20 * HOUR));
       expect(await trimAll(outbox, { acknowledgedBefore: epochMs(10 * HOUR) })).toBe(0);
       expect(await trimAll(outbox, { acknowledgedBefore: epochMs(11 * HOUR) })).toBe(2);
       expect(await trimAll(outbox, { acknowledgedBefore: epochMs(21 * HOUR) })).toBe(2);
@@ -344,7 +427,7 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
     it("is the same after it was opened again", async () => {
       const outbox = await make();
       await outbox.commit({ ...batchOf(summaries(1, 3)), facts: new Map([["k", "v"]]) });
-      await outbox.acknowledge(acked(1));
+      await outbox.acknowledge(acked(outbox, 1));
       const before = outbox.standing();
       await outbox.reopen();
       expect(outbox.standing()).toEqual(before);
@@ -368,7 +451,13 @@ const operation = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant("commit" as const), rows: fc.array(kind, { maxLength: 8 }) }) },
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constant("acknowledge" as const), rows: fc.integer({ min: 0, max: 6 }), refused: fc.boolean() }),
+    arbitrary: fc.record({
+      do: fc.constant("acknowledge" as const),
+      rows: fc.integer({ min: 0, max: 6 }),
+      // Some wait while others overtake them.
+      skipped: fc.array(fc.boolean(), { maxLength: 6 }),
+      refused: fc.boolean(),
+    }),
   },
   {
     weight: 1,
@@ -424,21 +513,26 @@ async function agrees(outbox: Outbox, operations: readonly Operation[]): Promise
         break;
       }
       case "acknowledge": {
-        const rows = pending.slice(0, action.rows);
+        const rows = pending.slice(0, action.rows).filter((_, at) => action.skipped[at] !== true);
         const last = rows.at(-1);
         if (last === undefined) break;
-        const refused = action.refused ? [{ position: last.position, seq: last.seq, reason: "refused" }] : [];
-        await outbox.acknowledge(acked(last.position, step, refused));
-        pending = pending.slice(rows.length);
+        await outbox.acknowledge(
+          ackedRows(rows, step, (position) => (action.refused && position === last.position ? "refused" : undefined)),
+        );
+        pending = pending.filter((row) => !rows.includes(row));
         if (action.refused) lose([last], "refused");
         break;
       }
       case "trim": {
         const pendingBefore = action.ageSteps === null ? null : epochMs(step - action.ageSteps);
-        await trimAll(outbox, { bytesMax: action.pendingRows * 40, pendingBefore, acknowledgedBefore: pendingBefore });
+        await trimAll(outbox, { bytesMax: action.pendingRows * ROW_BYTES, pendingBefore, acknowledgedBefore: pendingBefore });
         const aged = pendingBefore === null ? 0 : pending.filter(({ madeAt }) => madeAt < pendingBefore).length;
         drop(pending.slice(0, aged), "expired");
-        drop(pending.slice(0, Math.max(0, pending.length - action.pendingRows)), "outbox-full");
+        const kept = lastPosition - action.pendingRows;
+        drop(
+          pending.filter(({ position }) => position <= kept),
+          "outbox-full",
+        );
         break;
       }
       case "reopen":
@@ -448,8 +542,61 @@ async function agrees(outbox: Outbox, operations: readonly Operation[]): Promise
     const read = await outbox.read(0, 1_000);
     expect(read.map(({ position, seq }) => [position, seq])).toEqual(pending.map(({ position, seq }) => [position, seq]));
     expect(named(outbox)).toEqual([...lost].sort(([a], [b]) => a - b));
-    const pendingBytes = pending.length * 40;
+    const pendingBytes = pending.length * ROW_BYTES;
     expect(outbox.standing()).toMatchObject({ lastSeq, lastPosition, lostEarlier, pendingRows: pending.length, pendingBytes });
+    expect(outbox.standing().firstUnackedSeq).toBe(pending.find(({ seq }) => seq !== null)?.seq ?? null);
+  }
+  await outbox.close();
+}
+
+const rewindOperation = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("commit" as const), rows: fc.array(kind, { maxLength: 8 }) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("settle" as const), which: fc.array(fc.nat({ max: 30 }), { maxLength: 8 }) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("rewind" as const), fromSeq: fc.integer({ min: 1, max: 40 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("reopen" as const) }) },
+);
+type RewindOperation = typeof rewindOperation extends fc.Arbitrary<infer T> ? T : never;
+
+/** Nothing is trimmed here, so that everything that was settled can be made to wait again. */
+async function rewinds(outbox: Outbox, operations: readonly RewindOperation[]): Promise<void> {
+  const rows: { readonly position: number; readonly seq: number | null; isPending: boolean }[] = [];
+  let lastSeq = 0;
+  for (const action of operations) {
+    switch (action.do) {
+      case "commit": {
+        const made = action.rows.map((is) => ({ is, seq: is === "summary" ? ++lastSeq : null }));
+        for (const { seq } of made) rows.push({ position: rows.length + 1, seq, isPending: true });
+        await outbox.commit(batchOf(made.map(({ is, seq }) => (is === "meta" ? meta("m") : { message: message("row"), seq }))));
+        break;
+      }
+      case "settle": {
+        const chosen = [...new Set(action.which)].map((at) => rows[at]).filter((row) => row?.isPending === true);
+        await outbox.acknowledge(ackedRows(chosen.map((row) => ({ position: row?.position ?? 0, seq: row?.seq ?? null }))));
+        for (const row of chosen) if (row !== undefined) row.isPending = false;
+        break;
+      }
+      case "rewind": {
+        const lastSettled = rows.findLastIndex(({ isPending }) => !isPending);
+        const first = rows.findIndex(({ seq }) => (seq ?? 0) >= action.fromSeq);
+        // Metas right before the summary go with it: they explain it.
+        const from = first < 0 ? -1 : rows.findLastIndex(({ seq }, at) => at < first && seq !== null) + 1;
+        const found = await outbox.rewind(action.fromSeq);
+        if (first < 0 || from > lastSettled) expect(found).toBeNull();
+        else {
+          expect(found).toEqual({ position: from, seq: rows[first]?.seq });
+          for (const row of rows.slice(from)) row.isPending = true;
+        }
+        break;
+      }
+      case "reopen":
+        await outbox.reopen();
+        break;
+    }
+    const pending = rows.filter(({ isPending }) => isPending);
+    expect((await outbox.read(0, 1_000)).map(({ position, seq }) => [position, seq])).toEqual(
+      pending.map(({ position, seq }) => [position, seq]),
+    );
+    expect(outbox.standing()).toMatchObject({ pendingRows: pending.length, pendingBytes: pending.length * ROW_BYTES, lastSeq, lost: [] });
     expect(outbox.standing().firstUnackedSeq).toBe(pending.find(({ seq }) => seq !== null)?.seq ?? null);
   }
   await outbox.close();

@@ -38,7 +38,7 @@ async function pulledPlug(): Promise<string> {
     const rows = Array.from({ length: 20 }, (_, at) => summary(seq + at));
     await outbox.commit({ ...batchOf(rows), marks: new Map([[STREAM, { closedTo: epochMs(seq + 19), lastStart: null }]]) });
   }
-  await outbox.acknowledge(acked(ACKED));
+  await outbox.acknowledge(acked(outbox, ACKED));
   await outbox.reopen();
   copyStore(directory, copy);
   await outbox.close();

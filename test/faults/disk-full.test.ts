@@ -63,7 +63,7 @@ it("a disk that fills up under the outbox: it goes on with what it has, sheds in
     }
   };
   await commit(4_000);
-  await outbox.acknowledge(acked(1_000, 1));
+  await outbox.acknowledge(acked(outbox, 1_000, 1));
   fill(disk ?? "", 0);
   let firstLossAt = 0;
   let worstMs = 0;

@@ -60,11 +60,11 @@ describe("salvage beside the work of a node", () => {
     const { clock, said } = salvaging(directory, outbox, 200 * MESSAGE);
     await clock.advance(5 * MINUTE);
     expect(said()).toEqual([{ rows: 200, left: 281 }]);
-    await outbox.acknowledge(acked(100));
+    await outbox.acknowledge(acked(outbox, 100));
     await clock.advance(MINUTE);
     expect([said().length, outbox.standing().pendingRows]).toEqual([1, 200]);
     for (const upTo of [300, 481]) {
-      await outbox.acknowledge(acked(upTo));
+      await outbox.acknowledge(acked(outbox, upTo));
       await clock.advance(MINUTE);
     }
     expect(said()).toEqual([
@@ -97,7 +97,7 @@ describe("salvage beside the work of a node", () => {
     const { clock, running, said } = salvaging(directory, outbox, 200 * MESSAGE);
     await clock.advance(MINUTE);
     running.stop();
-    await outbox.acknowledge(acked(200));
+    await outbox.acknowledge(acked(outbox, 200));
     await clock.advance(10 * MINUTE);
     expect([said().length, outbox.standing().pendingRows]).toEqual([1, 0]);
     await outbox.close();

@@ -11,7 +11,7 @@ import { readArguments } from "../../src/cli/command.ts";
 import { egress, sinceOf } from "../../src/cli/egress.ts";
 import { epochMs } from "../../src/core/units/time.ts";
 import type { Outbox } from "../../src/ports/outbox.ts";
-import { batchOf, summaries, UNLIMITED } from "../contract/outbox-contract.ts";
+import { batchOf, meta, summaries, UNLIMITED } from "../contract/outbox-contract.ts";
 import { newEvidence } from "../support/evidence.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stoep-egress-"));
@@ -51,6 +51,12 @@ const terms = (epsilonMicro: number, more: object = {}) =>
     ...more,
   });
 
+/** What the broker took at `at`. */
+const sentTo = (address: string, rows: readonly { readonly position: number; readonly seq: number | null }[], at: number) => ({
+  sent: rows.map(({ position, seq }) => ({ position, seq, bytes: 40, at: epochMs(at), address })),
+  refused: [],
+});
+
 /** Three changes of terms, and ten summaries that left in two batches an hour apart. */
 async function typical(outbox: Outbox): Promise<void> {
   for (const [hour, epsilon] of [600_000, 400_000, 1_000_000].entries()) {
@@ -63,8 +69,8 @@ async function typical(outbox: Outbox): Promise<void> {
     [4, NOON],
     [10, NOON + HOUR],
   ] as const) {
-    const left = { at: epochMs(at), address: "192.0.2.7:8883", rows: upTo === 4 ? 4 : 6, bytes: upTo * 40 };
-    await outbox.acknowledge({ upTo, refused: [], egress: left });
+    const rows = (await outbox.read(0, 100)).filter(({ position }) => position <= upTo);
+    await outbox.acknowledge(sentTo("192.0.2.7:8883", rows, at));
   }
 }
 
@@ -96,7 +102,7 @@ describe("stoep egress, beside a node that has its store open", () => {
     const [head, ...lines] = out.split("\n");
     expect(head).toBe(`What left this node (instance ${outbox.instance})`);
     expect(lines).toContain("  2026-11-23T12:00:00Z  192.0.2.7:8883  4 messages, 160 bytes, seq 1 to 4");
-    expect(lines).toContain("  2026-11-23T13:00:00Z  192.0.2.7:8883  6 messages, 400 bytes, seq 5 to 10");
+    expect(lines).toContain("  2026-11-23T13:00:00Z  192.0.2.7:8883  6 messages, 240 bytes, seq 5 to 10");
     expect(lines).toContain("To 192.0.2.7:8883: 10 messages, 560 bytes, in 2 batches");
     expect(out).toMatch(/entry 2, SHA-256 [0-9a-f]{16}…\n {4}gate-1\.passages: noised epsilon 0\.4, windows of 15m, account node, from /);
     expect(out).toMatch(/The chain of 3 changes is whole\. Last: [0-9a-f]{64}\n/);
@@ -112,7 +118,7 @@ describe("stoep egress, beside a node that has its store open", () => {
       since: "2026-11-23T12:30:00Z",
       chain: { isWhole: true, broken: null, entries: 3 },
       changes: [{ entry: 2 }, { entry: 3, says: { streams: { "gate-1.passages": { account: "node" } } } }],
-      departures: [{ at: "2026-11-23T13:00:00Z", address: "192.0.2.7:8883", fromSeq: 5, toSeq: 10, rows: 6, bytes: 400 }],
+      departures: [{ at: "2026-11-23T13:00:00Z", address: "192.0.2.7:8883", fromSeq: 5, toSeq: 10, rows: 6, bytes: 240 }],
     });
     await outbox.close();
   });
@@ -135,11 +141,8 @@ describe("stoep egress, beside a node that has its store open", () => {
     const { directory, outbox } = await site(async (fresh) => {
       await typical(fresh);
       for (let at = 1; at <= 2_000; at++) {
-        await fresh.acknowledge({
-          upTo: 10,
-          refused: [],
-          egress: { at: epochMs(NOON + at), address: "192.0.2.7:8883", rows: 1, bytes: 1 },
-        });
+        await fresh.commit(batchOf([meta("m")], NOON));
+        await fresh.acknowledge(sentTo("192.0.2.7:8883", [{ position: 10 + at, seq: null }], NOON + at));
       }
     });
     const log = openEgressLog(directory);

@@ -22,7 +22,7 @@ const closedTo = (seq: number) => new Map([[STREAM, { closedTo: epochMs(seq), la
 /** What a publisher and a window closer do between them, as steps that can be asked whether they are done. */
 const STEPS: readonly { done(outbox: Outbox): boolean; act(outbox: Outbox): Promise<unknown> }[] = [
   { done: (outbox) => outbox.standing().lastSeq >= 3, act: (outbox) => outbox.commit({ ...batchOf(summaries(1, 3)), marks: closedTo(3) }) },
-  { done: (outbox) => outbox.standing().acknowledgedPosition >= 2, act: (outbox) => outbox.acknowledge(acked(2)) },
+  { done: (outbox) => outbox.standing().acknowledgedPosition >= 2, act: (outbox) => outbox.acknowledge(acked(outbox, 2)) },
   { done: (outbox) => outbox.standing().lastSeq >= 5, act: (outbox) => outbox.commit({ ...batchOf(summaries(4, 2)), marks: closedTo(5) }) },
   { done: (outbox) => outbox.standing().pendingRows <= 2, act: (outbox) => outbox.trim({ ...UNLIMITED, bytesMax: 80 }) },
 ];
@@ -111,7 +111,7 @@ describe("a store with damage anywhere", () => {
     const [directory, copy] = [freshDirectory(), freshDirectory()];
     const outbox = await openOutbox({ directory, randomBytes });
     for (let seq = 1; seq <= ROWS; seq += 10) await outbox.commit({ ...batchOf(summaries(seq, 10)), marks: closedTo(seq) });
-    await outbox.acknowledge(acked(20));
+    await outbox.acknowledge(acked(outbox, 20));
     await outbox.reopen();
     mkdirSync(copy);
     copyStore(directory, copy);

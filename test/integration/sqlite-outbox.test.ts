@@ -17,7 +17,7 @@ import { sealMessage } from "../../src/core/anonymise/message.ts";
 import { epsilonMicro } from "../../src/core/units/epsilon.ts";
 import { durationMs, epochMs } from "../../src/core/units/time.ts";
 import type { Outbox } from "../../src/ports/outbox.ts";
-import { acked, batchOf, STREAM, summaries, trimAll } from "../contract/outbox-contract.ts";
+import { acked, ackedRows, batchOf, STREAM, settle, summaries, trimAll } from "../contract/outbox-contract.ts";
 import { FaultPlan, faultyConnect } from "./support/faulty-connection.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stoep-outbox-"));
@@ -42,7 +42,7 @@ async function filled(count: number): Promise<string> {
   const directory = freshDirectory();
   const outbox = await open(directory);
   await outbox.commit({ ...batchOf(summaries(1, count)), marks: new Map([[STREAM, { closedTo: epochMs(1), lastStart: null }]]) });
-  await outbox.acknowledge(acked(2));
+  await outbox.acknowledge(acked(outbox, 2));
   await outbox.close();
   return directory;
 }
@@ -94,7 +94,7 @@ describe("node.db", () => {
     const outbox = await open(directory);
     for (let from = 1; from <= 1_101; from += 100) await outbox.commit(batchOf(summaries(from, 100)));
     for (const upTo of [300, 650, 900, 1_199]) {
-      await outbox.acknowledge(acked(upTo));
+      await outbox.acknowledge(acked(outbox, upTo));
       const other = await open(directory);
       expect(outbox.standing()).toEqual(other.standing());
       for (const after of [0, upTo + 20, 1_150]) expect(await outbox.read(after, 100)).toEqual(await other.read(after, 100));
@@ -120,7 +120,7 @@ describe("node.db", () => {
   it("comes back as it was after a stop, clean or not, numbers included when all rows are gone", async () => {
     const directory = await filled(4);
     const outbox = await open(directory);
-    await outbox.acknowledge(acked(4, 1));
+    await outbox.acknowledge(acked(outbox, 4, 1));
     await trimAll(outbox, { acknowledgedBefore: epochMs(10) });
     const again = await open(directory);
     expect(again.standing()).toEqual(outbox.standing());
@@ -297,11 +297,40 @@ describe("a damaged mark or fact", () => {
   });
 });
 
+describe("what is settled behind the mark", () => {
+  it("is sent again when its record is damaged, and the rest is not", async () => {
+    const directory = await filled(10);
+    const outbox = await open(directory);
+    await outbox.acknowledge(ackedRows([4, 5, 7].map((position) => ({ position, seq: position }))));
+    await outbox.close();
+    alter(directory, (db) => db.exec("UPDATE ahead SET to_position = 9 WHERE from_position = 4"));
+    const again = await open(directory);
+    expect(await pendingSeqs(again)).toEqual([3, 4, 5, 6, 8, 9, 10]);
+    expect(again.standing()).toMatchObject({ pendingRows: 7, lost: [] });
+    await again.acknowledge(ackedRows([3, 4, 5, 6].map((position) => ({ position, seq: position }))));
+    expect(again.standing()).toMatchObject({ acknowledgedPosition: 7, firstUnackedSeq: 8 });
+    await again.close();
+    alter(directory, (db) => expect(db.prepare("SELECT count(*) FROM ahead").pluck().get()).toBe(0));
+  });
+
+  it("is not lost when it is damaged: it has arrived", async () => {
+    const directory = await filled(8);
+    const outbox = await open(directory);
+    await outbox.acknowledge(ackedRows([4, 5].map((position) => ({ position, seq: position }))));
+    await outbox.close();
+    alter(directory, (db) => db.exec("UPDATE outbox SET payload = CAST(payload || 'x' AS BLOB) WHERE position IN (5, 6)"));
+    const again = await open(directory);
+    expect(await pendingSeqs(again)).toEqual([3, 7, 8]);
+    expect(again.standing()).toMatchObject({ lost: [{ fromSeq: 6, toSeq: 6, reason: "damaged" }], pendingRows: 3 });
+    await again.close();
+  });
+});
+
 describe("the egress log", () => {
   it("says what left, where to, with the numbers that subscribers see, and cannot be rewritten", async () => {
     const directory = await filled(5);
     const outbox = await open(directory);
-    await outbox.acknowledge({ upTo: 5, refused: [], egress: { at: epochMs(7), address: "broker.example:8883", rows: 3, bytes: 120 } });
+    await outbox.acknowledge(acked(outbox, 5, 7));
     await outbox.close();
     alter(directory, (db) => {
       expect(db.prepare("SELECT * FROM egress WHERE id = 2").get()).toEqual({
@@ -316,6 +345,28 @@ describe("the egress log", () => {
         bytes: 120,
       });
       expect(() => db.exec("UPDATE egress SET address = 'elsewhere'")).toThrow("append-only");
+    });
+  });
+
+  it("names what overtook a row that waits, by itself, with its own address, and the mark that it is kept for a replay by", async () => {
+    const directory = await filled(10);
+    const outbox = await open(directory);
+    const sent = (seqs: readonly number[], address: string, at: number) =>
+      seqs.map((seq) => ({ position: seq, seq, bytes: 40, at: epochMs(at), address }));
+    await outbox.acknowledge({ sent: [...sent([7, 4, 5], "a:1", 10), ...sent([8, 9], "b:1", 20)], refused: [] });
+    await outbox.acknowledge({ sent: sent([6, 3], "b:1", 30), refused: [] });
+    await outbox.acknowledge({ sent: sent([5, 6], "b:1", 40), refused: [] });
+    await outbox.close();
+    alter(directory, (db) => {
+      const entries = db.prepare("SELECT at_ms, address, to_position, from_seq, to_seq, rows FROM egress WHERE id > 1").raw().all();
+      expect(entries).toEqual([
+        [10, "a:1", 2, 4, 5, 2],
+        [10, "a:1", 2, 7, 7, 1],
+        [20, "b:1", 2, 8, 9, 2],
+        [30, "b:1", 9, 3, 3, 1],
+        [30, "b:1", 9, 6, 6, 1],
+      ]);
+      expect(db.prepare("SELECT count(*) FROM ahead").pluck().get(), "the mark has passed them").toBe(0);
     });
   });
 
@@ -353,7 +404,7 @@ describe("a store without room", () => {
     const disk = { isFull: false, directory: freshDirectory() };
     const outbox = await openOutbox({ directory: disk.directory, randomBytes, free: () => (disk.isFull ? 1_000 : 1e9) });
     await outbox.commit(batchOf(summaries(1, count)));
-    await outbox.acknowledge(acked(100));
+    await outbox.acknowledge(acked(outbox, 100));
     disk.isFull = true;
     return { disk, outbox };
   }
@@ -543,7 +594,7 @@ describe("a damaged row", () => {
     expect(outbox.standing()).toMatchObject({ lastSeq: 8, lost: ranges });
     // Whatever is left is acknowledged: then nothing waits any more.
     const last = left.at(-1);
-    if (last !== undefined) await outbox.acknowledge(acked(last));
+    if (last !== undefined) await settle(outbox, last);
     expect(await outbox.read(last ?? 0, 10)).toEqual([]);
     expect(outbox.standing()).toMatchObject({ pendingRows: 0, pendingBytes: 0, firstUnackedSeq: null });
     await outbox.close();

@@ -3,7 +3,7 @@ import Database from "better-sqlite3";
 import { afterAll, describe, expect, it } from "vitest";
 import { salvage } from "../../src/adapters/sqlite/salvage.ts";
 import { epochMs } from "../../src/core/units/time.ts";
-import { acked, batchOf, meta, summaries, trimAll, UNLIMITED } from "../contract/outbox-contract.ts";
+import { ackedRows, batchOf, meta, settle, summaries, trimAll, UNLIMITED } from "../contract/outbox-contract.ts";
 import { fileOf, spoil, textsOf, WreckedStores, written } from "../support/wrecked-store.ts";
 
 const stores = new WreckedStores();
@@ -45,8 +45,22 @@ describe("what waited in a damaged store", () => {
     const standing = { pendingRows: texts.length, lastSeq: 0, firstUnackedSeq: null, lost: [], lostEarlier: damaged };
     expect(outbox.standing()).toMatchObject(standing);
     await outbox.commit(batchOf(summaries(1, 1)));
-    await outbox.acknowledge(acked(texts.length));
+    await settle(outbox, texts.length);
     expect(outbox.standing()).toMatchObject({ pendingRows: 1, firstUnackedSeq: 1, lostEarlier: damaged });
+    await outbox.close();
+  });
+
+  it("is not sent again where it had overtaken what waited", async () => {
+    const directory = await filled(60);
+    const before = await open(directory);
+    const overtook = (await before.read(0, 100)).filter(({ position }) => position % 3 === 0);
+    await before.acknowledge(ackedRows(overtook));
+    await before.close();
+    spoil(directory);
+    const outbox = await open(directory);
+    expect(await salvage(directory, outbox, pace)).toMatchObject([{ rows: 41 - overtook.length, damaged: 0, left: 0 }]);
+    const gone = overtook.map(({ message }) => Buffer.from(message.payload).toString());
+    expect(await textsOf(outbox)).toEqual(written(20, 41).filter((text) => !gone.includes(text)));
     await outbox.close();
   });
 
@@ -109,7 +123,7 @@ describe("what waited in a damaged store", () => {
   it("begins with the first row that is there when the mark cannot be read, and what was deleted long ago is not damaged", async () => {
     const directory = await filled(300);
     const before = await open(directory);
-    await before.acknowledge(acked(100, 1));
+    await settle(before, 100, 1);
     await trimAll(before, { acknowledgedBefore: epochMs(2) });
     await before.close();
     alter(directory, "UPDATE standing SET crc = crc + 1");
@@ -126,9 +140,9 @@ describe("what waited in a damaged store", () => {
     expect(await salvage(directory, outbox, small)).toMatchObject([{ rows: 200, damaged: 0, left: 281 }]);
     await trimAll(outbox, { ...UNLIMITED, bytesMax: small.bytesMax });
     expect(outbox.standing()).toMatchObject({ pendingRows: 200, lostEarlier: 0 });
-    await outbox.acknowledge(acked(150));
+    await settle(outbox, 150);
     expect(await salvage(directory, outbox, small)).toMatchObject([{ rows: 300, left: 181 }]);
-    await outbox.acknowledge(acked(299));
+    await settle(outbox, 299);
     expect(await salvage(directory, outbox, pace)).toMatchObject([{ rows: 481, damaged: 0, left: 0 }]);
     expect(await textsOf(outbox)).toEqual(written(319, 182));
     await outbox.close();
@@ -141,7 +155,7 @@ describe("what was taken over", () => {
     const first = await open(directory);
     await salvage(directory, first, pace);
     await first.commit(batchOf([meta("a meta of the second store"), ...summaries(1, 5)]));
-    await first.acknowledge(acked(81));
+    await settle(first, 81);
     await first.close();
     spoil(directory);
     const second = await open(directory);
@@ -171,6 +185,25 @@ describe("what was taken over", () => {
     await second.close();
   });
 
+  it("is counted once where it is damaged, also when a replay comes across it again", async () => {
+    const directory = await wrecked(219);
+    const first = await open(directory);
+    await salvage(directory, first, pace);
+    await first.commit(batchOf(summaries(1, 2), 2));
+    await first.close();
+    alter(directory, "UPDATE outbox SET payload = CAST('{}' AS BLOB) WHERE position IN (50, 60)");
+    const outbox = await open(directory);
+    await settle(outbox, 202);
+    expect(outbox.standing()).toMatchObject({ lostEarlier: 2, pendingRows: 0 });
+    for (let time = 0; time < 3; time++) {
+      expect(await outbox.rewind(1)).toMatchObject({ seq: 1 });
+      await outbox.reopen();
+      await settle(outbox, 202);
+    }
+    expect(outbox.standing()).toMatchObject({ lostEarlier: 2, pendingRows: 0, lost: [] });
+    await outbox.close();
+  });
+
   it("is counted when it grows too old, is refused, or is damaged, for it has no number here", async () => {
     const directory = await wrecked(219);
     const first = await open(directory);
@@ -181,11 +214,11 @@ describe("what was taken over", () => {
     const outbox = await open(directory);
     expect(await textsOf(outbox)).toHaveLength(200);
     expect(outbox.standing(), "the meta is no loss").toMatchObject({ lostEarlier: 2, lost: [] });
-    await outbox.acknowledge(acked(20, 0, [{ position: 20, seq: null, reason: "not-authorised" }]));
+    await settle(outbox, 20, 0, [20]);
     expect(outbox.standing()).toMatchObject({ lostEarlier: 3 });
-    await outbox.acknowledge(acked(70));
+    await settle(outbox, 70);
     await trimAll(outbox, { pendingBefore: epochMs(1) });
-    expect(outbox.standing()).toMatchObject({ lostEarlier: 133, lost: [], pendingRows: 3, firstUnackedSeq: 1, lastSeq: 2 });
+    expect(outbox.standing()).toMatchObject({ lostEarlier: 133, lost: [], pendingRows: 2, firstUnackedSeq: 1, lastSeq: 2 });
     await outbox.close();
   });
 
@@ -202,7 +235,7 @@ describe("what was taken over", () => {
     expect(outbox.standing()).toMatchObject({ lastSeq: 6, firstUnackedSeq: 1, pendingRows: 610 });
     const rows = await outbox.read(0, 1_000);
     for (let position = 1; position <= 610; position += 7) {
-      await outbox.acknowledge(acked(position));
+      await settle(outbox, position);
       if (position % 5 === 0) await outbox.reopen();
       const next = rows.find((row) => row.position > position && row.seq !== null)?.seq ?? null;
       expect(outbox.standing()).toMatchObject({ lastSeq: 6, firstUnackedSeq: next, lost: [] });

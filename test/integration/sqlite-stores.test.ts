@@ -201,7 +201,7 @@ describe("the two stores of a node", () => {
     copy(nodeDb(one), copied);
     live.noteStanding = note;
     await outbox.commit(batchOf(summaries(3, 3)));
-    await outbox.acknowledge(acked(3));
+    await outbox.acknowledge(acked(outbox, 3));
     await close({ outbox, live });
     copy(copied, nodeDb(one));
     const again = await one.open();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { CloseBatch } from "../../src/ports/outbox.ts";
+import type { Acknowledgement, CloseBatch } from "../../src/ports/outbox.ts";
 import type { World } from "../../src/runtime/node.ts";
 import type { FaultKind } from "../../src/testing/simulation/faults.ts";
 import { withMethod } from "../../src/testing/simulation/life.ts";
@@ -15,6 +15,13 @@ interface Mutant {
   /** In others it does nothing wrong: these are not even tried. */
   readonly needs?: FaultKind;
   spoil(world: World): World;
+}
+
+/** As if the row behind the last had been taken, too. */
+function withNext({ sent, refused }: Acknowledgement, lastPosition: number): Acknowledgement {
+  const last = sent.at(-1);
+  if (last === undefined || last.position >= lastPosition) return { sent, refused };
+  return { sent: [...sent, { ...last, position: last.position + 1, seq: null }], refused };
 }
 
 const MUTANTS: readonly Mutant[] = [
@@ -55,7 +62,7 @@ const MUTANTS: readonly Mutant[] = [
     spoil: (world) => ({
       ...world,
       outbox: withMethod(world.outbox, "acknowledge", (acknowledgement) =>
-        world.outbox.acknowledge({ ...acknowledgement, upTo: Math.min(acknowledgement.upTo + 1, world.outbox.standing().lastPosition) }),
+        world.outbox.acknowledge(withNext(acknowledgement, world.outbox.standing().lastPosition)),
       ),
     }),
   },

@@ -40,6 +40,8 @@ export class FakeOutbox implements Outbox {
   failsToAcknowledge = false;
   rows: OutboxRow[] = [];
   settledTo = 0;
+  /** Settled behind `settledTo`. */
+  readonly ahead = new Set<number>();
   readonly markOf = new Map<StreamId, Mark>();
   readonly factOf = new Map<string, string>();
   readonly spanOf = new Map<string, ChargedSpan>();
@@ -58,7 +60,7 @@ export class FakeOutbox implements Outbox {
   }
 
   standing(): OutboxStanding {
-    const pending = this.rows.filter(({ position }) => position > this.settledTo);
+    const pending = this.rows.filter((row) => this.#waits(row));
     return {
       lastSeq: this.rows.reduce((last, { seq }) => Math.max(last, seq ?? 0), 0),
       lastPosition: this.rows.at(-1)?.position ?? 0,
@@ -84,7 +86,7 @@ export class FakeOutbox implements Outbox {
   async read(afterPosition: number, rowsMax: number): Promise<readonly OutboxRow[]> {
     this.#mustBeWell();
     if (this.failsToRead) this.#fail();
-    return this.rows.filter(({ position }) => position > Math.max(afterPosition, this.settledTo)).slice(0, rowsMax);
+    return this.rows.filter((row) => row.position > afterPosition && this.#waits(row)).slice(0, rowsMax);
   }
 
   async acknowledge(acknowledgement: Acknowledgement): Promise<void> {
@@ -95,10 +97,13 @@ export class FakeOutbox implements Outbox {
 
   async rewind(fromSeq: number): Promise<{ readonly position: number; readonly seq: number } | null> {
     this.#mustBeWell();
-    const first = this.rows.find(({ position, seq }) => position <= this.settledTo && (seq ?? 0) >= fromSeq);
-    if (first === undefined) return null;
-    this.settledTo = first.position - 1;
-    return { position: this.settledTo, seq: first.seq ?? 0 };
+    const first = this.rows.find(({ seq }) => (seq ?? 0) >= fromSeq);
+    const last = Math.max(this.settledTo, ...this.ahead);
+    if (first === undefined || first.position > last) return null;
+    const position = first.position - 1;
+    this.settledTo = Math.min(this.settledTo, position);
+    for (const settled of this.ahead) if (settled > position || this.settledTo === position) this.ahead.delete(settled);
+    return { position, seq: first.seq ?? 0 };
   }
 
   async recall(key: string): Promise<string | null> {
@@ -145,7 +150,17 @@ export class FakeOutbox implements Outbox {
 
   #settle(acknowledgement: Acknowledgement): void {
     this.acknowledgements.push(acknowledgement);
-    this.settledTo = Math.max(this.settledTo, acknowledgement.upTo);
+    for (const { position } of [...acknowledgement.sent, ...acknowledgement.refused])
+      if (position > this.settledTo) this.ahead.add(position);
+    const isThere = (position: number): boolean => this.rows.some((row) => row.position === position);
+    const { lastPosition } = this.standing();
+    // What is not there any more keeps nobody waiting.
+    while (this.settledTo < lastPosition && (this.ahead.has(this.settledTo + 1) || !isThere(this.settledTo + 1)))
+      this.ahead.delete(++this.settledTo);
+  }
+
+  #waits({ position }: OutboxRow): boolean {
+    return position > this.settledTo && !this.ahead.has(position);
   }
 
   #fail(): never {

@@ -36,7 +36,7 @@ export class WreckedStores {
     const outbox = await this.open(directory);
     await outbox.commit(batchOf([meta("a meta")]));
     for (let seq = 1; seq <= count; seq += 1_000) await outbox.commit(batchOf(summaries(seq, Math.min(1_000, count - seq + 1))));
-    await outbox.acknowledge(acked(20));
+    await outbox.acknowledge(acked(outbox, 20));
     await outbox.close();
     return directory;
   };

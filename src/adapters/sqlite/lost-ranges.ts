@@ -41,3 +41,19 @@ export function gaps(seqs: readonly number[], reason: string): LostRange[] {
   }
   return found;
 }
+
+/** Whether a range names this number. */
+export const isLost = (ranges: readonly LostRange[], seq: number): boolean =>
+  ranges.some(({ fromSeq, toSeq }) => fromSeq <= seq && seq <= toSeq);
+
+/** The ranges without these numbers, which arrived; the same list when none names one. */
+export function withoutLost(ranges: readonly LostRange[], fromSeq: number, toSeq: number): readonly LostRange[] {
+  if (!ranges.some((range) => range.fromSeq <= toSeq && fromSeq <= range.toSeq)) return ranges;
+  const rest = ranges.flatMap((range) => {
+    if (range.fromSeq > toSeq || fromSeq > range.toSeq) return [range];
+    const below = { ...range, toSeq: fromSeq - 1 };
+    const above = { ...range, fromSeq: toSeq + 1 };
+    return [below, above].filter((part) => part.fromSeq <= part.toSeq);
+  });
+  return rest.reduce<readonly LostRange[]>(addLost, []);
+}

@@ -1,15 +1,8 @@
-import {
-  type Acknowledgement,
-  isSummary,
-  LOST_EARLIER_FACT,
-  type LostRange,
-  META_FACT,
-  type OutboxRow,
-  type OutboxStanding,
-} from "../../ports/outbox.ts";
+import { isSummary, LOST_EARLIER_FACT, type LostRange, META_FACT, type OutboxRow, type OutboxStanding } from "../../ports/outbox.ts";
+import { type Ahead, type AheadRange, aheadCrc, lengthOf, rangeAt, spansBeside, withAhead } from "./ahead.ts";
 import { factText, setFact } from "./checked-rows.ts";
 import { StoreError } from "./database.ts";
-import { addLost, gaps } from "./lost-ranges.ts";
+import { addLost, gaps, withoutLost } from "./lost-ranges.ts";
 import { type HighWater, highWaterCrc, lastSeqAt, messageBytes, nextSeqAt, restoredRow } from "./outbox-row.ts";
 import type { OutboxStatements } from "./outbox-statements.ts";
 
@@ -20,9 +13,13 @@ export interface Counters {
   /** Topic and payload bytes of all rows ever written. */
   readonly endBytes: number;
   readonly settled: HighWater;
+  /** What is settled behind the mark. */
+  readonly ahead: Ahead;
   readonly lost: readonly LostRange[];
   /** Summaries of earlier instances; null: nobody knows how many. */
   readonly lostEarlier: number | null;
+  /** Damaged rows up to here are counted in it: a replay finds them again. */
+  readonly lostEarlierTo: number;
   /** Rows that were given up since the store was opened. */
   readonly givenUp: number;
 }
@@ -33,8 +30,9 @@ const SEARCH_ROWS = 8;
 /** Reads the counters, at a cost that does not depend on how many rows there are. Throws `STORE_DAMAGED`. */
 export function loadCounters(sql: OutboxStatements): Counters {
   const settled = loadSettled(sql);
+  const ahead = loadAhead(sql, settled.position);
   const newest = sql.rowsDownFrom.get(Number.MAX_SAFE_INTEGER, 1);
-  const lastPosition = Math.max(settled.position, newest?.position ?? 0);
+  const lastPosition = Math.max(settled.position, newest?.position ?? 0, ahead.at(-1)?.to ?? 0);
   let doubtful = lastPosition - settled.position;
   let endBytes: number | null = null;
   let lastSeq = settled.seq;
@@ -53,13 +51,24 @@ export function loadCounters(sql: OutboxStatements): Counters {
   }
   // A row beyond the last intact summary that cannot be read may have been one: its number is never given again.
   lastSeq += doubtful;
-  const books = { lost: sql.lost.all(), lostEarlier: lostEarlierIn(sql), givenUp: 0 };
-  return { lastPosition, lastSeq, endBytes: endBytes ?? settled.bytes, settled, ...books };
+  const books = { lost: sql.lost.all(), ...lostEarlierIn(sql), givenUp: 0 };
+  return { lastPosition, lastSeq, endBytes: endBytes ?? settled.bytes, settled, ahead, ...books };
 }
 
-function lostEarlierIn(sql: OutboxStatements): number | null {
-  const text = factText(sql, LOST_EARLIER_FACT) ?? "0";
-  return /^\d+$/.test(text) ? Number(text) : null;
+/** A damaged range costs a second sending, as a damaged mark does. */
+function loadAhead(sql: OutboxStatements, settledPosition: number): Ahead {
+  let next = settledPosition + 1;
+  return sql.ahead.all().flatMap(({ crc, ...range }) => {
+    if (aheadCrc(range) !== crc || range.from < next) return [];
+    next = range.to + 1;
+    return [range];
+  });
+}
+
+/** How many, and up to where damaged rows are counted; an older release wrote the number alone. */
+function lostEarlierIn(sql: OutboxStatements): Pick<Counters, "lostEarlier" | "lostEarlierTo"> {
+  const [count = "", upTo = "0"] = (factText(sql, LOST_EARLIER_FACT) ?? "0").split(" ");
+  return { lostEarlier: /^\d+$/.test(count) ? Number(count) : null, lostEarlierTo: Number(upTo) || 0 };
 }
 
 /** A sum of which a part may not be known. */
@@ -121,81 +130,134 @@ export function settledAt(sql: OutboxStatements, counters: Counters, position: n
   };
 }
 
-/** The high-water mark right before the first summary from `fromSeq` on that is still there; null when that one waits anyway. */
-export function rewoundTo(sql: OutboxStatements, { settled, lastSeq }: Counters, fromSeq: number): { mark: HighWater; seq: number } | null {
+/** Finds the high-water mark as it is once every row up to `position` is settled. */
+export type MarkAt = (counters: Counters, position: number) => HighWater;
+
+/** The counters once these are settled, with ranges that lie apart from those that were. */
+export function withSettled(counters: Counters, added: readonly AheadRange[], markAt: MarkAt): Counters {
+  if (added.length === 0) return counters;
+  const ahead = withAhead(counters.ahead, added);
+  const [first] = ahead;
+  if (first === undefined || first.from > counters.settled.position + 1) return { ...counters, ahead };
+  return { ...counters, settled: markAt(counters, first.to), ahead: ahead.slice(1) };
+}
+
+/** Where everything waits again from, and the first number there. */
+export interface Rewound {
+  readonly counters: Counters;
+  readonly position: number;
+  readonly seq: number;
+}
+
+/** What was settled waits again from the first summary from `fromSeq` on that is still there; null when that one and all behind it wait. */
+export function rewoundTo(sql: OutboxStatements, counters: Counters, fromSeq: number): Rewound | null {
+  const { settled, lastSeq } = counters;
+  const end = counters.ahead.at(-1)?.to ?? settled.position;
   const oldest = sql.rowsAfter.get(0, 1);
-  if (oldest === undefined || oldest.position > settled.position) return null;
+  if (oldest === undefined || oldest.position > end) return null;
   // Numbers ascend with positions, so that the place can be searched by halves.
   let low = oldest.position - 1;
-  let high = settled.position;
+  let high = end;
   while (low < high) {
     const middle = low + Math.floor((high - low) / 2);
     if ((summaryAfter(sql, middle) ?? Number.POSITIVE_INFINITY) >= fromSeq) high = middle;
     else low = middle + 1;
   }
   const seq = summaryAfter(sql, low);
-  if (low >= settled.position || seq === null || seq > lastSeq) return null;
+  if (low >= end || seq === null || seq > lastSeq) return null;
+  const at = { position: low, seq };
+  if (low >= settled.position) return { ...at, counters: { ...counters, ahead: aheadUpTo(sql, counters.ahead, low, seq) } };
   const message = restoredRow(oldest);
   const bytes = sql.endBytesAt.get(low) ?? oldest.endBytes - (message === null ? 0 : messageBytes(message));
-  return { mark: { position: low, seq: seq - 1, bytes: Math.min(bytes, settled.bytes) }, seq };
+  const mark = { position: low, seq: seq - 1, bytes: Math.min(bytes, settled.bytes) };
+  return { ...at, counters: { ...counters, settled: mark, ahead: [] } };
+}
+
+/** The ranges up to `position`; `nextSeq`: the first number behind it. */
+function aheadUpTo(sql: OutboxStatements, ahead: Ahead, position: number, nextSeq: number): Ahead {
+  const whole = ahead.filter(({ to }) => to <= position);
+  const cut = rangeAt(ahead, position);
+  if (cut === undefined || cut.to === position) return whole;
+  const bytes = (sql.endBytesAt.get(position) ?? 0) - (sql.endBytesAt.get(cut.from - 1) ?? 0);
+  const isNumbered = cut.fromSeq !== null && cut.fromSeq < nextSeq;
+  const numbers = isNumbered ? { fromSeq: cut.fromSeq, toSeq: nextSeq - 1 } : { fromSeq: null, toSeq: null };
+  return [...whole, { from: cut.from, to: position, ...numbers, bytes: Math.min(Math.max(bytes, 0), cut.bytes) }];
 }
 
 /** Reason of a range whose rows were not what had been written. */
 export const DAMAGED = "damaged";
 
-/** The counters once rows were refused for good. */
-export function withRefused(sql: OutboxStatements, counters: Counters, refused: Acknowledgement["refused"]): Counters {
-  let { lost, lostEarlier } = counters;
-  for (const { position, seq, reason } of refused) {
-    if (seq !== null) lost = addLost(lost, { fromSeq: seq, toSeq: seq, reason });
-    else lostEarlier = sum(lostEarlier, sql.salvagedBetween.get(position - 1, position) ?? 0);
-  }
-  return { ...counters, lost, lostEarlier };
-}
-
 /**
- * The counters once the rows in `(from, end]` that are not intact are reported as lost; they are settled once nothing waits before them.
- * They stay where they are: what they say about their number cannot be believed, but that there was one keeps it from being given again.
+ * The counters once the rows in `(from, end]` that are neither intact nor settled are reported as lost, and settled. They stay where they
+ * are: what they say about their number cannot be believed, but that there was one keeps it from being given again.
  */
 export function withDamaged(sql: OutboxStatements, counters: Counters, from: number, end: number, intact: readonly OutboxRow[]): Counters {
+  const settledThere = counters.ahead.filter((range) => range.from <= end && range.to > from);
+  const there = [...settledThere, ...intact.map(({ position }) => ({ from: position, to: position }))];
+  const gone = spansBeside(
+    there.sort((a, b) => a.from - b.from),
+    from,
+    end,
+  );
   const below = Math.max(summaryDownFrom(sql, from) ?? 0, counters.settled.seq);
   const above = summaryAfter(sql, end) ?? counters.lastSeq + 1;
-  const missing = gaps([below, ...intact.map((row) => row.seq).filter((seq) => seq !== null), above], DAMAGED);
+  const between = gaps([below, ...intact.map((row) => row.seq).filter((seq) => seq !== null), above], DAMAGED);
+  const missing = withoutAhead(between, settledThere);
   const numbered = missing.reduce((count, { fromSeq, toSeq }) => count + toSeq - fromSeq + 1, 0);
   const metas = sql.metasBetween.get(from, end) ?? 0;
   const intactMetas = intact.filter(({ seq, message }) => seq === null && !isSummary(message)).length;
-  const lostMetas = metas - intactMetas;
+  const lostMetas = Math.max(0, metas - intactMetas);
   // What had no number here, and does not look like a meta, had been salvaged.
-  const earlier = Math.max(0, end - from - intact.length - numbered - lostMetas);
+  const earlier = Math.max(0, lengthOf(gone) - numbered - lostMetas);
+  const isCounted = end <= counters.lostEarlierTo;
   // What explains summaries is queued again, by a node that is told that something was given up.
   if (lostMetas > 0) for (const topic of sql.metaTopics.all(from, end)) sql.deleteFact.run(`${META_FACT}${topic}`);
-  const givenUp = counters.givenUp + Math.max(0, lostMetas);
-  const first = intact[0]?.position ?? end + 1;
-  const settled = from === counters.settled.position ? settledAt(sql, counters, first - 1) : counters.settled;
-  const lost = missing.reduce(addLost, counters.lost);
-  return { ...counters, lost, lostEarlier: sum(counters.lostEarlier, earlier), givenUp, settled };
+  const settled = gone.map((span) => ({ ...span, fromSeq: null, toSeq: null, bytes: 0 }));
+  return {
+    ...withSettled(counters, settled, (before, position) => settledAt(sql, before, position)),
+    lost: missing.reduce(addLost, counters.lost),
+    lostEarlier: isCounted ? counters.lostEarlier : sum(counters.lostEarlier, earlier),
+    lostEarlierTo: isCounted || earlier === 0 ? counters.lostEarlierTo : end,
+    givenUp: counters.givenUp + lostMetas,
+  };
 }
+
+/** The ranges of numbers without those that are settled ahead of the mark. */
+export const withoutAhead = (ranges: readonly LostRange[], ahead: Ahead): readonly LostRange[] =>
+  ahead.reduce((rest, { fromSeq, toSeq }) => (fromSeq === null || toSeq === null ? rest : withoutLost(rest, fromSeq, toSeq)), ranges);
 
 /** Writes what has changed and is not found in the rows. Inside a transaction. */
 export function saveCounters(sql: OutboxStatements, before: Counters, after: Counters): void {
   if (after.settled !== before.settled) sql.setStanding.run({ ...after.settled, crc: highWaterCrc(after.settled) });
-  if (after.lostEarlier !== before.lostEarlier) setFact(sql, LOST_EARLIER_FACT, String(after.lostEarlier ?? "unknown"));
+  saveAhead(sql, before, after);
+  if (after.lostEarlier !== before.lostEarlier || after.lostEarlierTo !== before.lostEarlierTo)
+    setFact(sql, LOST_EARLIER_FACT, `${after.lostEarlier ?? "unknown"} ${after.lostEarlierTo}`);
   if (after.lost === before.lost) return;
   sql.clearLost.run();
   for (const range of after.lost) sql.addLost.run(range);
 }
 
+function saveAhead(sql: OutboxStatements, before: Counters, after: Counters): void {
+  const isRewound = after.settled.position < before.settled.position;
+  if (isRewound) sql.clearAhead.run();
+  else if (after.settled !== before.settled) sql.deleteAheadTo.run(after.settled.position);
+  if (after.ahead === before.ahead) return;
+  const [had, has] = [new Set(before.ahead), new Set(after.ahead)];
+  for (const range of before.ahead) if (!has.has(range)) sql.deleteAhead.run(range.from);
+  for (const range of after.ahead) if (!had.has(range)) sql.setAhead.run({ ...range, crc: aheadCrc(range) });
+}
+
 /** The counters in the words of the port. */
 export function standingOf(counters: Counters, isShort: boolean): OutboxStanding {
-  const { lastPosition, lastSeq, endBytes, settled, lost, lostEarlier, givenUp } = counters;
+  const { lastPosition, lastSeq, endBytes, settled, ahead, lost, lostEarlier, givenUp } = counters;
   return {
     lastSeq,
     lastPosition,
     acknowledgedPosition: settled.position,
     // Numbers have no gaps, so the next one after the last settled is the oldest that waits.
     firstUnackedSeq: settled.seq < lastSeq ? settled.seq + 1 : null,
-    pendingRows: lastPosition - settled.position,
-    pendingBytes: endBytes - settled.bytes,
+    pendingRows: lastPosition - settled.position - lengthOf(ahead),
+    pendingBytes: endBytes - settled.bytes - ahead.reduce((sum, { bytes }) => sum + bytes, 0),
     lost,
     lostEarlier,
     givenUp,

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import type { OutboxRow, OutboxStanding } from "../../ports/outbox.ts";
+import { rangeAt } from "./ahead.ts";
 import { damagedRows } from "./checked-rows.ts";
 import { type Connection, closedOnError, StoreError } from "./database.ts";
 import { ledgerReading } from "./ledger-row.ts";
@@ -26,6 +27,8 @@ export interface ReadRow {
 export interface OutboxReader {
   readonly instance: string;
   readonly standing: OutboxStanding;
+  /** Whether nothing is to be done with this row any more. */
+  isSettled(position: number): boolean;
   /** `ok`, or what SQLite finds wrong with the file. Takes time in proportion to its size. */
   structure(): string;
   /** Rows of the small tables that are not what was written. */
@@ -48,9 +51,11 @@ function readerOf(db: Connection): OutboxReader {
   if (schema > OUTBOX_MIGRATIONS.length) throw new StoreError("STORE_SCHEMA_NEWER", `schema ${schema} of node.db`);
   if (schema < OUTBOX_MIGRATIONS.length) throw new StoreError("STORE_SCHEMA_OLDER", `schema ${schema} of node.db`);
   const sql = prepareOutbox(db);
+  const counters = loadCounters(sql);
   return {
     instance: db.prepare<[], string>("SELECT instance FROM store").pluck().get() ?? "",
-    standing: standingOf(loadCounters(sql), false),
+    standing: standingOf(counters, false),
+    isSettled: (position) => position <= counters.settled.position || rangeAt(counters.ahead, position) !== undefined,
     structure: () => String(db.pragma("integrity_check(1)", { simple: true })),
     damaged: () => ({ ...damagedRows(sql), ledger: ledgerReading(sql.ledger.all()).damaged }),
     *rows(afterPosition) {

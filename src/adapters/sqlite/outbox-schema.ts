@@ -123,5 +123,20 @@ UPDATE mark SET crc = stoep_crc32(stream || ' ' || closed_to_ms || ' ' || coales
 UPDATE fact SET crc = stoep_crc32(key || ' ' || value);
 `;
 
+/**
+ * Ranges of rows behind the high-water mark that are settled: when the broker refuses one sensor, the others go on. Written together with
+ * the entry of the egress log, and gone as the mark passes them. Without trouble the table is empty.
+ */
+const AHEAD: Migration = `
+CREATE TABLE ahead (
+  from_position INTEGER PRIMARY KEY,
+  to_position   INTEGER NOT NULL,
+  from_seq      INTEGER,
+  to_seq        INTEGER,
+  bytes         INTEGER NOT NULL,
+  crc           INTEGER NOT NULL
+) STRICT;
+`;
+
 /** All of them, oldest first. Never change one that was released: add the next. */
-export const OUTBOX_MIGRATIONS: readonly Migration[] = [FIRST, PRIVACY, INSTANCE, CHECKED];
+export const OUTBOX_MIGRATIONS: readonly Migration[] = [FIRST, PRIVACY, INSTANCE, CHECKED, AHEAD];

@@ -1,4 +1,5 @@
 import type { LostRange } from "../../ports/outbox.ts";
+import type { AheadRow } from "./ahead.ts";
 import type { FactRow, MarkRow } from "./checked-rows.ts";
 import type { Connection } from "./database.ts";
 import type { LedgerRow } from "./ledger-row.ts";
@@ -7,6 +8,9 @@ import type { HighWater, StoredColumns, StoredRow } from "./outbox-row.ts";
 /** The columns of a `StoredRow`. */
 export const STORED_ROW = `position, seq, made_ms AS "madeMs", topic, payload, retain, expiry_s AS "expirySeconds",
   end_bytes AS "endBytes", crc`;
+
+/** The columns of an `AheadRow`. */
+export const AHEAD_ROW = `from_position AS "from", to_position AS "to", from_seq AS "fromSeq", to_seq AS "toSeq", bytes, crc`;
 
 export interface EgressRow {
   readonly atMs: number;
@@ -63,6 +67,14 @@ function prepareQueue(db: Connection) {
     setStanding: db.prepare<[HighWater & { crc: number }]>(
       "INSERT OR REPLACE INTO standing (one, position, seq, bytes, crc) VALUES (1, :position, :seq, :bytes, :crc)",
     ),
+    ahead: db.prepare<[], AheadRow>(`SELECT ${AHEAD_ROW} FROM ahead ORDER BY from_position`),
+    setAhead: db.prepare<[AheadRow]>(
+      `INSERT OR REPLACE INTO ahead (from_position, to_position, from_seq, to_seq, bytes, crc)
+       VALUES (:from, :to, :fromSeq, :toSeq, :bytes, :crc)`,
+    ),
+    deleteAhead: db.prepare<[number]>("DELETE FROM ahead WHERE from_position = ?"),
+    deleteAheadTo: db.prepare<[number]>("DELETE FROM ahead WHERE from_position <= ?"),
+    clearAhead: db.prepare("DELETE FROM ahead"),
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type OutboxRow,
   type OutboxStanding,
 } from "../../ports/outbox.ts";
+import { rangeAt } from "./ahead.ts";
 import type { Ballast } from "./ballast.ts";
 import { factText, intactMarks, setFact, setMark } from "./checked-rows.ts";
 import { assertSound, type Connection, IN_MEMORY, StoreError, storeFault } from "./database.ts";
@@ -20,19 +21,20 @@ import type { NodeStore } from "./outbox.ts";
 import {
   type Counters,
   loadCounters,
+  type MarkAt,
   rewoundTo,
   saveCounters,
   settledAt,
   standingOf,
   sum,
   withDamaged,
-  withRefused,
 } from "./outbox-counters.ts";
 import { endRun, type OutboxFile, openOutboxFile, portError } from "./outbox-file.ts";
-import { type HighWater, messageBytes, restoredRow, storedColumns } from "./outbox-row.ts";
+import { messageBytes, restoredRow, storedColumns } from "./outbox-row.ts";
 import { type OutboxStatements, prepareOutbox } from "./outbox-statements.ts";
 import { shedSlice, trimSlice } from "./outbox-trim.ts";
 import { type FreeBytes, Pressure } from "./pressure.ts";
+import { settle } from "./settling.ts";
 
 /** How often a write is tried again on a full disk: at 50 rows each, room for the largest batch of a tick. */
 const RELIEFS_MAX = 40;
@@ -76,6 +78,8 @@ export class SqliteOutbox implements NodeStore {
   readonly #onCommit: (position: number) => void;
   #session: Session;
   #counters: Counters;
+  /** It is asked for at each message, and nearly always the same. */
+  #told: { readonly of: Counters; readonly standing: OutboxStanding };
   readonly #fresh = new FreshRows();
   readonly #ballast: Ballast | null;
   readonly #pressure: Pressure | null;
@@ -88,6 +92,7 @@ export class SqliteOutbox implements NodeStore {
     this.#pressure = ballast === null ? null : new Pressure(file.path, ballast, free);
     this.#session = { db, sql };
     this.#counters = counters;
+    this.#told = { of: counters, standing: standingOf(counters, false) };
     this.instance = identity.instance;
     this.run = identity.run;
     this.renewed = identity.renewed;
@@ -106,7 +111,9 @@ export class SqliteOutbox implements NodeStore {
   }
 
   standing(): OutboxStanding {
-    return standingOf(this.#counters, this.#pressure?.isShort ?? false);
+    const [of, isShort] = [this.#counters, this.#pressure?.isShort ?? false];
+    if (this.#told.of !== of || this.#told.standing.isShort !== isShort) this.#told = { of, standing: standingOf(of, isShort) };
+    return this.#told.standing;
   }
 
   async commit(batch: CloseBatch): Promise<void> {
@@ -116,7 +123,7 @@ export class SqliteOutbox implements NodeStore {
     this.#write((sql, before) => {
       rows = [];
       ends = [];
-      const counters = acknowledgement === undefined ? before : this.#settle(sql, before, acknowledgement);
+      const counters = acknowledgement === undefined ? before : settle(sql, before, acknowledgement, this.#markAt(sql));
       let { lastPosition, lastSeq, endBytes } = counters;
       for (const row of batch.rows) {
         lastPosition++;
@@ -135,7 +142,7 @@ export class SqliteOutbox implements NodeStore {
       return { ...counters, lastPosition, lastSeq, endBytes, lostEarlier: sum(counters.lostEarlier, lostEarlier) };
     });
     this.#fresh.add(rows, ends);
-    if (acknowledgement !== undefined) this.#fresh.dropTo(acknowledgement.upTo);
+    this.#fresh.dropTo(this.#counters.settled.position);
     this.#onCommit(this.#counters.lastPosition);
   }
 
@@ -143,33 +150,40 @@ export class SqliteOutbox implements NodeStore {
     assert(rowsMax > 0, "at least one row is asked for");
     let cursor = Math.max(afterPosition, this.#counters.settled.position);
     while (cursor < this.#counters.lastPosition) {
-      const from = cursor;
-      const fresh = this.#fresh.after(from, rowsMax);
-      if (fresh !== null) return fresh;
-      const stored = this.#guard(({ sql }) => sql.rowsAfter.all(from, rowsMax));
-      const intact = stored.map(restoredRow).filter((row) => row !== null);
-      const end = stored.length < rowsMax ? this.#counters.lastPosition : (stored.at(-1)?.position ?? from);
-      // Positions have no gaps: what is not there, or not intact, was damaged.
-      if (intact.length < end - from) this.#write((sql, counters) => withDamaged(sql, counters, from, end, intact));
-      if (intact.length > 0) return intact;
-      cursor = end;
+      const { rows, end } = this.#page(cursor, rowsMax);
+      const { ahead } = this.#counters;
+      const waiting = ahead.length === 0 ? rows : rows.filter(({ position }) => rangeAt(ahead, position) === undefined);
+      if (waiting.length > 0) return waiting;
+      cursor = rangeAt(ahead, end + 1)?.to ?? end;
     }
     return [];
   }
 
+  /** The intact rows after `from`, at most `rowsMax`, and up to where there are no others. */
+  #page(from: number, rowsMax: number): { readonly rows: readonly OutboxRow[]; readonly end: number } {
+    const fresh = this.#fresh.after(from, rowsMax);
+    if (fresh !== null) return { rows: fresh, end: fresh.at(-1)?.position ?? this.#counters.lastPosition };
+    const stored = this.#guard(({ sql }) => sql.rowsAfter.all(from, rowsMax));
+    const rows = stored.map(restoredRow).filter((row) => row !== null);
+    const end = stored.length < rowsMax ? this.#counters.lastPosition : (stored.at(-1)?.position ?? from);
+    // Positions have no gaps: what is not there, or not intact, was damaged.
+    if (rows.length < end - from) this.#write((sql, counters) => withDamaged(sql, counters, from, end, rows));
+    return { rows, end };
+  }
+
   async acknowledge(acknowledgement: Acknowledgement): Promise<void> {
-    this.#write((sql, counters) => this.#settle(sql, counters, acknowledgement));
-    this.#fresh.dropTo(acknowledgement.upTo);
+    this.#write((sql, counters) => settle(sql, counters, acknowledgement, this.#markAt(sql)));
+    this.#fresh.dropTo(this.#counters.settled.position);
   }
 
   async rewind(fromSeq: number): Promise<{ readonly position: number; readonly seq: number } | null> {
-    let rewound: ReturnType<typeof rewoundTo> = null;
+    let rewound: { readonly position: number; readonly seq: number } | null = null;
     this.#write((sql, counters) => {
-      rewound = rewoundTo(sql, counters, fromSeq);
-      return rewound === null ? counters : { ...counters, settled: rewound.mark };
+      const found = rewoundTo(sql, counters, fromSeq);
+      rewound = found && { position: found.position, seq: found.seq };
+      return found?.counters ?? counters;
     });
-    const found = rewound as ReturnType<typeof rewoundTo>;
-    return found === null ? null : { position: found.mark.position, seq: found.seq };
+    return rewound;
   }
 
   async recall(key: string): Promise<string | null> {
@@ -223,31 +237,12 @@ export class SqliteOutbox implements NodeStore {
     if (this.#state !== "closed" && this.#pressure?.isShort === false) await this.#ballast?.restore();
   }
 
-  /** Writes the entry of the egress log; the mark and the losses are in the counters that come back. Inside a transaction. */
-  #settle(sql: OutboxStatements, counters: Counters, { upTo, refused, egress }: Acknowledgement): Counters {
-    assert(upTo <= counters.lastPosition, "only what was written can be acknowledged");
-    const settled = this.#settledAt(sql, counters, upTo);
-    if (egress !== null) {
-      const before = counters.settled;
-      const fromSeq = settled.seq > before.seq ? before.seq + 1 : null;
-      sql.addEgress.run({
-        atMs: egress.at,
-        address: egress.address,
-        // Rows that were given up while they were in flight are acknowledged below the mark.
-        fromPosition: Math.min(before.position + 1, upTo),
-        toPosition: upTo,
-        fromSeq,
-        toSeq: fromSeq === null ? null : settled.seq,
-        rows: egress.rows,
-        bytes: egress.bytes,
-      });
-    }
-    return { ...withRefused(sql, counters, refused), settled };
-  }
-
-  #settledAt(sql: OutboxStatements, counters: Counters, upTo: number): HighWater {
-    const isNews = upTo > counters.settled.position && upTo < counters.lastPosition;
-    return (isNews ? this.#fresh.settledAt(counters, upTo) : null) ?? settledAt(sql, counters, upTo);
+  /** The mark, from rows at hand where that is possible. */
+  #markAt(sql: OutboxStatements): MarkAt {
+    return (counters, position) => {
+      const isNews = position > counters.settled.position && position < counters.lastPosition;
+      return (isNews ? this.#fresh.settledAt(counters, position) : null) ?? settledAt(sql, counters, position);
+    };
   }
 
   #reconnect(): Session {

@@ -1,6 +1,7 @@
 import { META_FACT, type OutboxLimits } from "../../ports/outbox.ts";
+import { type AheadRange, lengthOf, type Span, spansBeside } from "./ahead.ts";
 import { addLost } from "./lost-ranges.ts";
-import { type Counters, settledAt, sum } from "./outbox-counters.ts";
+import { type Counters, type MarkAt, settledAt, sum, withoutAhead, withSettled } from "./outbox-counters.ts";
 import type { OutboxStatements, RowSpan } from "./outbox-statements.ts";
 
 /** The most rows of a kind that one slice deletes: the event loop waits meanwhile. */
@@ -69,15 +70,23 @@ function giveUp(
     ahead = row.endBytes;
   }
   if (upTo === counters.settled.position) return counters;
-  const settled = settledAt(sql, counters, upTo);
-  for (const topic of sql.metaTopics.all(counters.settled.position, upTo)) sql.deleteFact.run(`${META_FACT}${topic}`);
-  const lostEarlier = sum(counters.lostEarlier, sql.salvagedBetween.get(counters.settled.position, upTo) ?? 0);
+  // Those that overtook a row that waits have arrived.
+  const passed = counters.ahead.filter(({ from }) => from <= upTo);
+  const given = spansBeside(passed, counters.settled.position, upTo);
+  let { lostEarlier } = counters;
+  for (const { from, to } of given) {
+    for (const topic of sql.metaTopics.all(from - 1, to)) sql.deleteFact.run(`${META_FACT}${topic}`);
+    lostEarlier = sum(lostEarlier, sql.salvagedBetween.get(from - 1, to) ?? 0);
+  }
+  const markAt: MarkAt = (before, position) => settledAt(sql, before, position);
+  const after = withSettled(counters, given.map(rangeOf), markAt);
+  const dropped = { fromSeq: counters.settled.seq + 1, toSeq: settledAt(sql, counters, upTo).seq, reason };
+  const lost = dropped.toSeq < dropped.fromSeq ? [] : withoutAhead([dropped], passed);
   sql.deleteBetween.run(counters.settled.position, upTo);
-  const givenUp = counters.givenUp + upTo - counters.settled.position;
-  const dropped = { fromSeq: counters.settled.seq + 1, toSeq: settled.seq, reason };
-  const lost = dropped.toSeq < dropped.fromSeq ? counters.lost : addLost(counters.lost, dropped);
-  return { ...counters, settled, givenUp, lost, lostEarlier };
+  return { ...after, givenUp: counters.givenUp + lengthOf(given), lost: lost.reduce(addLost, counters.lost), lostEarlier };
 }
+
+const rangeOf = (span: Span): AheadRange => ({ ...span, fromSeq: null, toSeq: null, bytes: 0 });
 
 /**
  * Up to which position rows need not be kept for replay any more: they were acknowledged before `acknowledgedBefore`, as the

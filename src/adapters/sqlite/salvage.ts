@@ -86,7 +86,7 @@ async function takenOver(wreck: Wreck, before: Progress, outbox: Outbox, pace: P
   let { cursor, rows, damaged } = before;
   for (let barren = 0; cursor < endOf(wreck); ) {
     const slice = wreck.after(cursor);
-    const { intact, summaries, madeAt } = sorted(slice);
+    const { intact, summaries, madeAt } = sorted(slice, wreck);
     if (!hasRoom(outbox, summaries, pace.bytesMax)) break;
     barren = slice.rows.length === 0 ? barren + slice.cursor - cursor : 0;
     const next = barren >= BARREN_MAX ? endOf(wreck) : slice.cursor;
@@ -100,13 +100,13 @@ async function takenOver(wreck: Wreck, before: Progress, outbox: Outbox, pace: P
   return { cursor, rows, damaged };
 }
 
-/** The rows that are what had been written, how many of them are summaries, and when the last of them was made. */
-function sorted({ rows }: Slice) {
+/** The rows that are what had been written, which of them are summaries that waited, and when the last of them was made. */
+function sorted({ rows }: Slice, wreck: Wreck) {
   const good = rows.flatMap((row) => {
     const restored = restoredRow(row);
-    return restored === null ? [] : [{ message: restored.message, madeMs: row.madeMs }];
+    return restored === null ? [] : [{ message: restored.message, madeMs: row.madeMs, waits: !wreck.isSettled(row.position) }];
   });
-  const summaries = good.filter(({ message }) => isSummary(message)).map(({ message }): NewRow => ({ message, seq: null }));
+  const summaries = good.filter(({ message, waits }) => waits && isSummary(message)).map(({ message }): NewRow => ({ message, seq: null }));
   return { intact: good.length, summaries, madeAt: epochMs(Math.max(0, good.at(-1)?.madeMs ?? 0)) };
 }
 

@@ -2,10 +2,11 @@ import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import Database from "better-sqlite3";
 import { OutboxError, SALVAGED_FACT } from "../../ports/outbox.ts";
+import { type AheadRow, aheadCrc } from "./ahead.ts";
 import { type FactRow, isIntactFact } from "./checked-rows.ts";
 import type { Connection } from "./database.ts";
 import { type HighWater, highWaterCrc, restoredRow, type StoredRow } from "./outbox-row.ts";
-import { STORED_ROW } from "./outbox-statements.ts";
+import { AHEAD_ROW, STORED_ROW } from "./outbox-statements.ts";
 
 /** Rows that are read, and committed, at a time. */
 const SLICE_ROWS = 100;
@@ -102,6 +103,8 @@ export interface Wreck {
   readonly settled: number;
   /** Null: the end of the table cannot be read, and the rest is read up to there. */
   readonly last: number | null;
+  /** Whether a row behind `settled` had been settled nevertheless, as far as that can be known. */
+  isSettled(position: number): boolean;
   after(position: number): Slice;
   close(): void;
 }
@@ -118,7 +121,9 @@ export function openWreck(path: string, reading: Reading): Wreck | null {
     const last = lastIn(db, damage);
     const read = (after: number, rowsMax: number) => page.all(after, last ?? Number.MAX_SAFE_INTEGER, rowsMax);
     const after = (position: number) => sliceAfter(read, position, last, damage);
-    const wreck = { settled: settledIn(db, damage), last, after, close: () => db.close() };
+    const ahead = aheadIn(db, damage);
+    const isSettled = (position: number): boolean => ahead.some(({ from, to }) => from <= position && position <= to);
+    const wreck = { settled: settledIn(db, damage), last, isSettled, after, close: () => db.close() };
     // With neither an end nor a row there is nothing to go by.
     if (last !== null || wreck.after(wreck.settled).rows.length > 0) return wreck;
     db.close();
@@ -154,6 +159,17 @@ function settledIn(db: Connection, damage: Damage): number {
     damage(error);
   }
   return beforeFirst(db, damage);
+}
+
+/** A store of an older release has no such table: that is as good as an empty one. */
+function aheadIn(db: Connection, damage: Damage): readonly AheadRow[] {
+  try {
+    const rows = db.prepare<[], AheadRow>(`SELECT ${AHEAD_ROW} FROM ahead ORDER BY from_position`).all();
+    return rows.filter((row) => aheadCrc(row) === row.crc);
+  } catch (error) {
+    damage(error);
+    return [];
+  }
 }
 
 /** Sent twice rather than not at all: with no mark, all that is there waits. */

@@ -1,6 +1,7 @@
 import { unreachable } from "../assert.ts";
 import { type Backoff, backoffMs, fullJitterMs } from "./backoff.ts";
 import { Holds } from "./holds.ts";
+import { insert, isAmong } from "./in-order.ts";
 import { type Ending, leaveAloneMs } from "./leave-alone.ts";
 import { isUnspecific, reasonOf, type Verdict, verdictOf } from "./reason-codes.ts";
 import { Refusals } from "./refusals.ts";
@@ -30,7 +31,7 @@ export type DeliveryEvent<Row extends Sendable> =
   | { readonly type: "connected"; readonly receiveMaximum: number; readonly packetBytesMax: number | null }
   | { readonly type: "disconnected"; readonly cause: Ending }
   | { readonly type: "connectDue" }
-  /** The next rows of the queue, ascending. */
+  /** Rows of the queue, ascending: those behind the last that came, or earlier ones that are to be sent again. */
   | { readonly type: "rows"; readonly rows: readonly Row[] }
   /**
    * A row that is not of the queue and goes first. Its position is negative, and less than that of any before it, whose place it
@@ -38,8 +39,10 @@ export type DeliveryEvent<Row extends Sendable> =
    */
   | { readonly type: "urgent"; readonly row: Row }
   | { readonly type: "acknowledged"; readonly position: number; readonly reasonCode: number }
-  /** The queue has these no more. */
-  | { readonly type: "gone"; readonly from: number; readonly upTo: number }
+  /** The queue has no rows up to here any more. What is under way is still answered. */
+  | { readonly type: "gone"; readonly upTo: number }
+  /** The queue has this row no more: it could not be published. */
+  | { readonly type: "absent"; readonly position: number }
   | { readonly type: "tick" };
 
 export type DeliveryEffect<Row extends Sendable> =
@@ -119,6 +122,11 @@ export class Delivery<Row extends Sendable> {
     return this.#holds.isHeld(lane);
   }
 
+  /** Whether the row is at hand or in flight. */
+  has(position: number): boolean {
+    return this.#inFlight.has(position) || isAmong(this.#waiting, position);
+  }
+
   get isUp(): boolean {
     return this.#up;
   }
@@ -146,7 +154,7 @@ export class Delivery<Row extends Sendable> {
       case "connectDue":
         return this.#up ? [] : [{ type: "connect" }];
       case "rows":
-        this.#waiting.push(...event.rows);
+        this.#putBack(event.rows);
         return this.#refill(nowMs);
       case "urgent":
         if (nowMs < this.#statusBarredUntilMs) return [];
@@ -156,7 +164,11 @@ export class Delivery<Row extends Sendable> {
       case "acknowledged":
         return this.#answered(event.position, event.reasonCode, nowMs);
       case "gone":
-        return this.#forget(event.from, event.upTo, nowMs);
+        return this.#forget(event.upTo, nowMs);
+      case "absent":
+        this.#inFlight.delete(event.position);
+        this.#left(event.position);
+        return this.#refill(nowMs);
       case "tick":
         return this.#overdue(nowMs) ? [{ type: "cut" }] : this.#refill(nowMs);
       default:
@@ -164,17 +176,17 @@ export class Delivery<Row extends Sendable> {
     }
   }
 
-  #forget(from: number, upTo: number, nowMs: number): readonly DeliveryEffect<Row>[] {
-    const isGone = (position: number): boolean => position >= from && position <= upTo;
-    for (const row of this.#waiting) if (isGone(row.position)) this.#left(row);
-    this.#waiting = this.#waiting.filter(({ position }) => !isGone(position));
-    for (const position of this.#inFlight.keys()) if (isGone(position)) this.#inFlight.delete(position);
+  #forget(upTo: number, nowMs: number): readonly DeliveryEffect<Row>[] {
+    const isGone = ({ position }: Row): boolean => position >= 0 && position <= upTo;
+    const gone = this.#waiting.filter(isGone);
+    if (gone.length > 0) this.#waiting = this.#waiting.filter((row) => !isGone(row));
+    for (const { position } of gone) this.#left(position);
     return this.#refill(nowMs);
   }
 
-  #left(row: Row): void {
-    this.#holds.left(row);
-    this.#refusals.left(row.position);
+  #left(position: number): void {
+    this.#holds.left({ position });
+    this.#refusals.left(position);
   }
 
   #down(cause: Ending, nowMs: number): readonly DeliveryEffect<Row>[] {
@@ -328,19 +340,8 @@ export class Delivery<Row extends Sendable> {
   }
 
   #putBack(rows: readonly Row[]): void {
-    for (const row of rows) this.#waiting.splice(placeOf(row.position, this.#waiting), 0, row);
+    insert(this.#waiting, rows);
     if (rows.some(({ position }) => position < 0))
       this.#waiting = this.#waiting.filter(({ position }) => position >= 0 || position === this.#newestUrgent);
   }
-}
-
-/** Where a row of this position belongs; thousands may wait, so it is not sorted for each. */
-function placeOf(position: number, waiting: readonly Sendable[]): number {
-  let [from, to] = [0, waiting.length];
-  while (from < to) {
-    const middle = (from + to) >>> 1;
-    if ((waiting[middle]?.position ?? 0) < position) from = middle + 1;
-    else to = middle;
-  }
-  return from;
 }

@@ -7,12 +7,10 @@ interface Held {
 /** An ACL may be mended without us: asking once a minute is enough. */
 export const HOLD_MS = 60_000;
 /**
- * How far others may get ahead of the first row that is held. What they settled is remembered one by one until then, about 100 bytes
- * each, and is sent again after a crash.
+ * Rows of held lanes that are kept at hand: where they are in the queue, without their payloads. What overtakes them is written down as
+ * ranges, of which there is one more at most (ADR 0026).
  */
-export const HOLD_SPAN_MAX = 10_000;
-/** Rows of held lanes that are kept at hand: where they are in the queue, without their payloads. */
-const HELD_ROWS_MAX = HOLD_SPAN_MAX;
+const HELD_ROWS_MAX = 10_000;
 
 /** How long something is held. */
 interface Hold {
@@ -67,15 +65,12 @@ export class Holds {
     this.#nowMs = nowMs;
     for (const [lane, { untilMs }] of this.#lanes) if (nowMs >= untilMs) this.#lanes.delete(lane);
     if (this.#isNothingHeld()) return waiting.length === 0 ? -1 : 0;
-    let firstHeld = Number.POSITIVE_INFINITY;
     let tried = -1;
     for (let index = 0; index < waiting.length; index++) {
       const row = waiting[index] as Held;
-      if (row.position > firstHeld + HOLD_SPAN_MAX) break;
       const isHeld = this.#isRowHeld(row);
       if (!isHeld && !this.#rows.has(row.position)) return index;
       if (!isHeld && tried < 0) tried = index;
-      if (row.position >= 0 && firstHeld > row.position) firstHeld = row.position;
     }
     return tried;
   }

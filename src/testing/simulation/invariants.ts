@@ -117,6 +117,28 @@ const chainHolds: Invariant = {
   },
 };
 
+const departuresAreLogged: Invariant = {
+  name: "P5 the egress log names what left, and nothing else",
+  watch: () => {
+    const heard = new Map<string, Set<number>>();
+    return (observation) => {
+      if (observation.type === "heard") {
+        const { instance, seq } = observation.summary;
+        heard.set(instance, (heard.get(instance) ?? new Set()).add(seq));
+      }
+      if (observation.type !== "end" || observation.departures === null) return null;
+      const left = heard.get(observation.instance) ?? new Set();
+      const logged = new Set<number>();
+      for (const { fromSeq, toSeq } of observation.departures) for (let seq = fromSeq ?? 1; seq <= (toSeq ?? 0); seq++) logged.add(seq);
+      const isLost = (seq: number): boolean => observation.standing.lost.some(({ fromSeq, toSeq }) => fromSeq <= seq && seq <= toSeq);
+      const silent = [...left].find((seq) => !logged.has(seq) && !isLost(seq));
+      if (silent !== undefined) return `summary ${silent} left, and the egress log does not say so`;
+      const invented = [...logged].find((seq) => !left.has(seq));
+      return invented === undefined ? null : `the egress log says that summary ${invented} left, and the broker does not have it`;
+    };
+  },
+};
+
 /** What a status tells for a day after it was over. */
 const REMEMBERED: readonly string[] = ["SUMMARIES_LOST", "CLOCK_LEAPT"];
 
@@ -250,6 +272,7 @@ export const INVARIANTS: readonly Invariant[] = [
   resentAsItWas,
   numbersAreTaken,
   settledIsThere,
+  departuresAreLogged,
   committedBeforeSent,
   drawnOnce,
   budgetHolds,

@@ -35,6 +35,12 @@ export interface OpenStores {
   readonly discarded: string | null;
 }
 
+/** Numbers of summaries that left together, both ends included; null: metas only. */
+export interface NumbersLeft {
+  readonly fromSeq: number | null;
+  readonly toSeq: number | null;
+}
+
 /**
  * The parts of the real world that a simulation is made of: drivers by their names, plans as the command line makes them, and SQL in
  * real files, which stay when the node dies. They are passed in, because only the command line knows adapters.
@@ -53,6 +59,8 @@ export interface Machine {
   bury(): void;
   /** Everything on the card, file by file. */
   card(): readonly Uint8Array[];
+  /** What the egress log says of summaries that left, the oldest entry first; null when older entries were dropped. */
+  departures(): readonly NumbersLeft[] | null;
   /** A filter for the bounce of one contact, as the adapters have it: which of the edges are told, at these times in ms. */
   debouncer(debounceMs: number): (atMs: number) => boolean;
   /** Tells of promises whose failure nobody met: in the field that ends the process. Until `remove`. */

@@ -1,6 +1,7 @@
 import type { NodeEvent } from "../../core/events/events.ts";
 import type { OutboxStanding } from "../../ports/outbox.ts";
 import type { LocalStatus } from "../../runtime/status.ts";
+import type { NumbersLeft } from "./machine.ts";
 import type { StreetLog } from "./street-log.ts";
 
 /** A summary as a subscriber reads it (CONTRACT §3), with the fields that checks look at. */
@@ -44,7 +45,14 @@ export type Observation =
   /** Something was thrown that nobody caught: the process would be gone. */
   | { readonly type: "died"; readonly of: string }
   /** Every fault is over, and time enough has passed. */
-  | { readonly type: "end"; readonly instance: string; readonly standing: OutboxStanding; readonly local: LocalStatus };
+  | {
+      readonly type: "end";
+      readonly instance: string;
+      readonly standing: OutboxStanding;
+      readonly local: LocalStatus;
+      /** What the egress log says; null: it does not go back to the beginning. */
+      readonly departures: readonly NumbersLeft[] | null;
+    };
 
 /** What really is, for comparison. */
 export interface Truth {

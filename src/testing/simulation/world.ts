@@ -141,8 +141,10 @@ export class SimulatedWorld implements Truth {
       return this.#died("when faults are over the node does not run");
     }
     const { outbox } = life.stores;
-    this.#options.observe({ type: "card", files: this.#options.machine.card() });
-    this.#options.observe({ type: "end", instance: outbox.instance, standing: outbox.standing(), local: node.status() });
+    const { machine, observe } = this.#options;
+    observe({ type: "card", files: machine.card() });
+    const departures = machine.departures();
+    observe({ type: "end", instance: outbox.instance, standing: outbox.standing(), local: node.status(), departures });
     this.#isOver = true;
     this.#field.end();
     let isStopped = false;

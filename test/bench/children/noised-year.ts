@@ -92,8 +92,9 @@ async function close(start: EpochMs): Promise<void> {
 }
 
 async function clearAway(now: number): Promise<void> {
-  const egress = { at: epochMs(now), address: "bench:1883", rows: streams, bytes: 0 };
-  await outbox.acknowledge({ upTo: outbox.standing().lastPosition, refused: [], egress });
+  const rows = await outbox.read(0, 10_000);
+  const sent = rows.map(({ position, seq }) => ({ position, seq, bytes: 0, at: epochMs(now), address: "bench:1883" }));
+  await outbox.acknowledge({ sent, refused: [] });
   const limits = { bytesMax: 1e9, pendingBefore: null, egressBytesMax: 64e6, egressBefore: epochMs(now - 400 * DAY_MS) };
   while ((await outbox.trim({ ...limits, acknowledgedBefore: epochMs(now - REPLAY_MS) })).more);
 }

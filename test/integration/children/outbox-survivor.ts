@@ -42,12 +42,13 @@ try {
     const payload = Buffer.from(`payload of ${seq} `.repeat(20));
     const rows = [{ seq, message: sealMessage({ topic: "p/n1/air-1/pm25/summary", payload, retain: false, expirySeconds: null }) }];
     const upTo = Math.max(acknowledgedPosition, lastPosition - 10);
-    const egress = { at: epochMs(lastSeq), address: "127.0.0.1:1", rows: 1, bytes: 1 };
+    const behind = Array.from({ length: upTo - acknowledgedPosition }, (_, at) => acknowledgedPosition + 1 + at);
+    const sent = behind.map((position) => ({ position, seq: position, bytes: 1, at: epochMs(lastSeq), address: "127.0.0.1:1" }));
     const nothing: EpochMs | null = null;
     try {
       await outbox.commit({
         ...{ rows, marks: new Map([[stream, { closedTo: epochMs(seq), lastStart: null }]]), facts: new Map(), madeAt: epochMs(lastSeq) },
-        ...(upTo > acknowledgedPosition ? { acknowledgement: { upTo, refused: [], egress } } : {}),
+        ...(upTo > acknowledgedPosition ? { acknowledgement: { sent, refused: [] } } : {}),
       });
       writeSync(1, `ACK ${seq} ${upTo} ${outbox.standing().lastPosition} ${outbox.instance} ${outbox.run}\n`);
       failures = 0;

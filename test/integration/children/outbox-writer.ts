@@ -19,7 +19,9 @@ for (;;) {
   await outbox.commit({ rows, marks: new Map([[stream, { closedTo, lastStart: null }]]), facts: new Map(), madeAt: epochMs(lastSeq) });
   const upTo = Math.max(acknowledgedPosition, lastPosition - 20);
   if (upTo > acknowledgedPosition) {
-    await outbox.acknowledge({ upTo, refused: [], egress: { at: epochMs(lastSeq), address: "127.0.0.1:1", rows: 1, bytes: 1 } });
+    const behind = Array.from({ length: upTo - acknowledgedPosition }, (_, at) => acknowledgedPosition + 1 + at);
+    const sent = behind.map((position) => ({ position, seq: position, bytes: 1, at: epochMs(lastSeq), address: "127.0.0.1:1" }));
+    await outbox.acknowledge({ sent, refused: [] });
   }
   writeSync(1, `ACK ${closedTo} ${upTo}\n`);
 }

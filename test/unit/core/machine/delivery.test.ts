@@ -201,13 +201,45 @@ describe("a sensor that may not publish", () => {
     expect(delivery.appetite).toBe(0);
   });
 
-  it("is not left behind without end: what was settled since is remembered one by one", () => {
+  it("does not keep others waiting, however far they get ahead", () => {
     const delivery = connected(1);
     delivery.handle({ type: "rows", rows: laned("a", 1) }, 0);
     delivery.handle(acknowledged(1, 0x87), 0);
-    expect(brief(delivery.handle({ type: "rows", rows: laned("b", 10_001) }, 0))).toEqual(["+10001"]);
-    delivery.handle(acknowledged(10_001), 0);
-    expect(brief(delivery.handle({ type: "rows", rows: laned("b", 10_002) }, 0))).toEqual([]);
+    for (const position of [2, 10_002, 1_000_000]) {
+      expect(brief(delivery.handle({ type: "rows", rows: laned("b", position) }, 0))).toEqual([`+${position}`]);
+      delivery.handle(acknowledged(position), 0);
+    }
+    expect(brief(delivery.handle({ type: "tick" }, 60_000))).toEqual(["+1"]);
+  });
+});
+
+describe("rows that come from before those at hand, to be sent again", () => {
+  it("go first, in order, and what is at hand or under way is known", () => {
+    const delivery = connected(2);
+    delivery.handle(rows(5, 6, 7, 8), 0);
+    expect([4, 5, 6, 7, 8, 9].filter((position) => delivery.has(position))).toEqual([5, 6, 7, 8]);
+    expect(brief(delivery.handle(rows(2, 3), 0))).toEqual([]);
+    expect(brief(delivery.handle(acknowledged(5), 0))).toEqual(["=5", "+2"]);
+    expect(brief(delivery.handle(acknowledged(6), 0))).toEqual(["=6", "+3"]);
+    expect(brief(delivery.handle(acknowledged(2), 0))).toEqual(["=2", "+7"]);
+    expect(delivery.has(2)).toBe(false);
+  });
+});
+
+describe("rows that the queue has no more", () => {
+  it("are not sent, and those under way are still answered", () => {
+    const delivery = connected(2);
+    delivery.handle(rows(1, 2, 3, 4, 5), 0);
+    expect(brief(delivery.handle({ type: "gone", upTo: 4 }, 0))).toEqual([]);
+    expect(brief(delivery.handle(acknowledged(2), 0))).toEqual(["=2", "+5"]);
+    expect(brief(delivery.handle(acknowledged(1), 0))).toEqual(["=1"]);
+  });
+
+  it("make room when they could not be published at all", () => {
+    const delivery = connected(2);
+    delivery.handle(rows(1, 2, 3), 0);
+    expect(brief(delivery.handle({ type: "absent", position: 1 }, 0))).toEqual(["+3"]);
+    expect(brief(delivery.handle(acknowledged(1), 0))).toEqual([]);
   });
 });
 
