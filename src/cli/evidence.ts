@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { hashOf } from "../adapters/residency/evidence-jws.ts";
-import { EVIDENCE_FILES } from "../adapters/residency/evidence-log.ts";
+import { EVIDENCE_FILES, hashOf } from "../adapters/residency/evidence-jws.ts";
 import { type EvidenceEntry, type EvidenceFault, evidenceKeyName, readEvidence } from "../adapters/residency/evidence-reader.ts";
 import { formatProblem } from "../config/problem.ts";
 import { type Arguments, type Command, DEFAULT_FILE, EXIT, JSON_OPTION, type Output } from "./command.ts";
@@ -96,5 +95,6 @@ const isWanted = ({ record, fault }: EvidenceEntry, sinceMs: number): boolean =>
 
 function textOf({ record, fault }: EvidenceEntry): string {
   const wrong = fault === null ? "" : `  [${FAULT_WORDS[fault]}]`;
-  return record === null ? wrong.trim() : `${record.at}  ${record.event}: ${record.says}${wrong}`;
+  const key = record?.newKey === true ? "  [signed with a new key from here on]" : "";
+  return record === null ? wrong.trim() : `${record.at}  ${record.event}: ${record.says}${key}${wrong}`;
 }

@@ -1,7 +1,7 @@
 import type { BrokerPlan } from "../config/plan.ts";
 import type { NodeProblem } from "../core/events/problems.ts";
 import { failureCode } from "../core/residency/certificate-dates.ts";
-import { evidenceSentence, type ProviderDeclaration, type TlsFacts } from "../core/residency/evidence.ts";
+import { type EvidenceFacts, evidenceSentence, type ProviderDeclaration, type TlsFacts } from "../core/residency/evidence.ts";
 import { addressKind, DATABASE_AGE_MS_MAX, decidingReasons, judgeResidency, type ResidencyVerdict } from "../core/residency/verdict.ts";
 import { type EpochMs, epochMs, HOUR_MS, isoUtc } from "../core/units/time.ts";
 import type { Broker, BrokerEvent, BrokerLink, BrokerListener, ConnectRequest } from "../ports/broker.ts";
@@ -226,7 +226,7 @@ export class BrokerGuard implements Broker {
     const place = this.#placeOf(event, { entries, verdict });
     const repeats = this.#recorded.take(place, JSON.stringify(verdict), this.#writtenMs);
     const isConnected = event !== "refused";
-    const record: Omit<NewEvidence, "says"> = {
+    const record: EvidenceFacts = {
       v: 1,
       node,
       instance,

@@ -4,8 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { EvidenceRecord } from "../../core/residency/evidence.ts";
-import { hashOf, isWhole, keyName, readRecord } from "./evidence-jws.ts";
-import { EVIDENCE_FILES } from "./evidence-log.ts";
+import { EVIDENCE_FILES, hashOf, isWhole, keyName, readRecord } from "./evidence-jws.ts";
 
 /** What is wrong with a line. `torn`: a power cut broke it off; the chain passes it over, so nothing is missing. */
 export type EvidenceFault = "torn" | "altered" | "missing-before" | "other-key";

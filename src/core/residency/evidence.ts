@@ -66,9 +66,14 @@ export interface EvidenceRecord {
   readonly repeats?: number;
   /** `evidenceSentence` of all this: all that the record may be read as. */
   readonly says: string;
+  /** Signed with a key that signed none before: that one was not there, or could not be used. */
+  readonly newKey?: boolean;
   /** SHA-256 of the record before it; empty in the first. */
   readonly prev: string;
 }
+
+/** What a record says, before it is said, signed and chained. */
+export type EvidenceFacts = Omit<EvidenceRecord, "says" | "newKey" | "prev">;
 
 const REASON_WORDS: Readonly<Record<ResidencyReason, string>> = {
   "no-address": "the name has no address",
@@ -91,7 +96,7 @@ export const reasonWords = (reason: ResidencyReason): string => REASON_WORDS[rea
  * The sentence that a record may say, and no other (privacy reference §4). It tells what was looked up and when, never where data are:
  * a part that was not found out is left out, and nothing is concluded from the parts.
  */
-export function evidenceSentence(record: Omit<EvidenceRecord, "says" | "prev">): string {
+export function evidenceSentence(record: EvidenceFacts): string {
   const { at, clockTrusted, host, connectedTo, reasons, event } = record;
   const when = clockTrusted
     ? `On ${at.slice(0, 10)}`
@@ -116,7 +121,7 @@ function repeatWords({ repeats = 0, tls }: Pick<EvidenceRecord, "repeats" | "tls
   return ` Since the last record of that address${key}, it was connected to ${repeats} more time${repeats === 1 ? "" : "s"}.`;
 }
 
-function placeWords({ standing, addresses, databases, allow }: Omit<EvidenceRecord, "says" | "prev">): string {
+function placeWords({ standing, addresses, databases, allow }: EvidenceFacts): string {
   if (standing === "loopback") return "which is on the same machine";
   if (standing === "declared-private")
     return "whose address is in a private network; where that leads is declared by the operator of the node";
@@ -142,7 +147,7 @@ function tlsWords({ tls }: Pick<EvidenceRecord, "tls">): readonly string[] {
   return ["the TLS certificate was that of the host, and no pin is enrolled"];
 }
 
-function providerWords({ provider, at, clockTrusted }: Omit<EvidenceRecord, "says" | "prev">): readonly string[] {
+function providerWords({ provider, at, clockTrusted }: EvidenceFacts): readonly string[] {
   if (provider === null) return [];
   const { validUntil, document, name, processing } = provider;
   if (clockTrusted && validUntil !== null && at.slice(0, 10) > validUntil)
