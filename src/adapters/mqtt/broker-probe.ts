@@ -5,7 +5,7 @@ import { type BreakFacts, breakCode } from "../../core/residency/failure-remedie
 import { onDemand } from "../on-demand.ts";
 import { connackLimits, connackReason } from "./connack.ts";
 import type { MqttBrokerOptions } from "./mqtt-broker.ts";
-import { openSocket, parseEndpoint, remoteAddress } from "./open-socket.ts";
+import { errorCode, openSocket, parseEndpoint, remoteAddress } from "./open-socket.ts";
 import { TlsFiles } from "./tls-files.ts";
 
 /** How long each step of a probe may take. */
@@ -175,7 +175,7 @@ async function answered(client: MqttClient, socket: Socket, broken: BreakFacts):
 /** An MQTT reason code as its specification writes it. */
 export const hex = (code: number): string => `0x${code.toString(16).padStart(2, "0")}`;
 
-const codeOf = (error: Error): string => ("code" in error && typeof error.code === "string" ? error.code : error.message);
+const codeOf = (error: Error): string => errorCode(error) ?? error.message;
 
 async function within<T>(work: Promise<T>, says: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

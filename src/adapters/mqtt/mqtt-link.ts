@@ -8,7 +8,7 @@ import type { BrokerEvent, BrokerLink, BrokerListener, CloseCause, ConnectReques
 import { onDemand } from "../on-demand.ts";
 import { connackLimits, connackReason } from "./connack.ts";
 import { InboundGuard } from "./inbound-guard.ts";
-import { type Endpoint, isConnectedTo, openSocket, remoteAddress, type TlsMaterial } from "./open-socket.ts";
+import { type Endpoint, errorCode, isConnectedTo, openSocket, remoteAddress, type TlsMaterial } from "./open-socket.ts";
 import { tlsFacts } from "./peer-certificate.ts";
 
 /** How long a broker may take to close after our DISCONNECT (promised by `BrokerLink.end`). */
@@ -275,9 +275,4 @@ function messageProperties(expirySeconds: number | null): NonNullable<IPublishPa
 /** The same bytes, not a copy. */
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** What Node calls an error of the system, TLS or OpenSSL; null when it is none of those. */
-function errorCode(error: unknown): string | null {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
 }
