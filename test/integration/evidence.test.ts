@@ -205,6 +205,8 @@ describe("the key of the evidence", () => {
     ]);
     expect(await faultsIn(directory), "the chain holds over it").toEqual([null, null, null, null]);
     expect((await asked(["--directory", directory])).out).toContain("[signed with a new key from here on]");
+    expect((await asked(["--directory", directory])).code, "the key that is there did not sign all").toBe(65);
+    expect((await asked(["--directory", directory, "--key", `${old},${name}`])).code).toBe(0);
   });
 
   it("is told to be new also where a restart came between it and its first record", async () => {

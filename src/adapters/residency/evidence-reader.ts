@@ -18,8 +18,12 @@ export interface EvidenceEntry {
   readonly fault: EvidenceFault | null;
 }
 
-/** Every line, oldest first, checked: its signature, its key, and that no line between it and the one before is missing. */
-export async function* readEvidence(directory: string, expectedKey: string | null): AsyncGenerator<EvidenceEntry, void, undefined> {
+/**
+ * Every line, oldest first, checked: its signature, its key, and that no line between it and the one before is missing. `expectedKeys`:
+ * names of keys, with commas between them where a node has had several; null: whoever signed.
+ */
+export async function* readEvidence(directory: string, expectedKeys: string | null): AsyncGenerator<EvidenceEntry, void, undefined> {
+  const expected = expectedKeys === null ? null : new Set(expectedKeys.split(","));
   let before: string | null = null;
   // A line that cannot be read is told when the next one shows what it was.
   let unread: string | null = null;
@@ -33,8 +37,7 @@ export async function* readEvidence(directory: string, expectedKey: string | nul
     // The first line of all may name one that was let go with age.
     const isNext: boolean = before === null || signed.record.prev === hashOf(before);
     if (unread !== null) yield { line: unread, record: null, fault: isNext && before !== null ? "torn" : "altered" };
-    const fault =
-      expectedKey !== null && signed.keyName !== expectedKey ? "other-key" : isNext || unread !== null ? null : "missing-before";
+    const fault = expected !== null && !expected.has(signed.keyName) ? "other-key" : isNext || unread !== null ? null : "missing-before";
     yield { line, record: signed.record, fault };
     unread = null;
     before = line;
