@@ -20,7 +20,8 @@ export interface FoundStores {
  * node.db and live.db, those that were put aside (`quarantine`), what SQLite puts beside each, the evidence with its key, and the copy
  * of the node file that the node made.
  */
-const STORE = /^((live|node)\.db(\.corrupt-\d+)?(-wal|-shm|-journal)?|evidence\.(key|jsonl|1\.jsonl)|config\.good\.yaml(\.new)?)$/;
+const STORE =
+  /^((live|node)\.db(\.corrupt-\d+)?(-wal|-shm|-journal)?|evidence\.(key(\.new|\.unusable)?|jsonl|1\.jsonl)|config\.good\.yaml(\.new)?)$/;
 /** They hold nothing: the lock of the folder, the socket of the node, and the room that the outbox keeps for itself. */
 const EMPTY: ReadonlySet<string> = new Set(["node.lock", "node.lock-journal", "stoep.sock", "node.ballast", "node.ballast.new"]);
 const ZEROS = Buffer.alloc(1024 * 1024);

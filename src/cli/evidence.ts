@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { hashOf } from "../adapters/residency/evidence-jws.ts";
-import { EVIDENCE_FILES } from "../adapters/residency/evidence-log.ts";
+import { EVIDENCE_FILES, hashOf } from "../adapters/residency/evidence-jws.ts";
 import { type EvidenceEntry, type EvidenceFault, evidenceKeyName, readEvidence } from "../adapters/residency/evidence-reader.ts";
 import { formatProblem } from "../config/problem.ts";
 import { type Arguments, type Command, DEFAULT_FILE, EXIT, JSON_OPTION, type Output } from "./command.ts";
@@ -23,7 +22,11 @@ export const evidence: Command = {
   options: {
     since: { type: "string", value: "DAY", says: "list only what is newer: 2026-11-01 or 7d. All of it is verified" },
     directory: { type: "string", value: "PATH", says: "read a copy of the records there; FILE is not needed" },
-    key: { type: "string", value: "NAME", says: "the name of the node's key, as you wrote it down (default: of the key that is there)" },
+    key: {
+      type: "string",
+      value: "NAME",
+      says: "name of the node's key, as you wrote it down; several with commas (default: of the one there)",
+    },
     json: JSON_OPTION,
   },
   example: "stoep evidence --since 7d",
@@ -31,7 +34,8 @@ export const evidence: Command = {
     "Each record is a JWS that the node signed with a key of its own when it connected to the broker, and every hour after: where its",
     "address was listed, by which database, and what TLS agreed on. The sentence in it is all that it may be read as. Records are chained",
     "by SHA-256. Write the name of the key down when the node is installed, and the last hash now and then: whoever owns the card has the",
-    "key too. Exits with 65 when a record was changed, is missing or was signed by another key, and with 69 when there are none.",
+    "key too. A node whose key was destroyed has another from then on, and says so: --key OLD,NEW takes both. Exits with 65 when a record",
+    "was changed, is missing or was signed by another key, and with 69 when there are none.",
   ].join("\n"),
   async run(typed, output) {
     const sinceMs = typed.text("since") === null ? 0 : sinceOf(typed.text("since") ?? "", Date.now());
@@ -96,5 +100,6 @@ const isWanted = ({ record, fault }: EvidenceEntry, sinceMs: number): boolean =>
 
 function textOf({ record, fault }: EvidenceEntry): string {
   const wrong = fault === null ? "" : `  [${FAULT_WORDS[fault]}]`;
-  return record === null ? wrong.trim() : `${record.at}  ${record.event}: ${record.says}${wrong}`;
+  const key = record?.newKey === true ? "  [signed with a new key from here on]" : "";
+  return record === null ? wrong.trim() : `${record.at}  ${record.event}: ${record.says}${key}${wrong}`;
 }

@@ -85,7 +85,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
   const connectAfterMs = firstConnect(plan, clock);
   const ports = new FieldPorts(clock, base);
-  const evidence = createEvidenceLog(plan.storage.directory);
+  const evidence = createEvidenceLog(plan.storage.directory, { events });
   const world = {
     ...opened,
     clock,

@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { isCountryWord } from "../core/residency/countries.ts";
+import { countryMistake } from "../core/residency/countries.ts";
 import { day, path, text } from "./values.ts";
 
 const COUNTRIES_MAX = 60;
 
 const countryWord = z
   .string()
-  .refine(isCountryWord, "must be EU, EEA or a country by its two capitals, such as NL (ISO 3166-1; Greece is GR)")
+  .refine((word) => countryMistake(word) === null, { error: ({ input }) => countryMistake(String(input)) ?? "" })
   .meta({ title: "EU, EEA or country" });
 const countries = () =>
   z

@@ -29,8 +29,8 @@ export interface CountryBooks {
   lookUp(addresses: readonly string[]): Promise<BookEntries>;
 }
 
-/** A record before it is chained to the one before it. */
-export type NewEvidence = Omit<EvidenceRecord, "prev">;
+/** A record before it is signed and chained to the one before it. */
+export type NewEvidence = Omit<EvidenceRecord, "newKey" | "prev">;
 
 /** Signed records of where the node connected to. Bounded: the oldest go. */
 export interface EvidenceLog {

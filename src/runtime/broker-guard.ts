@@ -1,7 +1,7 @@
 import type { BrokerPlan } from "../config/plan.ts";
 import type { NodeProblem } from "../core/events/problems.ts";
 import { failureCode } from "../core/residency/certificate-dates.ts";
-import { evidenceSentence, type ProviderDeclaration, type TlsFacts } from "../core/residency/evidence.ts";
+import { type EvidenceFacts, evidenceSentence, type ProviderDeclaration, type TlsFacts } from "../core/residency/evidence.ts";
 import { addressKind, DATABASE_AGE_MS_MAX, decidingReasons, judgeResidency, type ResidencyVerdict } from "../core/residency/verdict.ts";
 import { type EpochMs, epochMs, HOUR_MS, isoUtc } from "../core/units/time.ts";
 import type { Broker, BrokerEvent, BrokerLink, BrokerListener, ConnectRequest } from "../ports/broker.ts";
@@ -9,6 +9,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
 import type { BookEntries, BookFacts, CountryBooks, EvidenceLog, NameResolver, NewEvidence } from "../ports/residency.ts";
 import { GuardedLink } from "./guarded-link.ts";
+import { RecordedPlaces } from "./recorded-places.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
 /** A name with more addresses than this is known by the first of them: only those are checked, and only those are connected to. */
@@ -58,7 +59,7 @@ export class BrokerGuard implements Broker {
   #connectedTo: string | null = null;
   #tls: TlsFacts | null = null;
   #writtenMs = Number.NEGATIVE_INFINITY;
-  #written = "";
+  readonly #recorded = new RecordedPlaces();
   #isEvidenceFailing = false;
   #isLooking = false;
 
@@ -137,8 +138,7 @@ export class BrokerGuard implements Broker {
     }
     this.#learn(finding);
     if (!finding.verdict.mayConnect) {
-      const isNews = this.#fingerprint(finding) !== this.#written || this.#world.clock.monotonicMs() - this.#writtenMs >= HOUR_MS;
-      if (isNews) void this.#write("refused", finding);
+      if (this.#isDue("refused", finding)) void this.#write("refused", finding);
       link.close({ is: "network", code: `RESIDENCY_REFUSED ${decidingReasons(finding.verdict).join(" ")}` });
       return;
     }
@@ -160,7 +160,20 @@ export class BrokerGuard implements Broker {
   }
 
   #fingerprint({ entries, verdict }: Finding): string {
-    return JSON.stringify([verdict, entries.addresses]);
+    // A name server may give the same addresses in another order each time.
+    const addresses = [...entries.addresses].sort((one, other) => (one.address < other.address ? -1 : 1));
+    return JSON.stringify([verdict, addresses]);
+  }
+
+  /** Of a refusal all that was found; of a connection where it leads, and to whom. */
+  #placeOf(event: NewEvidence["event"], finding: Finding): string {
+    if (event === "refused" || event === "ended") return `refused ${this.#fingerprint(finding)}`;
+    return JSON.stringify([this.#connectedTo, this.#tls?.spki ?? null]);
+  }
+
+  #isDue(event: NewEvidence["event"], finding: Finding): boolean {
+    const nowMs = this.#world.clock.monotonicMs();
+    return this.#recorded.isDue(this.#placeOf(event, finding), JSON.stringify(finding.verdict), nowMs);
   }
 
   #heard(event: BrokerEvent): BrokerEvent {
@@ -168,7 +181,7 @@ export class BrokerGuard implements Broker {
       case "connected":
         this.#connectedTo = event.address;
         this.#tls = event.tls ?? null;
-        if (this.#found !== null) void this.#write("connected", this.#found);
+        this.#note();
         return event;
       case "acknowledged":
         return event;
@@ -182,6 +195,13 @@ export class BrokerGuard implements Broker {
     }
   }
 
+  /** There is a connection: it is written down, or counted where the same was written down within the hour. */
+  #note(): void {
+    if (this.#found === null) return;
+    if (this.#isDue("connected", this.#found)) void this.#write("connected", this.#found);
+    else this.#recorded.repeat(this.#placeOf("connected", this.#found));
+  }
+
   async #lookAgain(): Promise<void> {
     const addresses = this.#found?.entries.addresses.map(({ address }) => address) ?? [];
     this.#isLooking = true;
@@ -189,8 +209,11 @@ export class BrokerGuard implements Broker {
       const finding = await this.#judge(addresses);
       this.#learn(finding);
       if (this.#connectedTo === null) return;
-      await this.#write(finding.verdict.mayConnect ? "hourly" : "refused", finding);
-      if (!finding.verdict.mayConnect) this.#link?.destroy();
+      const { mayConnect } = finding.verdict;
+      // Its facts are taken now; the card may be slow, and nothing more is sent there meanwhile.
+      const written = this.#write(mayConnect ? "hourly" : "ended", finding);
+      if (!mayConnect) this.#link?.destroy();
+      await written;
     } finally {
       this.#isLooking = false;
     }
@@ -200,9 +223,10 @@ export class BrokerGuard implements Broker {
     const { time, clock, events, residency, node, instance } = this.#world;
     const { mode, allow, operator, provider } = this.#plan.residency;
     this.#writtenMs = clock.monotonicMs();
-    this.#written = this.#fingerprint({ entries, verdict });
+    const place = this.#placeOf(event, { entries, verdict });
+    const repeats = this.#recorded.take(place, JSON.stringify(verdict), this.#writtenMs);
     const isConnected = event !== "refused";
-    const record: Omit<NewEvidence, "says"> = {
+    const record: EvidenceFacts = {
       v: 1,
       node,
       instance,
@@ -221,6 +245,7 @@ export class BrokerGuard implements Broker {
       databases: { location: bookText(entries.location), operator: bookText(entries.operator) },
       tls: isConnected ? this.#tls : null,
       provider,
+      ...(repeats === 0 ? {} : { repeats }),
     };
     try {
       await residency.evidence.append({ ...record, says: evidenceSentence(record) });
@@ -228,6 +253,7 @@ export class BrokerGuard implements Broker {
     } catch (error) {
       // It is a record of what was done, not a condition for it: summaries go on, and status says that it is missing.
       this.#isEvidenceFailing = true;
+      this.#recorded.giveBack(place, repeats + (event === "connected" ? 1 : 0));
       events.emit({ type: "EvidenceFailed", detail: codeOf(error) });
     }
   }

@@ -40,23 +40,35 @@ export class CertificateAuthority {
 
   static async create(): Promise<CertificateAuthority> {
     const dir = await mkdtemp(join(tmpdir(), "stoep-ca-"));
-    const caPath = join(dir, "ca.pem");
     const newCa = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=Test CA"];
-    await run("openssl", [...newCa, "-keyout", join(dir, "ca.key"), "-out", caPath]);
+    await run("openssl", [...newCa, "-keyout", join(dir, "ca.key"), "-out", join(dir, "ca.pem")]);
+    return await CertificateAuthority.#in(dir);
+  }
+
+  static async #in(dir: string): Promise<CertificateAuthority> {
+    const caPath = join(dir, "ca.pem");
     await writeFile(join(dir, "index.txt"), "");
     await writeFile(join(dir, "serial"), "1000\n");
     await writeFile(join(dir, "ca.cnf"), CA_CONFIG);
     return new CertificateAuthority(dir, caPath, await readFile(caPath, "utf8"), await readFile(join(dir, "ca.key"), "utf8"));
   }
 
-  /** A certificate for `commonName`, for a client, or for a server by the names in `altNames`. */
-  async issue(commonName: string, validity: Validity = { fromDays: -1, toDays: 1 }, altNames = LOOPBACK): Promise<Issued> {
+  /** An authority that this one signed. Remove both. */
+  async below(): Promise<CertificateAuthority> {
+    const dir = await mkdtemp(join(tmpdir(), "stoep-ca-"));
+    const { cert, key } = await this.issue("Test CA below", undefined, LOOPBACK, "basicConstraints = critical, CA:TRUE");
+    await Promise.all([writeFile(join(dir, "ca.pem"), cert), writeFile(join(dir, "ca.key"), key)]);
+    return await CertificateAuthority.#in(dir);
+  }
+
+  /** A certificate for `commonName`, for a client, or for a server by the names in `altNames`. `extensions` is for openssl. */
+  async issue(commonName: string, validity: Validity = { fromDays: -1, toDays: 1 }, altNames = LOOPBACK, extensions = ""): Promise<Issued> {
     const { fromDays, toDays } = validity;
     const name = `${++this.#issuedCount}-${commonName}`;
     const path = (end: string) => join(this.dir, `${name}.${end}`);
     const request = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", `/CN=${commonName}`];
     await run("openssl", [...request, "-keyout", path("key"), "-out", path("csr")]);
-    await writeFile(path("ext"), `subjectAltName = ${altNames}\n`);
+    await writeFile(path("ext"), `subjectAltName = ${altNames}\n${extensions}\n`);
     const dates = ["-startdate", asn1Time(fromDays), "-enddate", asn1Time(toDays)];
     await run(
       "openssl",

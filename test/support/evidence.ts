@@ -1,9 +1,9 @@
-import { evidenceSentence } from "../../src/core/residency/evidence.ts";
+import { type EvidenceFacts, evidenceSentence } from "../../src/core/residency/evidence.ts";
 import type { NewEvidence } from "../../src/ports/residency.ts";
 
 /** A record of a node that is connected to a broker in Germany. */
 export function newEvidence(changes: Partial<NewEvidence> = {}): NewEvidence {
-  const record: Omit<NewEvidence, "says"> = {
+  const record: EvidenceFacts = {
     v: 1,
     node: "n0042",
     instance: "9f3a01c2",

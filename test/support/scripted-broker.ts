@@ -1,4 +1,5 @@
 import type { Message } from "../../src/core/anonymise/message.ts";
+import type { TlsFacts } from "../../src/core/residency/evidence.ts";
 import type { Broker, BrokerEvent, BrokerLink, BrokerListener, CloseCause, ConnectRequest } from "../../src/ports/broker.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 
@@ -49,8 +50,9 @@ export class ScriptedBroker implements Broker {
     };
   }
 
-  accept(address = "192.0.2.1:8883"): void {
-    this.tell({ type: "connected", address, receiveMaximum: this.receiveMaximum, packetBytesMax: null });
+  accept(address = "192.0.2.1:8883", tls?: TlsFacts): void {
+    const facts = { address, receiveMaximum: this.receiveMaximum, packetBytesMax: null };
+    this.tell({ type: "connected", ...facts, ...(tls === undefined ? {} : { tls }) });
   }
 
   acknowledge(token: number, reasonCode = 0): void {

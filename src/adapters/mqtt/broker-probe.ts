@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { IClientOptions, MqttClient, Packet } from "mqtt";
+import { type BreakFacts, breakCode } from "../../core/residency/failure-remedies.ts";
 import { onDemand } from "../on-demand.ts";
 import { connackLimits, connackReason } from "./connack.ts";
 import type { MqttBrokerOptions } from "./mqtt-broker.ts";
-import { openSocket, parseEndpoint, remoteAddress } from "./open-socket.ts";
+import { errorCode, openSocket, parseEndpoint, remoteAddress } from "./open-socket.ts";
 import { TlsFiles } from "./tls-files.ts";
 
 /** How long each step of a probe may take. */
@@ -54,7 +55,8 @@ export class BrokerProbe {
     const endpoint = parseEndpoint(options.url);
     const socket = openSocket(endpoint, material, { addresses: options.addresses ?? null, pins: options.pins ?? [] });
     // MQTT.js gets it when the other end has proven who it is, as with a node.
-    await proven(socket, endpoint.tls);
+    const broken = { overTls: endpoint.tls, isAnswered: false, hasOwnCert: material.cert !== undefined };
+    await proven(socket, { ...broken, isShaken: false });
     const { MqttClient: Client } = onDemand("mqtt") as typeof import("mqtt");
     const isV5 = options.protocol === 5;
     const settings: IClientOptions = {
@@ -74,7 +76,7 @@ export class BrokerProbe {
     // What waits at the broker comes with its first answer.
     const received: string[] = [];
     client.on("message", (_topic, payload) => void received.push(payload.toString("utf8")));
-    const facts = await answered(client, socket, endpoint.tls);
+    const facts = await answered(client, socket, { ...broken, isShaken: true });
     return new BrokerProbe(client, facts, received);
   }
 
@@ -125,11 +127,11 @@ export class BrokerProbe {
 }
 
 /** Waits for the end of the handshake. Rejects with `ProbeError`. */
-async function proven(socket: Socket, tls: boolean): Promise<void> {
+async function proven(socket: Socket, broken: BreakFacts): Promise<void> {
   const over = new Promise<void>((resolve, reject) => {
-    socket.once(tls ? "secureConnect" : "connect", resolve);
-    socket.once("error", (error) => reject(new ProbeError("network", codeOf(error), { cause: error })));
-    socket.once("close", () => reject(new ProbeError("network", "EOF")));
+    socket.once(broken.overTls ? "secureConnect" : "connect", resolve);
+    socket.once("error", (error) => reject(new ProbeError("network", breakCode(codeOf(error), broken), { cause: error })));
+    socket.once("close", () => reject(new ProbeError("network", breakCode("EOF", broken))));
   });
   try {
     await within(over, "no answer");
@@ -140,16 +142,16 @@ async function proven(socket: Socket, tls: boolean): Promise<void> {
 }
 
 /** Waits for the CONNACK. Rejects with `ProbeError`. */
-async function answered(client: MqttClient, socket: Socket, tls: boolean): Promise<ProbeFacts> {
+async function answered(client: MqttClient, socket: Socket, broken: BreakFacts): Promise<ProbeFacts> {
   const failed = new Promise<never>((_, reject) => {
     const isNo = (packet: Packet): boolean => packet.cmd === "connack" && connackReason(packet) !== 0;
     client.on("packetreceive", (packet) => {
       if (isNo(packet) && packet.cmd === "connack") reject(new ProbeError("refused", hex(connackReason(packet))));
     });
-    const broke = (error: Error): void => reject(new ProbeError("network", codeOf(error), { cause: error }));
+    const broke = (error: Error): void => reject(new ProbeError("network", breakCode(codeOf(error), broken), { cause: error }));
     socket.once("error", broke);
     client.once("error", broke);
-    socket.once("close", () => reject(new ProbeError("network", "EOF")));
+    socket.once("close", () => reject(new ProbeError("network", breakCode("EOF", broken))));
   });
   try {
     client.connect();
@@ -157,7 +159,7 @@ async function answered(client: MqttClient, socket: Socket, tls: boolean): Promi
     await within(Promise.race([connected, failed]), "no answer");
     const limits = connackLimits({ properties: client.serverProperties ?? {} });
     if (limits === null) throw new ProbeError("refused", "limits that are not legal");
-    const secure = tls ? (socket as TLSSocket) : null;
+    const secure = broken.overTls ? (socket as TLSSocket) : null;
     const certificate = secure?.getPeerCertificate();
     return {
       address: remoteAddress(socket),
@@ -173,7 +175,7 @@ async function answered(client: MqttClient, socket: Socket, tls: boolean): Promi
 /** An MQTT reason code as its specification writes it. */
 export const hex = (code: number): string => `0x${code.toString(16).padStart(2, "0")}`;
 
-const codeOf = (error: Error): string => ("code" in error && typeof error.code === "string" ? error.code : error.message);
+const codeOf = (error: Error): string => errorCode(error) ?? error.message;
 
 async function within<T>(work: Promise<T>, says: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -3,11 +3,12 @@ import type { TLSSocket } from "node:tls";
 import type { IClientOptions, IPublishPacket, MqttClient, Packet } from "mqtt";
 import { Message } from "../../core/anonymise/message.ts";
 import { assert } from "../../core/assert.ts";
+import { breakCode } from "../../core/residency/failure-remedies.ts";
 import type { BrokerEvent, BrokerLink, BrokerListener, CloseCause, ConnectRequest } from "../../ports/broker.ts";
 import { onDemand } from "../on-demand.ts";
 import { connackLimits, connackReason } from "./connack.ts";
 import { InboundGuard } from "./inbound-guard.ts";
-import { type Endpoint, isConnectedTo, openSocket, remoteAddress, type TlsMaterial } from "./open-socket.ts";
+import { type Endpoint, errorCode, isConnectedTo, openSocket, remoteAddress, type TlsMaterial } from "./open-socket.ts";
 import { tlsFacts } from "./peer-certificate.ts";
 
 /** How long a broker may take to close after our DISCONNECT (promised by `BrokerLink.end`). */
@@ -51,8 +52,10 @@ export class MqttLink implements BrokerLink {
   #client: MqttClient | null = null;
   #timer: NodeJS.Timeout;
   #cause: CloseCause | null = null;
+  #isShaken = false;
   #isConnected = false;
   #isClosed = false;
+  #hasOwnCert = false;
   /** Reason code of the PUBACK that MQTT.js is handling: its callback does not tell 0x10 from 0. */
   #pubackReason = 0;
   /** Tokens of what is under way, by the packet identifier that MQTT.js gave it. */
@@ -108,6 +111,7 @@ export class MqttLink implements BrokerLink {
       credentials = await this.#settings.credentials();
       if (this.#cause !== null) return;
       const bounds = { addresses: request.addresses ?? null, pins: this.#settings.pins };
+      this.#hasOwnCert = credentials.tls.cert !== undefined;
       this.#socket = openSocket(this.#settings.endpoint, credentials.tls, bounds);
     } catch (error) {
       // A secret that cannot be read or a PEM text that OpenSSL refuses. Only the code goes on: the message may quote the secret.
@@ -121,12 +125,13 @@ export class MqttLink implements BrokerLink {
   #await(socket: Socket, addresses: readonly string[] | null, options: IClientOptions): void {
     socket.on("error", (error) => {
       const code = errorCode(error);
-      this.#cut(code === null ? { is: "protocol", detail: error.message } : { is: "network", code });
+      this.#cut(code === null ? { is: "protocol", detail: error.message } : this.#broken(code));
     });
-    const closedBefore = (): void => this.#closed({ is: "network", code: "EOF" });
+    const closedBefore = (): void => this.#closed(this.#broken("EOF"));
     socket.on("close", closedBefore);
     socket.once(this.#settings.endpoint.tls ? "secureConnect" : "connect", () => {
       if (this.#cause !== null) return;
+      this.#isShaken = true;
       if (addresses !== null && !isConnectedTo(socket, addresses)) {
         this.#cut({ is: "network", code: "ADDRESS_CHANGED" });
         return;
@@ -157,7 +162,7 @@ export class MqttLink implements BrokerLink {
     client.on("error", (error) => {
       this.#cut(error.message === KEEPALIVE_TIMEOUT ? { is: "timeout" } : { is: "protocol", detail: error.message });
     });
-    client.on("close", () => this.#closed({ is: "network", code: "EOF" }));
+    client.on("close", () => this.#closed(this.#broken("EOF")));
     this.#client = client;
     client.connect();
   }
@@ -203,6 +208,11 @@ export class MqttLink implements BrokerLink {
     this.#isConnected = true;
     const tls = this.#settings.endpoint.tls ? { tls: tlsFacts(socket as TLSSocket, this.#settings.pins) } : {};
     this.#emit({ type: "connected", address: remoteAddress(socket), ...limits, ...tls });
+  }
+
+  #broken(code: string): CloseCause {
+    const facts = { overTls: this.#settings.endpoint.tls, isShaken: this.#isShaken, isAnswered: this.#isConnected };
+    return { is: "network", code: breakCode(code, { ...facts, hasOwnCert: this.#hasOwnCert }) };
   }
 
   /** Ends the connection without a word to the broker; `closed` follows when the socket is gone. */
@@ -265,9 +275,4 @@ function messageProperties(expirySeconds: number | null): NonNullable<IPublishPa
 /** The same bytes, not a copy. */
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** What Node calls an error of the system, TLS or OpenSSL; null when it is none of those. */
-function errorCode(error: unknown): string | null {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
 }

@@ -99,3 +99,13 @@ export function remoteAddress(socket: Socket): string {
   const { remoteAddress: host = "", remotePort: port = 0 } = socket;
   return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
 }
+
+/**
+ * What Node calls an error of the system, TLS or OpenSSL; null when it is none of those. A write that meets an alert of TLS fails with
+ * EPROTO, and what OpenSSL says stands in the text only: the code is then made of it, as Node does where a read meets one.
+ */
+export function errorCode(error: unknown): string | null {
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return null;
+  const reason = error.code === "EPROTO" ? /:SSL routines:[^:]*:([^:]+):/.exec(error.message)?.[1] : undefined;
+  return reason === undefined ? error.code : `ERR_SSL_${reason.toUpperCase().replaceAll(/\W+/g, "_")}`;
+}

@@ -4,6 +4,17 @@ import type { EvidenceRecord } from "../../core/residency/evidence.ts";
 // A record is a JWS in compact form (RFC 7515 §3.1) with EdDSA over Ed25519 (RFC 8037 §3.1): any JOSE library reads it. Four calls of
 // node:crypto make and check one, so no package is needed for it.
 
+/** The key that signs, and the records: in the folder of the node store. The older file is replaced when the newer one is full. */
+export const EVIDENCE_FILES = {
+  key: "evidence.key",
+  /** A key that is being written. */
+  keyFresh: "evidence.key.new",
+  /** What stood in the place of the key and was none; the last of those. */
+  keyAside: "evidence.key.unusable",
+  records: "evidence.jsonl",
+  older: "evidence.1.jsonl",
+} as const;
+
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
 
 interface PublicJwk {

@@ -1,38 +1,43 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { constants } from "node:fs";
-import { type FileHandle, open, readFile, rename } from "node:fs/promises";
+import type { KeyObject } from "node:crypto";
+import { type FileHandle, open, rename } from "node:fs/promises";
 import { join } from "node:path";
+import type { Events } from "../../ports/events.ts";
 import type { EvidenceLog, NewEvidence } from "../../ports/residency.ts";
-import { hashOf, isWhole, signRecord } from "./evidence-jws.ts";
+import { EVIDENCE_FILES, hashOf, isWhole, keyName, readRecord, signRecord } from "./evidence-jws.ts";
+import { type EvidenceKey, evidenceKeyIn, syncFolder, writeWhole } from "./evidence-key.ts";
 
 /** A record an hour is 12 MB a year: two files of this length hold some 500 days, longer than the egress log. */
 export const EVIDENCE_FILE_BYTES_MAX = 8_000_000;
 
-/** The key that signs, and the records: in the folder of the node store. The older file is replaced when the newer one is full. */
-export const EVIDENCE_FILES = { key: "evidence.key", records: "evidence.jsonl", older: "evidence.1.jsonl" } as const;
+/** How a log is kept. */
+export interface EvidenceLogOptions {
+  /** Where it is told that a key was replaced. */
+  readonly events?: Events;
+  readonly bytesMax?: number;
+}
 
 /**
  * Appends signed lines to a file of its own rather than to node.db: it is read with any JOSE library, needs no migration, and a damaged
  * store does not take the evidence with it. A line that a power cut tore is closed by the next one and passed over by the chain.
  */
-export function createEvidenceLog(directory: string, bytesMax = EVIDENCE_FILE_BYTES_MAX): EvidenceLog {
+export function createEvidenceLog(directory: string, options: EvidenceLogOptions = {}): EvidenceLog {
+  const { events = { emit: () => undefined }, bytesMax = EVIDENCE_FILE_BYTES_MAX } = options;
   const path = join(directory, EVIDENCE_FILES.records);
-  let key: KeyObject | null = null;
+  const older = join(directory, EVIDENCE_FILES.older);
+  let signer: EvidenceKey | null = null;
   let turn: Promise<void> = Promise.resolve();
 
   const append = async (record: NewEvidence): Promise<void> => {
-    key ??= await keyIn(directory);
-    const { last, bytes, isTorn } = await tailOf(path, join(directory, EVIDENCE_FILES.older));
-    const line = signRecord({ ...record, prev: last === null ? "" : hashOf(last) }, key);
+    signer ??= await evidenceKeyIn(directory, events);
+    const { key } = signer;
+    const { last, bytes, isTorn } = await tailOf(path, older);
+    const isNew = signer.isNew || (last !== null && isOfAnother(last, key));
+    const line = signRecord({ ...record, ...(isNew ? { newKey: true } : {}), prev: last === null ? "" : hashOf(last) }, key);
     const isFull = bytes > 0 && bytes + line.length + 1 > bytesMax;
-    if (isFull) await rename(path, join(directory, EVIDENCE_FILES.older));
-    const file = await open(path, "a", 0o600);
-    try {
-      await file.write(`${isTorn && !isFull ? "\n" : ""}${line}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    if (isFull) await rename(path, older);
+    await appendWhole(path, `${isTorn && !isFull ? "\n" : ""}${line}\n`);
+    if (isFull || bytes === 0) await syncFolder(directory);
+    signer = { key, isNew: false };
   };
 
   return {
@@ -45,34 +50,27 @@ export function createEvidenceLog(directory: string, bytesMax = EVIDENCE_FILE_BY
   };
 }
 
-async function keyIn(directory: string): Promise<KeyObject> {
-  const path = join(directory, EVIDENCE_FILES.key);
-  const found = await textOf(path);
-  if (found !== null) return createPrivateKey(found);
-  const { privateKey } = generateKeyPairSync("ed25519");
-  const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
-  try {
-    await file.write(privateKey.export({ type: "pkcs8", format: "pem" }).toString());
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  // Records that were signed with a key that a power cut took could not be told from forged ones.
-  const folder = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-  return privateKey;
+/** What was signed by a key that is gone: a restart may have come between the new key and its first record. */
+function isOfAnother(line: string, key: KeyObject): boolean {
+  const signed = readRecord(line);
+  return signed !== null && signed.keyName !== keyName(key);
 }
 
-async function textOf(path: string): Promise<string | null> {
+/** All of it on the card, or nothing of it in the file. */
+async function appendWhole(path: string, text: string): Promise<void> {
+  const file = await open(path, "a", 0o600);
   try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
+    const { size } = await file.stat();
+    try {
+      await writeWhole(file, text);
+      await file.sync();
+    } catch (error) {
+      // Where this fails too the line is torn, and the next one closes it.
+      await file.truncate(size).catch(() => undefined);
+      throw error;
+    }
+  } finally {
+    await file.close();
   }
 }
 
@@ -105,13 +103,13 @@ async function readTail(path: string): Promise<Tail | null> {
   try {
     const { size } = await file.stat();
     const length = Math.min(size, TAIL_BYTES);
-    const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length);
-    const lines = buffer.toString("utf8").split("\n");
-    const rest = lines.pop() ?? "";
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
+    const lines = buffer.toString("utf8", 0, bytesRead).split("\n");
     // The first line of the window may have begun before it.
     if (size > length) lines.shift();
+    // The last one too where only its end was torn off: it counts, so the next one hangs on to it.
     const whole = lines.findLast(isWhole) ?? null;
-    return { last: whole, bytes: size, isTorn: rest !== "" };
+    return { last: whole, bytes: size, isTorn: lines.at(-1) !== "" && lines.length > 0 };
   } finally {
     await file.close();
   }

@@ -4,8 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { EvidenceRecord } from "../../core/residency/evidence.ts";
-import { hashOf, isWhole, keyName, readRecord } from "./evidence-jws.ts";
-import { EVIDENCE_FILES } from "./evidence-log.ts";
+import { EVIDENCE_FILES, hashOf, isWhole, keyName, readRecord } from "./evidence-jws.ts";
 
 /** What is wrong with a line. `torn`: a power cut broke it off; the chain passes it over, so nothing is missing. */
 export type EvidenceFault = "torn" | "altered" | "missing-before" | "other-key";
@@ -19,8 +18,12 @@ export interface EvidenceEntry {
   readonly fault: EvidenceFault | null;
 }
 
-/** Every line, oldest first, checked: its signature, its key, and that no line between it and the one before is missing. */
-export async function* readEvidence(directory: string, expectedKey: string | null): AsyncGenerator<EvidenceEntry, void, undefined> {
+/**
+ * Every line, oldest first, checked: its signature, its key, and that no line between it and the one before is missing. `expectedKeys`:
+ * names of keys, with commas between them where a node has had several; null: whoever signed.
+ */
+export async function* readEvidence(directory: string, expectedKeys: string | null): AsyncGenerator<EvidenceEntry, void, undefined> {
+  const expected = expectedKeys === null ? null : new Set(expectedKeys.split(","));
   let before: string | null = null;
   // A line that cannot be read is told when the next one shows what it was.
   let unread: string | null = null;
@@ -34,8 +37,7 @@ export async function* readEvidence(directory: string, expectedKey: string | nul
     // The first line of all may name one that was let go with age.
     const isNext: boolean = before === null || signed.record.prev === hashOf(before);
     if (unread !== null) yield { line: unread, record: null, fault: isNext && before !== null ? "torn" : "altered" };
-    const fault =
-      expectedKey !== null && signed.keyName !== expectedKey ? "other-key" : isNext || unread !== null ? null : "missing-before";
+    const fault = expected !== null && !expected.has(signed.keyName) ? "other-key" : isNext || unread !== null ? null : "missing-before";
     yield { line, record: signed.record, fault };
     unread = null;
     before = line;

@@ -3,6 +3,7 @@ import type { MqttBrokerOptions } from "../../adapters/mqtt/mqtt-broker.ts";
 import { TlsFilesError } from "../../adapters/mqtt/tls-files.ts";
 import { SecretError } from "../../adapters/secrets.ts";
 import type { NodePlan } from "../../config/plan.ts";
+import { failureRemedy } from "../../core/residency/failure-remedies.ts";
 import type { ConnectionReport } from "../../runtime/connection-desk.ts";
 import { advice, broken, type Finding, ok, skipped } from "./finding.ts";
 
@@ -61,13 +62,11 @@ function failed(what: string, url: string, error: unknown): Finding {
   if (error instanceof SecretError || error instanceof TlsFilesError) return broken(what, error.message, error.remedy);
   if (!(error instanceof ProbeError)) throw error;
   if (error.is === "refused") return broken(what, `${url} refuses with ${error.code}`, REFUSED[error.code] ?? "see the log of the broker");
-  return broken(
-    what,
-    `${url}: ${error.code}`,
-    NETWORK[error.code] ?? "look at the uplink, the name and the port, and whether the broker is up",
-  );
+  const remedy = NETWORK[error.code] ?? failureRemedy(error.code) ?? UPLINK;
+  return broken(what, `${url}: ${error.code}`, remedy);
 }
 
+const UPLINK = "look at the uplink, the name and the port, and whether the broker is up";
 const REFUSED: Readonly<Record<string, string>> = {
   "0x84": "the broker does not speak MQTT 5: broker.protocol: 4",
   "0x85": "the broker does not take the client id NODE-doctor; allow it, or look at the uplink of the running node instead",
@@ -75,20 +74,9 @@ const REFUSED: Readonly<Record<string, string>> = {
   "0x87": "let the broker's ACL allow this user and the client id NODE-doctor",
   "0x88": "the broker is up and not ready: try later",
 };
-const TIME = "set the clock first (timedatectl): with a wrong one no certificate is in its time";
+/** Where the doctor, which does not know whether the clock is trusted, says more than the node. */
 const NETWORK: Readonly<Record<string, string>> = {
-  ENOTFOUND: "check the name in broker.url, and the name server of this machine (resolvectl status)",
-  EAI_AGAIN: "the name server does not answer: resolvectl status, and look at the uplink",
-  ECONNREFUSED: "nothing listens there: check the port, and start the broker",
-  EHOSTUNREACH: "look at the uplink: ip route",
-  ENETUNREACH: "look at the uplink: ip route",
-  CERT_NOT_YET_VALID: TIME,
-  CERT_HAS_EXPIRED: `renew the broker's certificate; or ${TIME}`,
-  SELF_SIGNED_CERT_IN_CHAIN: "name the authority that signed the broker's certificate: broker.tls.ca",
-  DEPTH_ZERO_SELF_SIGNED_CERT: "name the authority that signed the broker's certificate: broker.tls.ca",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "name the authority that signed the broker's certificate: broker.tls.ca",
-  TLS_PIN_MISMATCH: "the broker shows a key that broker.tls.pins does not name: ask its operator before anything is changed",
-  ERR_TLS_CERT_ALTNAME_INVALID: "write the name in broker.url that stands in the broker's certificate",
+  CERT_HAS_EXPIRED: "renew the broker's certificate; or set the clock first (timedatectl): with a wrong one no certificate is in its time",
 };
 
 /** The tests that publish: may the node write its topics, and no others; and does the broker keep what it acknowledged. */

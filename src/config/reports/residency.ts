@@ -24,7 +24,7 @@ export interface BrokerPlace {
  */
 export function brokerPlace(plan: NodePlan, record: EvidenceRecord | null | undefined): BrokerPlace | null {
   if (record === null || record === undefined || record.host !== brokerHost(plan)) return null;
-  if (record.connectedTo === null || !record.clockTrusted || record.databases.location === null) return null;
+  if (record.connectedTo === null || record.event === "ended" || !record.clockTrusted || record.databases.location === null) return null;
   const countries = record.addresses.map(({ location }) => location);
   if (countries.length === 0 || countries.includes(null) || record.reasons.includes("anycast")) return null;
   const operators = [...new Set(record.addresses.map(({ operator }) => operator))];

@@ -73,6 +73,7 @@ export type NodeEvent =
       readonly reasons: string;
     }
   | { readonly type: "EvidenceFailed"; readonly detail: string }
+  | { readonly type: "EvidenceKeyReplaced"; readonly aside: string; readonly key: string }
   | { readonly type: "BrokerSecretsUnusable"; readonly detail: string; readonly remedy: string }
   | { readonly type: "TlsRenewalUnusable"; readonly code: string }
   | { readonly type: "PublishRefused"; readonly seq: number | null; readonly reason: string; readonly remedy: string }
@@ -159,6 +160,10 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
     says: "where the addresses of the broker are listed, and whether the config lets the node connect there",
   },
   EvidenceFailed: { level: "error", says: "a record of where the node was connected to could not be written" },
+  EvidenceKeyReplaced: {
+    level: "warn",
+    says: "the key of the evidence was none: it was put aside and a new one made, whose name has to be written down",
+  },
   BrokerSecretsUnusable: {
     level: "error",
     says: "a password, key or certificate cannot be used at the start: the node measures, and has no way to the broker until it can",

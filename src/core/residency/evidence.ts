@@ -39,19 +39,19 @@ export interface DatabaseFacts {
   readonly source: string;
 }
 
-/** One line of evidence: what the node found when it connected, an hour later, or when it refused to. */
+/** One line of evidence: what the node found when it connected, an hour later, when it refused to, or when it ended a connection. */
 export interface EvidenceRecord {
   readonly v: 1;
   readonly node: string;
   readonly instance: string;
-  readonly event: "connected" | "hourly" | "refused";
+  readonly event: "connected" | "hourly" | "refused" | "ended";
   /** RFC 3339. */
   readonly at: string;
   /** Whether that time is vouched for. */
   readonly clockTrusted: boolean;
   readonly host: string;
   readonly port: number;
-  /** The address that the node is connected to, `host:port`; null: it is not. */
+  /** The address that the node is connected to, or was until now, `host:port`; null: it is not. */
   readonly connectedTo: string | null;
   readonly addresses: readonly AddressFacts[];
   readonly mode: ResidencyPolicy["mode"];
@@ -62,11 +62,18 @@ export interface EvidenceRecord {
   readonly databases: { readonly location: DatabaseFacts | null; readonly operator: DatabaseFacts | null };
   readonly tls: TlsFacts | null;
   readonly provider: ProviderDeclaration | null;
+  /** Connections to this address, with this key, since the last record of it that have none of their own; absent: 0. */
+  readonly repeats?: number;
   /** `evidenceSentence` of all this: all that the record may be read as. */
   readonly says: string;
+  /** Signed with a key that signed none before: that one was not there, or could not be used. */
+  readonly newKey?: boolean;
   /** SHA-256 of the record before it; empty in the first. */
   readonly prev: string;
 }
+
+/** What a record says, before it is said, signed and chained. */
+export type EvidenceFacts = Omit<EvidenceRecord, "says" | "newKey" | "prev">;
 
 const REASON_WORDS: Readonly<Record<ResidencyReason, string>> = {
   "no-address": "the name has no address",
@@ -89,18 +96,32 @@ export const reasonWords = (reason: ResidencyReason): string => REASON_WORDS[rea
  * The sentence that a record may say, and no other (privacy reference §4). It tells what was looked up and when, never where data are:
  * a part that was not found out is left out, and nothing is concluded from the parts.
  */
-export function evidenceSentence(record: Omit<EvidenceRecord, "says" | "prev">): string {
-  const { at, clockTrusted, host, connectedTo, reasons } = record;
+export function evidenceSentence(record: EvidenceFacts): string {
+  const { at, clockTrusted, host, connectedTo, reasons, event } = record;
   const when = clockTrusted
     ? `On ${at.slice(0, 10)}`
     : `On a day that is not known (a clock that nobody vouched for said ${at.slice(0, 10)})`;
   const why = reasons.map(reasonWords).join("; ");
-  if (connectedTo === null) return `${when} the node did not connect to ${host}: ${why}.`;
+  // Of a moment, not of a day: there may have been a connection before it, and there may be one after.
+  if (connectedTo === null) return `${momentWords(record)} the node did not connect to ${host}: ${why}.`;
+  if (event === "ended") return `${momentWords(record)} the node ended its connection to ${host}: ${why}.`;
   const parts = [`${when} the node connected only to ${host}, ${placeWords(record)}`, ...tlsWords(record), ...providerWords(record)];
-  return `${parts.join("; ")}.${why === "" ? "" : ` Noted: ${why}.`}`;
+  return `${parts.join("; ")}.${why === "" ? "" : ` Noted: ${why}.`}${repeatWords(record)}`;
 }
 
-function placeWords({ standing, addresses, databases, allow }: Omit<EvidenceRecord, "says" | "prev">): string {
+function momentWords({ at, clockTrusted }: Pick<EvidenceRecord, "at" | "clockTrusted">): string {
+  return clockTrusted
+    ? `On ${at.slice(0, 10)} at ${at.slice(11, 16)} UTC`
+    : `At a time that is not known (a clock that nobody vouched for said ${at})`;
+}
+
+function repeatWords({ repeats = 0, tls }: Pick<EvidenceRecord, "repeats" | "tls">): string {
+  if (repeats === 0) return "";
+  const key = tls === null ? "" : ", with the same key";
+  return ` Since the last record of that address${key}, it was connected to ${repeats} more time${repeats === 1 ? "" : "s"}.`;
+}
+
+function placeWords({ standing, addresses, databases, allow }: EvidenceFacts): string {
   if (standing === "loopback") return "which is on the same machine";
   if (standing === "declared-private")
     return "whose address is in a private network; where that leads is declared by the operator of the node";
@@ -126,7 +147,7 @@ function tlsWords({ tls }: Pick<EvidenceRecord, "tls">): readonly string[] {
   return ["the TLS certificate was that of the host, and no pin is enrolled"];
 }
 
-function providerWords({ provider, at, clockTrusted }: Omit<EvidenceRecord, "says" | "prev">): readonly string[] {
+function providerWords({ provider, at, clockTrusted }: EvidenceFacts): readonly string[] {
   if (provider === null) return [];
   const { validUntil, document, name, processing } = provider;
   if (clockTrusted && validUntil !== null && at.slice(0, 10) > validUntil)

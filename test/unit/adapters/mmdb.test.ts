@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -124,5 +124,18 @@ describe("the two databases", () => {
     const found = await createCountryBooks({ location: path, operator: null }).lookUp(["116.203.1.1"]);
     expect(found.addresses[0]?.location).toBe("DE");
     expect(found.location?.source).toBe("geo-whois-asn-country-ipv4.mmdb, given by the operator of the node");
+  });
+
+  it("are taken up at the next look-up when their file is replaced, without a reload", async () => {
+    const path = join(folder, "renewed.mmdb");
+    copyFileSync(FILES[2] ?? "", path);
+    const books = createCountryBooks({ location: path, operator: null });
+    const before = await books.lookUp(["5.161.1.1"]);
+    expect(before.addresses[0]?.location).toBe("DE");
+    copyFileSync(FILES[0] ?? "", `${path}.new`);
+    renameSync(`${path}.new`, path);
+    const after = await books.lookUp(["5.161.1.1"]);
+    expect(after.addresses[0]?.location).toBe("US");
+    expect(after.location?.made).not.toBe(before.location?.made);
   });
 });

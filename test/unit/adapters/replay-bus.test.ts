@@ -51,6 +51,16 @@ describe("a replayed capture", () => {
     expect(slow.told()).toEqual(["0 opened", "200 1", "200 closed"]);
   });
 
+  it("that has no length repeats after the gap all the same, also at the highest speed", async () => {
+    const { clock, told, port } = playing(capture(bytes(0, 1)), { repeat: true, speed: 10_000 });
+    await clock.advanceSettling(0);
+    expect(told()).toEqual(["0 opened", "0 1"]);
+    clock.advance(100);
+    expect(told().length - 1).toBeLessThanOrEqual((100 * 10_000) / REPEAT_GAP_MS + 1);
+    port.close();
+    expect(clock.waiting).toBe(0);
+  });
+
   it("repeats after a gap, and does not drift", async () => {
     const { clock, told, port } = playing(capture(bytes(0, 1), bytes(333, 2)), { repeat: true, speed: 3 });
     await clock.advanceSettling(0);

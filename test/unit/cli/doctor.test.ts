@@ -7,6 +7,7 @@ import { consolesOf, type PathFacts, pathFacts } from "../../../src/adapters/por
 import { judgeClock } from "../../../src/cli/doctor/clock.ts";
 import { advice, broken, exitOf, findingsText, ok, skipped } from "../../../src/cli/doctor/finding.ts";
 import { examineMachine } from "../../../src/cli/doctor/machine.ts";
+import { examinePlace } from "../../../src/cli/doctor/place.ts";
 import { examinePorts, judgeFolder, judgePath } from "../../../src/cli/doctor/ports.ts";
 import type { Testimony } from "../../../src/core/machine/testimony.ts";
 import type { Host } from "../../../src/ports/host.ts";
@@ -176,5 +177,27 @@ describe("findings", () => {
       ].join("\n"),
     );
     expect(findingsText(findings.slice(0, 1))).toContain("All is well.\n");
+  });
+});
+
+describe("the place of the broker", () => {
+  const noName = { addresses: () => Promise.reject(Object.assign(new Error("no"), { code: "EAI_AGAIN" })) };
+  const noBooks = { lookUp: () => Promise.reject(new Error("nothing was found that could be asked about")) };
+  const planFor = (mode: "strict" | "warn") => {
+    const plan = nodePlan([]);
+    const { broker } = plan;
+    return { ...plan, broker: { ...broker, url: "mqtts://mqtt.voorbeeld.example:8883", residency: { ...broker.residency, mode } } };
+  };
+
+  it("that could not be asked for is refused in strict mode: the next question may be answered, and nobody would judge it", async () => {
+    const { isRefused, findings } = await examinePlace(planFor("strict"), noBooks, noName);
+    expect(isRefused).toBe(true);
+    expect(findings).toMatchObject([
+      { what: "residency", verdict: "broken", says: expect.stringContaining("EAI_AGAIN"), remedy: expect.stringContaining("name server") },
+    ]);
+  });
+
+  it("that could not be asked for is left to the connection in warn mode", async () => {
+    expect(await examinePlace(planFor("warn"), noBooks, noName)).toEqual({ findings: [], isRefused: false, addresses: {} });
   });
 });

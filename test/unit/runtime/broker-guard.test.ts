@@ -139,8 +139,80 @@ describe("the evidence", () => {
     guard.tick();
     await clock.advance(0);
     expect(broker.cuts).toEqual([1]);
-    expect(state.records.at(-1)).toMatchObject({ event: "refused", standing: "contradicted" });
+    // There was a connection on that day: that there was none would be false, and signed.
+    expect(state.records.at(-1)).toMatchObject({ event: "ended", standing: "contradicted", connectedTo: `${GERMAN}:8883` });
+    expect(state.records.at(-1)?.says).toContain("the node ended its connection to mqtt.voorbeeld.example: ");
     expect(problems()).toContain("BROKER_NOT_ALLOWED");
+  });
+
+  it("of a link that flaps is one record an hour, which says how often it was connected", async () => {
+    const { broker, connect, clock, guard, state } = bench();
+    const key = { protocol: "TLSv1.3", cipher: "x", group: null, spki: "abc=", issuer: "CN=CA", validTo: "2027-01-01", pinned: null };
+    let connections = 0;
+    // Up for 20 s, away for 40 s, for three hours.
+    for (let second = 0; second < 3 * 3_600; second++) {
+      if (second % 60 === 0) {
+        await connect();
+        broker.accept(`${GERMAN}:8883`, key);
+        connections++;
+      }
+      if (second % 60 === 20) broker.close();
+      await clock.advance(1_000);
+      guard.tick();
+    }
+    expect(state.records.length).toBeLessThanOrEqual(4);
+    expect(state.records[0]).toMatchObject({ event: "connected" });
+    expect(state.records[0]).not.toHaveProperty("repeats");
+    const counted = state.records.reduce((sum, { event, repeats = 0 }) => sum + repeats + (event === "connected" ? 1 : 0), 0);
+    // What came after the last record is told by the next.
+    expect(counted).toBeGreaterThan(connections - 61);
+    expect(state.records.at(-1)?.says).toContain("more times.");
+  });
+
+  it("of a link that flaps between addresses is one an hour of each; another key or another verdict is news at once", async () => {
+    const { broker, connect, clock, state } = bench({ addresses: async () => [GERMAN, "51.68.1.1"] });
+    const key = { protocol: "TLSv1.3", cipher: "x", group: null, spki: "abc=", issuer: "CN=CA", validTo: "2027-01-01", pinned: null };
+    const once = async (address: string, spki = "abc=") => {
+      await connect();
+      broker.accept(`${address}:8883`, { ...key, spki });
+      await clock.advance(1_000);
+      broker.close();
+    };
+    for (let turn = 0; turn < 10; turn++) for (const address of [GERMAN, "51.68.1.1"]) await once(address);
+    expect(state.records.map(({ connectedTo }) => connectedTo)).toEqual([`${GERMAN}:8883`, "51.68.1.1:8883"]);
+    await once(GERMAN, "another=");
+    expect(state.records.at(-1)).toMatchObject({ event: "connected", tls: { spki: "another=" } });
+    state.made = epochMs((state.made ?? 0) - 100 * DAY_MS);
+    await once(GERMAN);
+    expect(state.records.at(-1)).toMatchObject({ event: "connected", reasons: ["database-old"] });
+    expect(state.records).toHaveLength(4);
+  });
+
+  it("that could not be written is tried at the next connection, and nothing of it is lost from the count", async () => {
+    const { broker, connect, clock, state } = bench();
+    state.evidenceFails = true;
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await connect();
+      broker.accept(`${GERMAN}:8883`);
+      await clock.advance(1_000);
+      broker.close();
+    }
+    state.evidenceFails = false;
+    await connect();
+    broker.accept(`${GERMAN}:8883`);
+    await clock.advance(0);
+    expect(state.records).toMatchObject([{ event: "connected", repeats: 3 }]);
+  });
+
+  it("of a refusal is no news for the order in which a name server has the addresses", async () => {
+    let turn = 0;
+    const both = [GERMAN, "5.161.1.1"];
+    const { connect, clock, state } = bench({ addresses: async () => (turn++ % 2 === 0 ? both : [...both].reverse()) });
+    for (let attempt = 0; attempt < 10; attempt++) {
+      await connect();
+      await clock.advance(60_000);
+    }
+    expect(state.records).toHaveLength(1);
   });
 
   it("is written of a refusal once, and again an hour later", async () => {

@@ -59,7 +59,28 @@ describe("the sentence of a record", () => {
 
   it("tells why there was no connection", () => {
     expect(evidenceSentence({ ...record, connectedTo: null, reasons: ["location-outside"], tls: null })).toBe(
-      "On 2026-11-23 the node did not connect to mqtt.voorbeeld.example: it has an address that is listed outside what the config allows.",
+      "On 2026-11-23 at 10:00 UTC the node did not connect to mqtt.voorbeeld.example: it has an address that is listed outside what " +
+        "the config allows.",
+    );
+    expect(evidenceSentence({ ...record, connectedTo: null, clockTrusted: false, reasons: ["no-address"], tls: null })).toBe(
+      "At a time that is not known (a clock that nobody vouched for said 2026-11-23T10:00:00Z) the node did not connect to " +
+        "mqtt.voorbeeld.example: the name has no address.",
+    );
+  });
+
+  it("tells that a connection was ended, not that there was none", () => {
+    expect(evidenceSentence({ ...record, event: "ended", reasons: ["location-outside"] })).toBe(
+      "On 2026-11-23 at 10:00 UTC the node ended its connection to mqtt.voorbeeld.example: it has an address that is listed outside " +
+        "what the config allows.",
+    );
+  });
+
+  it("tells how often the same was connected to without a record", () => {
+    expect(evidenceSentence({ ...record, repeats: 12 })).toMatch(
+      /in annex 2 of the contract\. Since the last record of that address, with the same key, it was connected to 12 more times\.$/,
+    );
+    expect(evidenceSentence({ ...record, repeats: 1, tls: null })).toMatch(
+      /Since the last record of that address, it was connected to 1 more time\.$/,
     );
   });
 });
