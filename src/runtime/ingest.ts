@@ -54,7 +54,8 @@ export class Ingest {
   readonly #laneOfStream: Lane[] = [];
   #pending = 0;
   #coveredAtMs = Number.NEGATIVE_INFINITY;
-  #isFull = false;
+  /** Why the store does not take readings, or hardly. */
+  #trouble: LiveStoreError["code"] | null = null;
   /** What waits for the clock made room for what came: the store is as good as full until time is trusted. */
   #isTrading = false;
   /** What is flushed now was due whoever passed: a second of coverage is in it. */
@@ -79,7 +80,12 @@ export class Ingest {
 
   /** The live store took nothing the last time. */
   get isFull(): boolean {
-    return this.#isFull;
+    return this.#trouble === "LIVE_FULL";
+  }
+
+  /** The store does not take readings, for a reason that is not its size. */
+  get isFailing(): boolean {
+    return this.#trouble === "LIVE_IO";
   }
 
   /** One more than the highest stream index in use. */
@@ -280,12 +286,12 @@ export class Ingest {
     const isTelling = chunk.sensitivity === "environmental" || this.#isCovering;
     try {
       this.#store(chunk);
-      if (isTelling) this.#tellFull(this.#isTrading);
+      if (isTelling) this.#tell(this.#isTrading ? "LIVE_FULL" : null);
       this.#waiting.appended(chunk);
       return true;
     } catch (error) {
       if (!(error instanceof LiveStoreError)) throw error;
-      if (isTelling) this.#tellFull(true);
+      if (isTelling) this.#tell(error.code);
       this.#countShed(chunk.data, "store-full");
       return false;
     }
@@ -304,9 +310,10 @@ export class Ingest {
     this.#isTrading = true;
   }
 
-  #tellFull(isFull: boolean): void {
-    if (isFull && !this.#isFull) this.#world.events.emit({ type: "LiveStoreFull" });
-    this.#isFull = isFull;
+  #tell(trouble: LiveStoreError["code"] | null): void {
+    if (trouble !== null && trouble !== this.#trouble)
+      this.#world.events.emit({ type: trouble === "LIVE_FULL" ? "LiveStoreFull" : "LiveStoreFailed" });
+    this.#trouble = trouble;
   }
 
   /** The readings of a chunk that is not kept are dropped, and moved to that column of the books. */

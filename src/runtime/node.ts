@@ -221,7 +221,7 @@ export class Node {
     this.#mark("OUTBOX_FAILED", failed === "OUTBOX_FAILED" || !isPublisherWell);
     this.#mark("DISK_FULL", world.outbox.standing().isShort);
     this.#mark("LIVE_FULL", ingest.isFull || failed === "LIVE_FULL");
-    this.#mark("LIVE_FAILED", failed === "LIVE_FAILED");
+    this.#mark("LIVE_FAILED", ingest.isFailing || failed === "LIVE_FAILED");
     for (const [code, isWrong] of closer.privacy.problems(now)) this.#mark(code, isWrong);
     for (const [code, isWrong] of this.#parts.safety.tick()) this.#mark(code, isWrong);
     const doubt = time.doubt();

@@ -4,8 +4,8 @@ import { isSummary, type OutboxRow } from "../ports/outbox.ts";
 
 /** A row on its way to the broker. */
 export interface Outgoing extends Sendable {
-  /** Null: it waits with its sensor, perhaps for days, and is read again when its turn comes. */
-  readonly message: Message | null;
+  /** Null: it has to wait, perhaps for days, and is read again when its turn comes. */
+  message: Message | null;
   readonly seq: number | null;
   /** Of a meta: which it is. */
   readonly metaTopic: string | null;

@@ -87,7 +87,7 @@ export class Publisher {
   say(message: Message): void {
     if (!this.#delivery.isUp) return;
     this.#urgent--;
-    const row = { position: this.#urgent, bytes: message.payload.length, message, seq: null, metaTopic: null };
+    const row = { position: this.#urgent, bytes: message.topic.length + message.payload.length, message, seq: null, metaTopic: null };
     this.#handle({ type: "urgent", row });
   }
 
@@ -197,6 +197,7 @@ export class Publisher {
       case "settled":
         return this.#settle(effect.row, effect.refusedWith);
       case "failure":
+        if (effect.row.position > 0) effect.row.message = null;
         return this.#desk.delayed(effect.reasonCode);
       case "tickIn":
         this.#cancelTick?.();
@@ -215,7 +216,7 @@ export class Publisher {
     else void this.#publishAgain(position, this.#conn);
   }
 
-  /** A row that waited with its sensor: its message was not kept. */
+  /** A row that had to wait: its message was not kept. */
   async #publishAgain(position: number, conn: number): Promise<void> {
     try {
       const [row] = await this.#world.outbox.read(position - 1, 1);

@@ -4,9 +4,11 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
+import { openLiveStore } from "../../src/adapters/sqlite/live-store.ts";
 import { openOutbox } from "../../src/adapters/sqlite/outbox.ts";
-import { epochMs } from "../../src/core/units/time.ts";
-import { acked, batchOf, message } from "../contract/outbox-contract.ts";
+import { ChunkWriter } from "../../src/core/reading/record.ts";
+import { durationMs, epochMs, monotonicMs } from "../../src/core/units/time.ts";
+import { acked, batchOf, message, STREAM } from "../contract/outbox-contract.ts";
 import { faultRow } from "../support/fault-table.ts";
 import { openLab } from "../support/lab.ts";
 import { stoep } from "../support/node-process.ts";
@@ -159,5 +161,40 @@ it("a start on a full disk with a ballast: the node starts", async (context) => 
     injected: "tmpfs of 48 MB without a free byte beside a store with its ballast",
     promised: "the node starts",
     measured: "it starts with its name and all that waited, and commits",
+  });
+});
+
+it("readings that wait for the clock on a small tmpfs: those that fit get their windows when it is trusted", async (context) => {
+  const disk = smallDisk(16 * MB);
+  context.skip(disk === null, NO_MOUNT);
+  const path = join(disk ?? "", "live.db");
+  const live = openLiveStore({ path, instance: "9f3a01c2", bootId: "boot", bytesMax: 64 * MB });
+  const stream = live.streamIndex(STREAM, "");
+  const writer = new ChunkWriter(1_000);
+  for (let at = 0; at < 1_000; at++) writer.add(stream, monotonicMs(at), at, 1, 0, 0);
+  const waits = {
+    sensitivity: "environmental",
+    windowMs: durationMs(60_000),
+    window: null,
+    fromMs: monotonicMs(0),
+    toMs: monotonicMs(999),
+  } as const;
+  const chunk = { ...waits, data: writer.bytes() };
+  let count = 0;
+  const fillUp = (): void => {
+    for (; count < 10_000; count++) live.append(chunk);
+  };
+  expect(fillUp).toThrow(expect.objectContaining({ code: "LIVE_FULL" }));
+  expect(free(disk ?? ""), "the disk is not full yet").toBeGreaterThan(MB);
+  for (const { id } of live.unlabelled()) live.relabel(id, [{ ...chunk, window: epochMs(0) }]);
+  expect([...live.unlabelled()]).toEqual([]);
+  expect([...live.read(durationMs(60_000), epochMs(0))]).toHaveLength(count);
+  expect(live.purge("environmental", durationMs(60_000), epochMs(60_000))).toBe(count);
+  live.close();
+  faultRow({
+    fault: "Memory: a tmpfs smaller than what readings may take",
+    injected: "tmpfs of 16 MB; readings until no more fit, while the clock is not trusted",
+    promised: "LIVE_FULL before the disk is full: what waits gets its windows when the clock is trusted, and is purged",
+    measured: `${count} chunks of 1,000 readings waited; all of them got their window, and went with it`,
   });
 });

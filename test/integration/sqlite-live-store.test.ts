@@ -149,6 +149,16 @@ describe("a live store that is opened again", () => {
 });
 
 describe("a live store", () => {
+  it("keeps no copy in its WAL of readings that waited and were dropped", () => {
+    const path = fresh();
+    const store = open(path);
+    store.append({ ...marked(1), window: null });
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
+    for (const { id } of store.unlabelled()) store.relabel(id, []);
+    expect(statSync(`${path}-wal`).size).toBe(0);
+    store.close();
+  });
+
   it("keeps its file from other users", () => {
     const path = fresh();
     const store = open(path);

@@ -110,7 +110,7 @@ class DeliveryModel {
     const before = this.settled.size;
     // The machine may take 0x80 for final after ten failures of one row; it pauses when it does not.
     const effects = this.#run({ type: "acknowledged", position, reasonCode });
-    const failed = effects.some((effect) => effect.type === "failure" && effect.position === position);
+    const failed = effects.some((effect) => effect.type === "failure" && effect.row.position === position);
     const verdict = verdictOf(reasonCode, 0);
     if (verdict === "settled" || (verdict === "refused" && position < 0)) expect(failed).toBe(false);
     if (verdict === "settled" && position > 0) expect(this.settled.size).toBeGreaterThan(before);
@@ -149,12 +149,12 @@ class DeliveryModel {
     const effects = this.delivery.handle(event, this.nowMs);
     let isCut = false;
     for (const effect of effects) {
-      if (effect.type === "failure" && effect.position > 0 && (effect.reasonCode ?? 0x87) === 0x87) {
-        this.heldUntilMs.set(laneOf(effect.position), this.nowMs + NOT_AUTHORISED_MS);
-        if (effect.reasonCode === null) this.breaking.add(laneOf(effect.position));
+      if (effect.type === "failure" && effect.row.position > 0 && (effect.reasonCode ?? 0x87) === 0x87) {
+        this.heldUntilMs.set(laneOf(effect.row.position), this.nowMs + NOT_AUTHORISED_MS);
+        if (effect.reasonCode === null) this.breaking.add(laneOf(effect.row.position));
       }
-      if (effect.type === "failure" && effect.position > 0 && effect.reasonCode === 0x99) {
-        this.doubtedUntilMs.set(effect.position, this.nowMs + NOT_AUTHORISED_MS);
+      if (effect.type === "failure" && effect.row.position > 0 && effect.reasonCode === 0x99) {
+        this.doubtedUntilMs.set(effect.row.position, this.nowMs + NOT_AUTHORISED_MS);
       }
       if (effect.type === "settled" && effect.row.position > 0 && effect.refusedWith === null) this.#taken();
       if (effect.type === "publish") this.#published(effect.row.position);

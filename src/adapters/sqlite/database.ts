@@ -162,6 +162,17 @@ export function freeBytes(path: string): number | null {
   }
 }
 
+/** How large the disk of a file is, bytes; null when it does not answer. */
+export function diskBytes(path: string): number | null {
+  try {
+    const { blocks, bsize } = statfsSync(dirname(path));
+    // Some file systems have no size of their own (btrfs on a stick, FUSE) and say 0.
+    return blocks === 0 ? null : blocks * bsize;
+  } catch {
+    return null;
+  }
+}
+
 /** A file system that does not answer is broken, not full. */
 const diskIsFull = (path: string): boolean => path !== IN_MEMORY && (freeBytes(path) ?? FREE_BYTES_MIN) < FREE_BYTES_MIN;
 

@@ -1,3 +1,6 @@
+import { ChunkReader } from "../../core/reading/record.ts";
+import type { Connection } from "./database.ts";
+
 /** Counted up with each change of the schema below, and of the record in `core/reading/record.ts`. */
 export const LIVE_VERSION = 6;
 
@@ -47,9 +50,24 @@ CREATE INDEX chunk_of_people ON chunk (from_ms) WHERE sensitivity <> 'environmen
 `;
 
 /** The same readings as rows, for people and tests. TEMP, so that nothing of it is in the file. */
-export const READING_VIEW = `
+const READING_VIEW = `
 CREATE TEMP VIEW reading AS
 SELECT stream.id AS stream, r.at_ms, r.value, r.covers_ms, r.cell, r.marks,
        chunk.sensitivity, chunk.window_ms, chunk.window_start_ms
 FROM chunk, unpack(chunk.data) AS r JOIN stream ON stream.idx = r.stream
 `;
+
+/** Makes readings rows that people and tests can ask for. */
+export function defineReadings(db: Connection): void {
+  db.table("unpack", {
+    columns: ["stream", "at_ms", "value", "covers_ms", "cell", "marks"],
+    parameters: ["data"],
+    *rows(data: unknown) {
+      const records = new ChunkReader(data as Uint8Array);
+      for (let at = 0; at < records.count; at++) {
+        yield [records.stream(at), records.atMs(at), records.value(at), records.coversMs(at), records.cell(at), records.marks(at)];
+      }
+    },
+  });
+  db.exec(READING_VIEW);
+}

@@ -3,7 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { assert } from "../../core/assert.ts";
 import type { Sensitivity } from "../../core/reading/quantity.ts";
-import { ChunkReader, RECORD_BYTES } from "../../core/reading/record.ts";
+import { RECORD_BYTES } from "../../core/reading/record.ts";
 import type { StreamId } from "../../core/units/ids.ts";
 import type { DurationMs, EpochMs, MonotonicMs } from "../../core/units/time.ts";
 import { type HeldWindow, type LiveChunk, type LiveStore, LiveStoreError, type StoredChunk } from "../../ports/live-store.ts";
@@ -13,13 +13,14 @@ import {
   type Connection,
   closedOnError,
   type DatabaseSettings,
+  diskBytes,
   IN_MEMORY,
   openDatabase,
   removeDatabase,
   storeFault,
 } from "./database.ts";
 import type { Witness } from "./instance.ts";
-import { LIVE_SCHEMA, LIVE_VERSION, READING_VIEW } from "./live-schema.ts";
+import { defineReadings, LIVE_SCHEMA, LIVE_VERSION } from "./live-schema.ts";
 import { type LiveStatements, prepareLive } from "./live-statements.ts";
 import { schemaVersion, stampVersion } from "./migrate.ts";
 
@@ -60,22 +61,29 @@ export const WAL_BYTES = CHECKPOINT_PAGES * PAGE_BYTES + PURGE_CHUNKS_PER_TRANSA
 const FIRST_ID_BELOW = 2 ** 47;
 
 /** Opens the live store; what cannot or must not be read is deleted, never kept aside: it holds readings of people. */
-export function openLiveStore(options: LiveStoreOptions): SqliteLiveStore {
-  const { path } = options;
+export function openLiveStore(asked: LiveStoreOptions): SqliteLiveStore {
+  const { path } = asked;
   try {
+    const options = { ...asked, bytesMax: path === null ? asked.bytesMax : Math.min(asked.bytesMax, roomFor(path)) };
     const store = (db: Connection, found: LiveDiscard | null) =>
       new SqliteLiveStore(db, path ?? IN_MEMORY, found, pagesIn(options.bytesMax));
     if (path === null) return store(create(IN_MEMORY, options), null);
     const found = existsSync(path) ? reuse(path, options) : null;
     if (found !== null && typeof found !== "string") return store(found, null);
     removeDatabase(path);
-    mkdirSync(dirname(path), { recursive: true });
     // For nobody else's eyes; SQLite gives its WAL the mode of the file.
     closeSync(openSync(path, "wx", 0o600));
     return store(create(path, options), found);
   } catch (error) {
     throw portError(error, path ?? IN_MEMORY);
   }
+}
+
+/** The most that fits on the disk of a file, with its WAL. What works in a full store must do so where the disk is full before it is. */
+function roomFor(path: string): number {
+  mkdirSync(dirname(path), { recursive: true });
+  const size = diskBytes(path) ?? Number.POSITIVE_INFINITY;
+  return Math.max(size / 2, size - WAL_BYTES);
 }
 
 const pagesIn = (bytes: number): number => Math.max(1, Math.floor(bytes / PAGE_BYTES));
@@ -225,7 +233,7 @@ export class SqliteLiveStore implements LiveStore {
   }
 
   relabel(id: number, chunks: readonly LiveChunk[]): void {
-    this.#guard(() =>
+    this.#guard(() => {
       this.#db.transaction(() => {
         assert(this.#sql.deleteUnlabelled.run(id).changes === 1, `chunk ${id} waits for its window`);
         for (const chunk of chunks) {
@@ -233,8 +241,10 @@ export class SqliteLiveStore implements LiveStore {
           this.#insert(chunk);
         }
         if (chunks.length > 0 && this.#pagesInUse() > without(this.#pagesMax, DRAW_RESERVE)) throw new LiveStoreError("LIVE_FULL");
-      })(),
-    );
+      })();
+      // What has windows is purged with them; this is gone now.
+      if (chunks.length === 0) emptyWal(this.#db);
+    });
   }
 
   claimDraws(sensitivity: Sensitivity, windowMs: DurationMs, window: EpochMs, streams: readonly number[]): ReadonlySet<number> {
@@ -333,18 +343,4 @@ export class SqliteLiveStore implements LiveStore {
       throw portError(error, this.#path);
     }
   }
-}
-
-function defineReadings(db: Connection): void {
-  db.table("unpack", {
-    columns: ["stream", "at_ms", "value", "covers_ms", "cell", "marks"],
-    parameters: ["data"],
-    *rows(data: unknown) {
-      const records = new ChunkReader(data as Uint8Array);
-      for (let at = 0; at < records.count; at++) {
-        yield [records.stream(at), records.atMs(at), records.value(at), records.coversMs(at), records.cell(at), records.marks(at)];
-      }
-    },
-  });
-  db.exec(READING_VIEW);
 }

@@ -49,6 +49,7 @@ export type NodeEvent =
   | { readonly type: "LiveStoreDiscarded"; readonly because: string }
   | { readonly type: "LiveStoreOnDisk"; readonly path: string }
   | { readonly type: "LiveStoreFull" }
+  | { readonly type: "LiveStoreFailed" }
   | { readonly type: "ReadingsExpired" }
   | { readonly type: "OutboxQuarantined"; readonly path: string }
   | {
@@ -133,6 +134,7 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
     says: "storage.live is not memory (tmpfs): readings are kept in the process instead, and a restart loses open windows",
   },
   LiveStoreFull: { level: "error", says: "the live store is full: readings are dropped and counted" },
+  LiveStoreFailed: { level: "error", says: "the live store cannot be written: readings are dropped and counted" },
   ReadingsExpired: {
     level: "warn",
     says: "readings of people grew too old before their windows could be closed, and were deleted; more may follow",

@@ -97,7 +97,7 @@ const NODE_PROBLEMS = {
     "make `storage.live` larger, or take shorter windows or fewer readings",
   ),
   LIVE_FAILED: failing(
-    "the memory for open windows cannot be read or written: no window is closed",
+    "the memory for open windows cannot be read or written: readings are dropped and counted, or no window is closed",
     "look at where `storage.live` is: `df`, `dmesg`; the node tries again by itself",
   ),
   OUTBOX_QUARANTINED: degraded(

@@ -52,7 +52,7 @@ export type DeliveryEffect<Row extends Sendable> =
   /** This row is done with: the broker has it, or will never take it. */
   | { readonly type: "settled"; readonly row: Row; readonly refusedWith: number | null }
   /** Not taken now. `reasonCode`: null when the broker closes instead of saying so. */
-  | { readonly type: "failure"; readonly position: number; readonly reasonCode: number | null }
+  | { readonly type: "failure"; readonly row: Row; readonly reasonCode: number | null }
   /** The limit a second is reached: a `tick` is wanted then. */
   | { readonly type: "tickIn"; readonly delayMs: number }
   /** No PUBACK in time: this connection is not to be trusted any more. */
@@ -216,7 +216,7 @@ export class Delivery<Row extends Sendable> {
     this.#suspects.clear(position < 0 ? STATUS : position);
     if (position < 0) {
       this.#statusBarredUntilMs = nowMs + STATUS_BARRED_MS;
-      return [{ type: "failure", position, reasonCode: code }];
+      return [{ type: "failure", row, reasonCode: code }];
     }
     return [code === null ? this.#held(row, null, nowMs) : this.#refused(row, code, nowMs, true)];
   }
@@ -225,7 +225,7 @@ export class Delivery<Row extends Sendable> {
   #refused(row: Row, reasonCode: number, nowMs: number, breaks = false): DeliveryEffect<Row> {
     if (!this.#refusals.isBelieved(row, nowMs)) {
       this.#holds.holdRow(row, nowMs, breaks);
-      return { type: "failure", position: row.position, reasonCode };
+      return { type: "failure", row, reasonCode };
     }
     this.#refusals.refused(row);
     this.#holds.left(row);
@@ -235,7 +235,7 @@ export class Delivery<Row extends Sendable> {
   /** Its lane waits a minute. `reasonCode`: null when the broker closed the connection because of it. */
   #held(row: Row, reasonCode: number | null, nowMs: number): DeliveryEffect<Row> {
     this.#holds.hold(row, nowMs, reasonCode === null);
-    return { type: "failure", position: row.position, reasonCode };
+    return { type: "failure", row, reasonCode };
   }
 
   #answered(position: number, reasonCode: number, nowMs: number): readonly DeliveryEffect<Row>[] {
@@ -266,7 +266,7 @@ export class Delivery<Row extends Sendable> {
     // Nothing was taken meanwhile. If it is this one, the others must get their turn.
     if (this.#failures >= FAILURES_IN_A_ROW) this.#holds.hold(row, nowMs, false);
     this.#pause(nowMs);
-    return { type: "failure", position: row.position, reasonCode };
+    return { type: "failure", row, reasonCode };
   }
 
   /** A newer one says it anew: it is never tried again as it is, unless the broker says no to everything for now. */
@@ -279,7 +279,7 @@ export class Delivery<Row extends Sendable> {
     this.#putBack([row]);
     if (verdict === "retry") this.#pause(nowMs);
     else this.#holds.hold(row, nowMs, false);
-    return [{ type: "failure", position: row.position, reasonCode }, ...this.#refill(nowMs)];
+    return [{ type: "failure", row, reasonCode }, ...this.#refill(nowMs)];
   }
 
   /** A broker that has enough says so to everything in flight: that is one failure, not one for each. */

@@ -241,7 +241,7 @@ const MESSAGE_WORDS: Readonly<Record<Verdict, string>> = {
   settled: "done",
   retry: "waits, with all others, 1 s to 1 min, and is sent again",
   "not-authorised": "its sensor waits a minute, others go on",
-  refused: "set aside, never sent again, reported as lost; where the broker takes no others, it waits",
+  refused: "set aside, sent again by a replay only, reported as lost; where the broker takes no others, it waits",
 };
 
 const RETURN_WORDS: Readonly<Record<Return, string>> = {

@@ -105,6 +105,20 @@ describe("a reading that is not used is counted with its reason", () => {
     expect(values(bench)).toEqual([4]);
   });
 
+  it("when the live store cannot be written, which is not called full", () => {
+    const bench = dust();
+    bench.open();
+    bench.live.failing.set("append", "LIVE_IO");
+    bench.read("pm25", 1);
+    bench.ingest.flush();
+    expect([bench.ingest.isFull, bench.ingest.isFailing, bench.books()]).toEqual([false, true, { emitted: 1, "store-full": 1 }]);
+    bench.live.failing.clear();
+    bench.read("pm25", 2);
+    bench.ingest.flush();
+    expect(bench.ingest.isFailing).toBe(false);
+    expect(bench.events.all).toEqual([{ type: "LiveStoreFailed" }]);
+  });
+
   it.each(["with", "without"])("when the live store is full: of people that is said by the clock, %s somebody passing", (how) => {
     const bench = new IntakeBench([PASSAGES], [streamPlan(PASSAGES)]);
     const passes = (): void => {

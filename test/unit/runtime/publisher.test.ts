@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { sealMessage } from "../../../src/core/anonymise/message.ts";
 import { reasonOf } from "../../../src/core/machine/reason-codes.ts";
 import { epochMs } from "../../../src/core/units/time.ts";
@@ -350,6 +350,22 @@ describe("rows", () => {
     expect(of(DENIED).slice(before)).toEqual(made.map((text) => text.replace("healthy", "denied")));
     expect(bench.outbox.standing().pendingRows).toBe(0);
   }, 60_000);
+
+  it("that wait because the broker takes none leave as they were made when it does, and are not kept in memory meanwhile", async () => {
+    const bench = await connected({ inFlightMax: 5 });
+    bench.broker.friendly = true;
+    bench.broker.answer = () => 0x99;
+    await bench.add(300);
+    for (let second = 0; second < 200; second++) await bench.second();
+    expect(bench.outbox.standing()).toMatchObject({ pendingRows: 300 });
+    const read = vi.spyOn(bench.outbox, "read");
+    bench.broker.answer = () => 0;
+    for (let second = 0; second < 70; second++) await bench.second();
+    expect(bench.outbox.standing()).toMatchObject({ pendingRows: 0 });
+    expect(read.mock.calls.filter(([, rowsMax]) => rowsMax === 1).length, "read again").toBeGreaterThan(200);
+    const arrived = bench.broker.published.filter(({ token }) => token > 0).map(({ token, text }) => [token, text]);
+    expect(arrived.every(([token, text]) => text === `row ${token}`)).toBe(true);
+  });
 
   it("that overtook one that waits are written down with where they went, and are not sent again by the next run", async () => {
     const bench = await connected({ inFlightMax: 5 });

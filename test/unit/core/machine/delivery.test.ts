@@ -13,7 +13,7 @@ function brief(effects: readonly DeliveryEffect<Sendable>[]): readonly string[] 
   return effects.map((effect) => {
     if (effect.type === "publish") return `+${effect.row.position}`;
     if (effect.type === "settled") return `${effect.refusedWith === null ? "=" : "!"}${effect.row.position}`;
-    if (effect.type === "failure") return `?${effect.position}`;
+    if (effect.type === "failure") return `?${effect.row.position}`;
     return effect.type === "connectIn" ? `connectIn ${effect.delayMs}` : effect.type;
   });
 }
