@@ -36,6 +36,8 @@ export interface NewRow {
 export const META_FACT = "meta:";
 /** Fact that lists the topics of all metas that were ever queued. */
 export const TOPICS_FACT = "metas";
+/** Fact that says for which broker, as `scheme://host:port`, those metas were queued: another one has none of them. */
+export const METAS_BROKER_FACT = "metas:broker";
 /** Fact that holds how many summaries of earlier instances were lost. */
 export const LOST_EARLIER_FACT = "lost:earlier";
 /** Begins the key of the fact that says how far the salvage of a damaged store came; the rest is the name of its file. */

@@ -9,7 +9,7 @@ import type { EpochMs } from "../core/units/time.ts";
 import type { MetaDocument } from "../formats/documents.ts";
 import type { NativeFormat } from "../formats/native.ts";
 import type { Crypto } from "../ports/crypto.ts";
-import { META_FACT, type NewRow, type Outbox, TOPICS_FACT } from "../ports/outbox.ts";
+import { META_FACT, METAS_BROKER_FACT, type NewRow, type Outbox, TOPICS_FACT } from "../ports/outbox.ts";
 
 /** A meta with its name and where it goes. */
 export interface MetaEntry {
@@ -48,10 +48,12 @@ export class MetaBook {
   readonly entries: readonly MetaEntry[];
   readonly nodeRev: string;
   readonly #format: NativeFormat;
+  readonly #broker: string;
   readonly #revs = new Map<SensorId, string>();
 
   constructor(plan: NodePlan, format: NativeFormat, crypto: Crypto, version: string) {
     this.#format = format;
+    this.#broker = plan.broker.url;
     const nodeMeta = stamped(nodeDocument(plan, version), crypto);
     this.nodeRev = nodeMeta.rev;
     const entries = [entry(nodeMeta, format)];
@@ -69,14 +71,17 @@ export class MetaBook {
   }
 
   /**
-   * Puts the metas that differ from what was last queued into the outbox, with a note that they are there, or none of them. Those of
-   * sensors that are not there any more follow, empty: the broker forgets them once it has what they explain.
+   * Puts the metas that differ from what was last queued into the outbox, with a note that they are there, or none of them; all of them
+   * where that was for another broker. Those of sensors that are not there any more follow, empty: the broker forgets them once it has
+   * what they explain.
    */
   async queue(outbox: Outbox, madeAt: EpochMs): Promise<void> {
     const rows: NewRow[] = [];
     const facts = new Map<string, string>();
+    const isElsewhere = (await outbox.recall(METAS_BROKER_FACT)) !== this.#broker;
+    if (isElsewhere) facts.set(METAS_BROKER_FACT, this.#broker);
     for (const { topic, rev, message } of this.entries) {
-      if ((await outbox.recall(revFact(topic))) === rev) continue;
+      if (!isElsewhere && (await outbox.recall(revFact(topic))) === rev) continue;
       rows.push({ message, seq: null });
       facts.set(revFact(topic), rev);
     }

@@ -225,6 +225,46 @@ describe("a reload that goes well", () => {
   });
 });
 
+describe("another broker", () => {
+  const METAS = ["city/voorbeeld/n0042/meta", "city/voorbeeld/n0042/air-1/meta"];
+  const elsewhere = (): NodePlan => {
+    const plan = nodePlan([dust()]);
+    return { ...plan, broker: { ...plan.broker, url: "mqtt://127.0.0.1:1884" } };
+  };
+  const metasAt = (broker: ScriptedBroker) => broker.published.filter(({ topic }) => METAS.includes(topic)).map(({ topic }) => topic);
+  const friendly = (node: VirtualNode): ScriptedBroker => Object.assign(new ScriptedBroker(node.clock), { friendly: true });
+
+  it("of a reload is told all metas, before the summaries that are made from then on", async () => {
+    const node = await running();
+    expect(metasAt(node.broker)).toEqual(METAS);
+    const next = friendly(node);
+    await reload(node, elsewhere(), { broker: { broker: next } });
+    await node.clock.advance(2 * W);
+    const topics = next.published.filter(({ token }) => token > 0).map(({ topic }) => topic);
+    expect(topics.slice(0, 3)).toEqual([...METAS, "city/voorbeeld/n0042/air-1/pm25/summary"]);
+    expect(metasAt(next)).toEqual(METAS);
+    await reload(node, { ...elsewhere(), broker: { ...elsewhere().broker, drainPerSecond: 50 } }, { broker: { broker: next } });
+    await node.clock.advance(W);
+    expect(metasAt(next), "the same broker has them").toEqual(METAS);
+  });
+
+  it("of a restart is told all metas, and the same one is not", async () => {
+    const first = await running();
+    await first.stop();
+    const again = async (plan: NodePlan): Promise<VirtualNode> => {
+      Object.assign(first.outbox, { closed: false });
+      const node = new VirtualNode(first.clock, { outbox: first.outbox, live: first.live });
+      await node.start(plan);
+      await node.clock.advance(2_000);
+      await node.stop();
+      return node;
+    };
+    expect(metasAt((await again(nodePlan([dust()]))).broker)).toEqual([]);
+    expect(metasAt((await again(elsewhere())).broker)).toEqual(METAS);
+    expect(metasAt((await again(elsewhere())).broker)).toEqual([]);
+  });
+});
+
 describe("a node that is killed after a reload that gave a stream another meaning", () => {
   const doubled = channelPlan({ calibration: { scale: 2, offset: 0 } });
   const corrected = dust({ channels: [doubled], streams: [streamPlan(doubled, { windowMs: W, latenessMs: 10_000 })] });
