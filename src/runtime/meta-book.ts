@@ -19,11 +19,33 @@ export interface MetaEntry {
 }
 
 const REV_DIGITS = 8;
+/**
+ * Stands in place of a rev when the empty meta was queued last. Its topic stays listed until nothing waits in the outbox: then the broker
+ * has that one too, or the fact says no more that it was queued, as with every meta that was refused or given up.
+ */
+const GONE = "gone";
 
 const revFact = (topic: string): string => `${META_FACT}${topic}`;
 
+/** What a list of topics is read from. */
+export type MetaRecord = Pick<Outbox, "recall" | "standing">;
+
 /** Topics of metas that the broker may retain. Empty when that is not known. */
-export async function metaTopics(outbox: Pick<Outbox, "recall">): Promise<readonly string[]> {
+export async function metaTopics(outbox: MetaRecord): Promise<readonly string[]> {
+  const listed = await listedTopics(outbox);
+  const taken = await takenAway(outbox, listed);
+  return listed.filter((topic) => !taken.has(topic));
+}
+
+/** Those of which the broker has the empty meta. */
+async function takenAway(outbox: MetaRecord, topics: readonly string[]): Promise<ReadonlySet<string>> {
+  const taken = new Set<string>();
+  if (outbox.standing().pendingRows > 0) return taken;
+  for (const topic of topics) if ((await outbox.recall(revFact(topic))) === GONE) taken.add(topic);
+  return taken;
+}
+
+async function listedTopics(outbox: MetaRecord): Promise<readonly string[]> {
   try {
     const topics: unknown = JSON.parse((await outbox.recall(TOPICS_FACT)) ?? "[]");
     return Array.isArray(topics) ? topics.filter((topic) => typeof topic === "string") : [];
@@ -85,15 +107,20 @@ export class MetaBook {
       rows.push({ message, seq: null });
       facts.set(revFact(topic), rev);
     }
-    const known = await metaTopics(outbox);
+    const listed = await listedTopics(outbox);
     const present = new Set(this.entries.map(({ topic }) => topic));
-    // What an earlier name of the node or prefix left behind is not this node's to clear: `stoep retire` does, before it is renamed.
-    const gone = known.filter((topic) => !present.has(topic) && topic.startsWith(`${this.#format.root}/`));
-    rows.push(...gone.map((topic) => ({ message: this.#format.cleared(topic), seq: null })));
-    const kept = known.filter((topic) => !gone.includes(topic));
-    const topics = new Set([...kept, ...present]);
-    if (gone.length > 0 || topics.size > known.length) {
-      for (const [key, value] of forgottenMetas(gone, [...topics])) facts.set(key, value);
+    const taken = await takenAway(outbox, listed);
+    const forgotten = listed.filter((topic) => taken.has(topic) && !present.has(topic));
+    const topics = new Set([...listed.filter((topic) => !forgotten.includes(topic)), ...present]);
+    for (const topic of topics) {
+      // What an earlier name of the node or prefix left behind is not this node's to clear: `stoep retire` does, before it is renamed.
+      if (present.has(topic) || !topic.startsWith(`${this.#format.root}/`)) continue;
+      if ((await outbox.recall(revFact(topic))) === GONE) continue;
+      rows.push({ message: this.#format.cleared(topic), seq: null });
+      facts.set(revFact(topic), GONE);
+    }
+    if (forgotten.length > 0 || topics.size > listed.length) {
+      for (const [key, value] of forgottenMetas(forgotten, [...topics])) facts.set(key, value);
     }
     if (facts.size > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt });
   }

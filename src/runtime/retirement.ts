@@ -8,7 +8,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { Outbox } from "../ports/outbox.ts";
-import { forgottenMetas, type MetaBook, metaTopics } from "./meta-book.ts";
+import { forgottenMetas, type MetaBook, type MetaRecord, metaTopics } from "./meta-book.ts";
 import { Publisher } from "./publisher.ts";
 import { publisherLimits } from "./publisher-limits.ts";
 import type { TimeDesk } from "./time-desk.ts";
@@ -43,7 +43,7 @@ export interface Retirement {
 }
 
 /** What the broker may retain of this node: its status, and every meta that it ever published. */
-export async function retainedTopics(outbox: Pick<Outbox, "recall"> | null, format: NativeFormat, planned: readonly string[]) {
+export async function retainedTopics(outbox: MetaRecord | null, format: NativeFormat, planned: readonly string[]) {
   const known = outbox === null ? [] : await metaTopics(outbox);
   return [format.statusTopic, ...new Set([...planned, ...known])];
 }

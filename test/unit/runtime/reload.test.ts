@@ -3,8 +3,9 @@ import type { NodePlan, SensorPlan } from "../../../src/config/plan.ts";
 import type { StreamPlan } from "../../../src/core/reading/stream.ts";
 import { epsilonMicro } from "../../../src/core/units/epsilon.ts";
 import { nodeId } from "../../../src/core/units/ids.ts";
+import { HOUR_MS } from "../../../src/core/units/time.ts";
 import type { ReloadOutcome, ReloadRequest } from "../../../src/runtime/reload.ts";
-import { retireNode } from "../../../src/runtime/retirement.ts";
+import { retainedTopics, retireNode } from "../../../src/runtime/retirement.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { dust, W } from "../../support/dust.ts";
 import { channelPlan, nodePlan, PASSAGES, sensorPlan, streamPlan } from "../../support/plans.ts";
@@ -85,6 +86,34 @@ describe("a reload that goes well", () => {
     const metas = sent().filter(({ message }) => message.topic === topic);
     expect(metas).toHaveLength(3);
     expect(metas.at(-1)?.message.payload.length).toBeGreaterThan(0);
+  });
+
+  it("offers the empty meta of a sensor that is gone again, when the broker refused it or the outbox gave it up", async () => {
+    const topic = "city/voorbeeld/n0042/air-2/meta";
+    const node = await running([dust(), dust({ id: "air-2" })]);
+    let isRefused = true;
+    node.broker.answer = (to) => (isRefused && to === topic ? 0x99 : 0);
+    await reload(node, nodePlan([dust()]));
+    const offered = () => node.broker.published.filter(({ topic: to, text }) => to === topic && text === "").length;
+    await node.clock.advance(5 * W);
+    expect(await retainedTopics(node.outbox, node.node.parting.format, []), "for stoep retire").toContain(topic);
+    const before = offered();
+    await node.clock.advance(HOUR_MS);
+    expect(offered(), "in an hour").toBeGreaterThan(before);
+    isRefused = false;
+    await node.clock.advance(HOUR_MS + 5 * W);
+    const taken = offered();
+    await node.clock.advance(2 * HOUR_MS);
+    expect(offered(), "once it was taken no more").toBe(taken);
+    node.outbox.factOf.delete(`meta:${topic}`);
+    node.outbox.givenUp = 1;
+    await node.clock.advance(5_000);
+    expect(offered()).toBe(taken + 1);
+    expect(await retainedTopics(node.outbox, node.node.parting.format, []), "the broker has forgotten it").not.toContain(topic);
+    await reload(node, nodePlan([dust()]));
+    await node.clock.advance(5_000);
+    expect(JSON.parse(node.outbox.factOf.get("metas") ?? "")).not.toContain(topic);
+    expect(offered()).toBe(taken + 1);
   });
 
   it("queues the meta of a new sensor before its first summary", async () => {
