@@ -143,7 +143,7 @@ export class Node {
   }
 
   async #stop(reason: string): Promise<StopReport> {
-    const { ingest, crew, housekeeping, closer, publisher, world } = this.#parts;
+    const { ingest, crew, housekeeping, closer, world } = this.#parts;
     const { clock, events, live, outbox } = world;
     events.emit({ type: "NodeStopping", reason });
     this.#timers.stop();
@@ -155,7 +155,8 @@ export class Node {
     await housekeeping.stop();
     this.#reloading.abandon();
     await closer.run();
-    await publisher.stop(() => this.#parts.goodbye(), STOP_MS_MAX);
+    // The one of now: a reload may have gone to another broker meanwhile.
+    await this.#parts.publisher.stop(() => this.#parts.goodbye(), STOP_MS_MAX);
     const pending = outbox.standing().pendingRows;
     const open = new Map(
       live.held().flatMap(({ window, windowMs }) => (window === null ? [] : [[`${windowMs}/${window}`, { start: window, windowMs }]])),

@@ -100,6 +100,7 @@ export class Reloading {
     const needs = [...restartNeeds(before, request.plan), ...clockNeeds(streams, parts.time.now() !== null)];
     if (needs.length > 0) return { is: "refused", needs };
     const tried = await turns.take(() => this.#tryOut(request, before, streams));
+    if (tried === "stopped") return { is: tried };
     if ("code" in tried) return { is: "rolled-back", because: [tried] };
     const troubles = await tried.trial.verdict(isStopping);
     return await turns.take(async () => {
@@ -118,9 +119,10 @@ export class Reloading {
     { plan, ports = {}, identity }: ReloadRequest,
     before: NodePlan,
     { redefined }: StreamChanges,
-  ): Promise<{ readonly trial: Trial; readonly sensors: CrewChange } | TrialTrouble> {
-    const { parts, settle, probeGpio } = this.#world;
+  ): Promise<{ readonly trial: Trial; readonly sensors: CrewChange } | TrialTrouble | "stopped"> {
+    const { parts, settle, probeGpio, isStopping } = this.#world;
     const { world, closer, time, crew, ingest } = parts;
+    if (isStopping()) return "stopped";
     // What is over is closed by the plan that it was measured under.
     await settle();
     try {
@@ -132,6 +134,8 @@ export class Reloading {
     }
     parts.equip(ports);
     await probeGpio(before, plan);
+    // The sensors have been told to stop: one that is started now would go on for ever.
+    if (isStopping()) return "stopped";
     // Before the sensors: `onStartFailure: fail` may speak up while one is started.
     const trial = new Trial(redefined, { ingest, clock: world.clock });
     this.#trial = trial;

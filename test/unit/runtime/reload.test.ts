@@ -450,6 +450,44 @@ describe("a reload that does not hold", () => {
   });
 });
 
+describe("a node that is stopped", () => {
+  it.each([0, 1, 2, 5, 10, 20, 50])("%i microtasks after a reload was asked for leaves no port open", async (turns) => {
+    const node = await running();
+    const pending = node.node.reload({ plan: nodePlan([dust(), dust({ id: "air-2" })]), identity: IDENTITY });
+    for (let turn = 0; turn < turns; turn++) await null;
+    await node.stop();
+    await node.clock.advance(1_000);
+    expect(await pending).toEqual({ is: "stopped" });
+    expect(node.ports.opened.filter(({ isClosed }) => !isClosed).map(({ path }) => path)).toEqual([]);
+  });
+
+  it("before it is told to reload stays as it is", async () => {
+    const node = await running();
+    await node.stop();
+    const { outcome } = await reload(node, nodePlan([dust(), dust({ id: "air-2" })]));
+    expect(outcome).toEqual({ is: "stopped" });
+    expect(node.outbox.reopened).toBe(0);
+    expect(openings(node, "/dev/air-2")).toBe(0);
+  });
+
+  it("while it leaves its broker for another one is connected to neither", async () => {
+    const node = await running();
+    node.broker.answer = () => 0x97; // what is under way keeps it there for a while
+    await node.clock.advance(W);
+    const next = Object.assign(new ScriptedBroker(node.clock), { friendly: true });
+    const plan = nodePlan([dust()]);
+    const other = { ...plan, broker: { ...plan.broker, url: "mqtt://127.0.0.1:1884" } };
+    const pending = node.node.reload({ plan: other, identity: IDENTITY, broker: { broker: next } });
+    await node.clock.advance(500);
+    await node.stop();
+    await node.clock.advance(1_000);
+    expect((await pending).is).toBe("applied");
+    expect([node.broker.ends.length, next.ends.length]).toEqual([node.broker.requests.length, next.requests.length]);
+    await node.clock.advance(10 * W);
+    expect(next.ends.length).toBe(next.requests.length);
+  });
+});
+
 describe("a reload and people", () => {
   const gate = (epsilon: number): SensorPlan => {
     const policy = { is: "noised", epsilonMicro: epsilonMicro(epsilon), accountMicro: epsilonMicro(epsilon), bound: null } as never;
