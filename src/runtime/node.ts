@@ -40,6 +40,7 @@ export class Node {
   readonly #reloading: Reloading;
   readonly #timers: Timers;
   readonly #turns = new Turns();
+  readonly #retirements = new Turns();
   readonly #closeAgain: Patience;
   readonly #startedMs: number;
   /** The names of metas that are queued; those of another plan are not. */
@@ -106,7 +107,7 @@ export class Node {
   /** What `retireNode` needs to take this node away from its broker. */
   get parting(): Parting {
     const { publisher, format, metas, time, problems } = this.#parts;
-    return { publisher, format, metas, time, problems, goodbye: () => this.#parts.goodbye() };
+    return { publisher, format, metas, time, problems, turns: this.#retirements, goodbye: () => this.#parts.goodbye() };
   }
 
   /** Takes over another plan while the node runs, or goes on as before. One at a time. */

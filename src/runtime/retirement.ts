@@ -13,6 +13,7 @@ import { Publisher } from "./publisher.ts";
 import { publisherLimits } from "./publisher-limits.ts";
 import type { TimeDesk } from "./time-desk.ts";
 import { Timers } from "./timers.ts";
+import type { Turns } from "./turns.ts";
 
 const CONNECT_MS_MAX = 30_000;
 /** How long a broker may take from one acknowledgement to the next. */
@@ -143,6 +144,8 @@ export interface Parting {
   readonly metas: MetaBook;
   readonly time: TimeDesk;
   readonly problems: Set<NodeProblem>;
+  /** One retirement at a time: two connections with one client id would throw each other out. */
+  readonly turns: Turns;
   goodbye(): Message;
 }
 
@@ -157,13 +160,17 @@ export async function prospectOf({ format, metas }: Parting, outbox: Outbox): Pr
 
 /**
  * Takes a running node away from its broker: publishes what waits for at most `drainMs`, says goodbye, has the broker forget it, and does
- * not connect again in this run. It goes on collecting.
+ * not connect again in this run. It goes on collecting. Done again, it only has the broker forget what is left.
  */
-export async function retireNode(parting: Parting, world: Omit<RetiringWorld, "time"> & { readonly outbox: Outbox }, drainMs: number) {
-  const { publisher, format, time, problems, goodbye } = parting;
-  if (!publisher.report.isUp) throw new RetireError(`the node has no connection to its broker (${publisher.report.trouble ?? "not yet"})`);
-  const { topics } = await prospectOf(parting, world.outbox);
-  problems.add("RETIRED");
-  await publisher.stop(goodbye, drainMs);
-  return clearRetained({ ...world, time }, format, topics);
+export function retireNode(parting: Parting, world: Omit<RetiringWorld, "time"> & { readonly outbox: Outbox }, drainMs: number) {
+  const { publisher, format, time, problems, turns, goodbye } = parting;
+  return turns.take(async (): Promise<Retirement> => {
+    const isRetired = problems.has("RETIRED");
+    const { isUp, trouble } = publisher.report;
+    if (!isRetired && !isUp) throw new RetireError(`the node has no connection to its broker (${trouble ?? "not yet"})`);
+    const { topics } = await prospectOf(parting, world.outbox);
+    problems.add("RETIRED");
+    if (!isRetired) await publisher.stop(goodbye, drainMs);
+    return clearRetained({ ...world, time }, format, topics);
+  });
 }
