@@ -20,10 +20,16 @@ export interface MetaEntry {
 
 const REV_DIGITS = 8;
 /**
- * Stands in place of a rev when the empty meta was queued last. Its topic stays listed until nothing waits in the outbox: then the broker
- * has that one too, or the fact says no more that it was queued, as with every meta that was refused or given up.
+ * In place of a rev: the empty meta was queued last, at this position of the outbox. Its topic stays listed until that is settled: then
+ * the broker has it, or the fact is not there any more, as with every meta that was refused or given up.
  */
-const GONE = "gone";
+const goneAt = (position: number): string => `gone:${position}`;
+
+/** The position of the empty meta; null: none was queued. */
+function positionOfGone(fact: string | null): number | null {
+  const position = /^gone:([0-9]{1,16})$/.exec(fact ?? "")?.[1];
+  return position === undefined ? null : Number(position);
+}
 
 const revFact = (topic: string): string => `${META_FACT}${topic}`;
 
@@ -40,8 +46,10 @@ export async function metaTopics(outbox: MetaRecord): Promise<readonly string[]>
 /** Those of which the broker has the empty meta. */
 async function takenAway(outbox: MetaRecord, topics: readonly string[]): Promise<ReadonlySet<string>> {
   const taken = new Set<string>();
-  if (outbox.standing().pendingRows > 0) return taken;
-  for (const topic of topics) if ((await outbox.recall(revFact(topic))) === GONE) taken.add(topic);
+  for (const topic of topics) {
+    const position = positionOfGone(await outbox.recall(revFact(topic)));
+    if (position !== null && position <= outbox.standing().acknowledgedPosition) taken.add(topic);
+  }
   return taken;
 }
 
@@ -112,12 +120,16 @@ export class MetaBook {
     const taken = await takenAway(outbox, listed);
     const forgotten = listed.filter((topic) => taken.has(topic) && !present.has(topic));
     const topics = new Set([...listed.filter((topic) => !forgotten.includes(topic)), ...present]);
+    const gone: string[] = [];
     for (const topic of topics) {
       // What an earlier name of the node or prefix left behind is not this node's to clear: `stoep retire` does, before it is renamed.
       if (present.has(topic) || !topic.startsWith(`${this.#format.root}/`)) continue;
-      if ((await outbox.recall(revFact(topic))) === GONE) continue;
+      if (positionOfGone(await outbox.recall(revFact(topic))) === null) gone.push(topic);
+    }
+    const { lastPosition } = outbox.standing();
+    for (const topic of gone) {
       rows.push({ message: this.#format.cleared(topic), seq: null });
-      facts.set(revFact(topic), GONE);
+      facts.set(revFact(topic), goneAt(lastPosition + rows.length));
     }
     if (forgotten.length > 0 || topics.size > listed.length) {
       for (const [key, value] of forgottenMetas(forgotten, [...topics])) facts.set(key, value);

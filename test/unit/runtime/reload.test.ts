@@ -109,6 +109,9 @@ describe("a reload that goes well", () => {
     node.outbox.givenUp = 1;
     await node.clock.advance(5_000);
     expect(offered()).toBe(taken + 1);
+    node.broker.answer = (to) => (to.endsWith("/summary") ? 0x97 : 0);
+    await node.clock.advance(2 * W);
+    expect(node.outbox.standing().pendingRows, "whatever waits behind it").toBeGreaterThan(0);
     expect(await retainedTopics(node.outbox, node.node.parting.format, []), "the broker has forgotten it").not.toContain(topic);
     await reload(node, nodePlan([dust()]));
     await node.clock.advance(5_000);
