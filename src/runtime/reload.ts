@@ -7,6 +7,7 @@ import { type Mark, OutboxError, TRIED_FACT } from "../ports/outbox.ts";
 import type { WayToBroker } from "./broker-safety.ts";
 import type { Ingest } from "./ingest.ts";
 import type { NodeParts } from "./node-parts.ts";
+import { PEOPLE_CODES } from "./people.ts";
 import { type RestartNeed, restartNeeds, type StreamChanges, streamChanges } from "./plan-change.ts";
 import type { CrewChange, JudgedSensor } from "./sensor-crew.ts";
 import type { NodeIdentity } from "./status.ts";
@@ -27,7 +28,7 @@ export interface ReloadRequest {
   readonly identity: NodeIdentity;
   /** Ports of a kind that no sensor had before. */
   readonly ports?: Partial<Pick<World, "gpio" | "files" | "replay" | "modbus">>;
-  /** Problems of this machine that the plan brings up, as `NodeOptions.standing`. */
+  /** Problems of this machine that the plan brings up, as `NodeOptions.standing`. Of `PEOPLE_CODES` these are all. */
   readonly standing?: ReadonlySet<NodeProblem>;
   /** Another broker, or another way to it; absent: the connection stays. */
   readonly broker?: WayToBroker;
@@ -168,6 +169,7 @@ export class Reloading {
     const way = parts.problems.has("RETIRED") ? undefined : broker;
     if (way !== undefined) await parts.publisher.stop(() => parts.goodbye(), LEAVE_MS_MAX);
     parts.replan(plan, identity, marks);
+    for (const code of PEOPLE_CODES) if (!standing.has(code)) parts.problems.delete(code);
     for (const code of standing) parts.problems.add(code);
     if (way !== undefined) parts.reconnect(way);
     await settle();

@@ -524,6 +524,20 @@ describe("a reload and people", () => {
     expect(node.events.of("TermsWait")).toEqual([]);
   });
 
+  it("on a machine that cannot hold their readings: what is said about it is what was found with the file that runs", async () => {
+    const node = new VirtualNode();
+    await node.start(nodePlan([dust()]), { standing: new Set(["SWAP_ON_DISK", "CORE_DUMPS", "LIVE_NOT_TMPFS", "OUTBOX_REPAIRED"]) });
+    await node.clock.advance(MIDDLE_MS);
+    const codes = () => node.node.status().status.problems.map(({ code }) => code);
+    expect((await reload(node, nodePlan([dust()]), { standing: new Set(["CORE_DUMPS"]) })).outcome.is).toBe("applied");
+    expect(codes()).toEqual(["CORE_DUMPS", "LIVE_NOT_TMPFS", "OUTBOX_REPAIRED"]);
+    node.ports.refused.set("/dev/air-2", "gone");
+    expect((await reload(node, nodePlan([dust({ id: "air-2" })]))).outcome.is).toBe("rolled-back");
+    expect(codes()).toContain("CORE_DUMPS");
+    expect((await reload(node, nodePlan([dust()]), { standing: new Set() })).outcome.is).toBe("applied");
+    expect(codes()).toEqual(["LIVE_NOT_TMPFS", "OUTBOX_REPAIRED"]);
+  });
+
   it("of something else leaves their windows whole", async () => {
     const node = await running([gate(500_000)]);
     expect((await reload(node, nodePlan([gate(500_000), dust()]))).outcome.is).toBe("applied");
