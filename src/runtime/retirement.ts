@@ -59,16 +59,24 @@ export interface RetiringWorld {
 
 /**
  * Makes the broker forget the node: retained messages of no bytes, on a connection whose will is one too, ended by DISCONNECT. What was
- * cleared is noted, so that a node that starts again after all says who it is anew. The outbox keeps its summaries.
+ * cleared is noted, so that a node that starts again after all says who it is anew. The outbox keeps its summaries. `withinMs`: after
+ * this it is broken off; null: it goes on for as long as the broker answers.
  */
-export async function clearRetained(world: RetiringWorld, format: NativeFormat, topics: readonly string[]): Promise<Retirement> {
+export async function clearRetained(
+  world: RetiringWorld,
+  format: NativeFormat,
+  topics: readonly string[],
+  withinMs: number | null = null,
+): Promise<Retirement> {
   const { outbox, time } = world;
-  const session = await clearOver(world, format, topics);
+  const session = await clearOver(world, format, topics, withinMs);
   const isMeta = (topic: string): boolean => topic !== format.statusTopic;
   const cleared = session.topics.filter(({ outcome }) => outcome === "cleared").map(({ topic }) => topic);
-  const kept = topics.filter((topic) => !cleared.includes(topic));
-  const facts = forgottenMetas(cleared.filter(isMeta), kept.filter(isMeta));
-  if (cleared.length > 0) await outbox?.commit({ rows: [], marks: new Map(), facts, madeAt: time.best() });
+  if (outbox !== null && cleared.length > 0) {
+    const kept = [...new Set([...topics, ...(await metaTopics(outbox))])].filter((topic) => !cleared.includes(topic));
+    const facts = forgottenMetas(cleared.filter(isMeta), kept.filter(isMeta));
+    await outbox.commit({ rows: [], marks: new Map(), facts, madeAt: time.best() });
+  }
   return { ...session, pending: outbox?.standing().pendingRows ?? 0 };
 }
 
@@ -77,6 +85,7 @@ function clearOver(
   { broker, clock }: RetiringWorld,
   format: NativeFormat,
   topics: readonly string[],
+  withinMs: number | null,
 ): Promise<Omit<Retirement, "pending">> {
   return new Promise((resolve) => {
     const outcomes = new Map<string, ClearedTopic["outcome"]>();
@@ -84,6 +93,7 @@ function clearOver(
     let next = 0;
     let cancel = (): void => {};
     let link: BrokerLink | null = null;
+    const cancelAll = withinMs === null ? () => {} : clock.after(withinMs, () => link?.destroy());
     const publishNext = (): void => {
       cancel();
       const topic = topics[next];
@@ -101,6 +111,7 @@ function clearOver(
       }
       if (event.type !== "closed") return;
       cancel();
+      cancelAll();
       const told = topics.map((topic) => ({ topic, outcome: outcomes.get(topic) ?? ("unanswered" as const) }));
       const isWhole = outcomes.size === topics.length;
       resolve({ topics: told, trouble: refusal ?? (isWhole ? null : troubleOf(event.cause)) });

@@ -297,6 +297,56 @@ describe("another broker", () => {
   });
 });
 
+describe("another prefix", () => {
+  const renamed = (sensors: readonly SensorPlan[] = [dust()]): NodePlan => {
+    const plan = nodePlan(sensors);
+    return { ...plan, broker: { ...plan.broker, prefix: "town" } };
+  };
+  /** What a broker that got all this retains, by topic. */
+  const retainedOf = (...brokers: readonly ScriptedBroker[]) => {
+    const all = new Map(
+      brokers.flatMap(({ published }) => published.filter(({ retain }) => retain).map(({ topic, text }) => [topic, text])),
+    );
+    return [...all].filter(([, text]) => text !== "").map(([topic]) => topic);
+  };
+  const AT_NEW = ["town/n0042/status", "town/n0042/meta", "town/n0042/air-1/meta"];
+
+  it("leaves nothing of before at the broker", async () => {
+    const node = await running([dust(), dust({ id: "air-2" })]);
+    const earlier = "city/voorbeeld/n0007/meta"; // another node may have that name by now
+    node.outbox.factOf.set("metas", JSON.stringify([...JSON.parse(node.outbox.factOf.get("metas") ?? ""), earlier]));
+    const { outcome } = await reload(node, renamed(), { broker: { broker: node.broker } });
+    expect(outcome).toMatchObject({ is: "applied", changes: { reconnected: true } });
+    await node.clock.advance(2 * W);
+    expect(retainedOf(node.broker).sort()).toEqual([...AT_NEW].sort());
+    expect(JSON.parse(node.outbox.factOf.get("metas") ?? "").sort()).toEqual([earlier, ...AT_NEW.slice(1)].sort());
+    expect(node.node.status().status.health).toBe("ok");
+  });
+
+  it("is taken over in a few seconds by a node whose broker forgets nothing, and what is left there stays known", async () => {
+    const node = await running();
+    let isLeaving = false;
+    node.broker.answer = (topic) => (isLeaving && topic.startsWith("city/") ? 0x87 : 0);
+    isLeaving = true;
+    const { outcome, ms } = await reload(node, renamed(), { broker: { broker: node.broker } });
+    expect(outcome.is).toBe("applied");
+    expect(ms).toBeLessThan(10_000);
+    await node.clock.advance(2 * W);
+    expect(node.outbox.standing().pendingRows).toBe(0);
+    expect(JSON.parse(node.outbox.factOf.get("metas") ?? "")).toContain("city/voorbeeld/n0042/air-1/meta");
+  });
+
+  it("is taken over at once while the broker is away", async () => {
+    const node = await running();
+    node.broker.friendly = false;
+    node.broker.close();
+    await node.clock.advance(1_000);
+    const { outcome, ms } = await reload(node, renamed(), { broker: { broker: node.broker } });
+    expect(outcome.is).toBe("applied");
+    expect(ms).toBeLessThan(3_000);
+  });
+});
+
 describe("a node that is killed after a reload that gave a stream another meaning", () => {
   const doubled = channelPlan({ calibration: { scale: 2, offset: 0 } });
   const corrected = dust({ channels: [doubled], streams: [streamPlan(doubled, { windowMs: W, latenessMs: 10_000 })] });

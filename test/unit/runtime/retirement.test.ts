@@ -81,6 +81,22 @@ describe("clearing what a broker retains", () => {
     expect(silent.report.trouble).toBe("timeout");
   });
 
+  it.each(["that does not answer", "that cannot be reached"])("is broken off in time at a broker %s", async (which) => {
+    const clock = new VirtualClock();
+    const broker = new FakeBrokerPort({ clock });
+    if (which === "that does not answer") broker.onPublish = () => ({ is: "withhold" });
+    else broker.onConnect = () => ({ is: "ignore" });
+    let isOver = false;
+    const world = { clock, broker, outbox: new FakeOutbox(), time: { best: () => epochMs(0) } };
+    const clearing = clearRetained(world, format, TOPICS, 3_000).then((report) => {
+      isOver = true;
+      return report;
+    });
+    await clock.advance(5_000);
+    expect(isOver).toBe(true);
+    expect((await clearing).trouble).not.toBeNull();
+  });
+
   it("knows topics of sensors that are gone, and trusts no record that is damaged", async () => {
     const outbox = new FakeOutbox();
     outbox.factOf.set("metas", JSON.stringify(["p/n1/gone/meta", "p/n1/meta"]));
