@@ -507,7 +507,7 @@ describe("a node that is stopped", () => {
   it.each([0, 1, 2, 5, 10, 20, 50])("%i microtasks after a reload was asked for leaves no port open", async (turns) => {
     const node = await running();
     const pending = node.node.reload({ plan: nodePlan([dust(), dust({ id: "air-2" })]), identity: IDENTITY });
-    for (let turn = 0; turn < turns; turn++) await null;
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
     await node.stop();
     await node.clock.advance(1_000);
     expect(await pending).toEqual({ is: "stopped" });
