@@ -32,10 +32,12 @@ export interface NewRow {
   readonly seq: number | null;
 }
 
-/** Begins the key of the fact that says which rev of a meta was last queued; the rest is its topic. */
+/** Begins the key of the fact that says which rev of a meta was last queued, or that an empty one was; the rest is its topic. */
 export const META_FACT = "meta:";
-/** Fact that lists the topics of all metas that were ever queued. */
+/** Fact that lists the topics of all metas that were queued and that the broker may retain. */
 export const TOPICS_FACT = "metas";
+/** Fact that says for which broker, as `scheme://host:port`, those metas were queued: another one has none of them. */
+export const METAS_BROKER_FACT = "metas:broker";
 /** Fact that holds how many summaries of earlier instances were lost. */
 export const LOST_EARLIER_FACT = "lost:earlier";
 /** Begins the key of the fact that says how far the salvage of a damaged store came; the rest is the name of its file. */

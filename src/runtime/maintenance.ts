@@ -17,6 +17,8 @@ export const SPELLS_MAX = 64;
 interface Spell {
   readonly from: EpochMs;
   readonly until: EpochMs;
+  /** Somebody said that it is over: whatever a clock shows later that was put back. */
+  readonly isOver?: true;
 }
 
 /** A spell that was begun while the clock was not trusted, on the clock that is always right. */
@@ -42,6 +44,8 @@ export class Maintenance {
   #spells = new Map<string, readonly Spell[]>();
   /** What the last spell of a sensor really is, while the clock is not trusted: it was written down by what the wall clock showed. */
   readonly #unlabelled = new Map<SensorId, Unlabelled>();
+  /** It was no earlier than this at that time on the monotonic clock: so late was it trusted to be, or somebody began a spell. */
+  #noEarlier = { wallMs: 0, monoMs: 0 };
   /** What is written down is not what is known. */
   #isUnwritten = false;
 
@@ -58,14 +62,16 @@ export class Maintenance {
     } catch {
       this.#spells = new Map();
     }
+    const begun = [...this.#spells.values()].flat().map(({ from }) => from);
+    const wallMs = Math.max(this.#world.time.lastTrusted() ?? 0, ...begun);
+    this.#noEarlier = { wallMs, monoMs: this.#world.clock.monotonicMs() };
   }
 
   isActive(sensor: SensorId): boolean {
     const unlabelled = this.#unlabelled.get(sensor);
     const nowMs = this.#world.clock.monotonicMs();
     if (unlabelled !== undefined) return nowMs < unlabelled.untilMs;
-    const now = this.#now();
-    return (this.#spells.get(sensor) ?? []).some(({ from, until }) => from <= now && now < until);
+    return (this.#spells.get(sensor) ?? []).some((spell) => this.#within(spell) !== null);
   }
 
   /** Whether somebody worked on the sensor within the window. */
@@ -77,7 +83,7 @@ export class Maintenance {
   async begin(sensor: SensorId, forMs: number): Promise<EpochMs> {
     const from = this.#now();
     const until = (from + forMs) as EpochMs;
-    await this.#write(new Map([[sensor, [...this.#ended(sensor, from), { from, until }]]]));
+    await this.#write(new Map([[sensor, [...this.#ended(sensor), { from, until }]]]));
     const fromMs = this.#world.clock.monotonicMs();
     if (this.#world.time.now() === null) this.#unlabelled.set(sensor, { fromMs, untilMs: fromMs + forMs });
     this.#world.events.emit({ type: "MaintenanceBegan", sensor, until: isoUtc(until) });
@@ -87,7 +93,7 @@ export class Maintenance {
   /** It is over. */
   async end(sensor: SensorId): Promise<void> {
     if (!this.isActive(sensor)) return;
-    await this.#write(new Map([[sensor, this.#ended(sensor, this.#now())]]));
+    await this.#write(new Map([[sensor, this.#ended(sensor)]]));
     const unlabelled = this.#unlabelled.get(sensor);
     if (unlabelled !== undefined) this.#unlabelled.set(sensor, { ...unlabelled, untilMs: this.#world.clock.monotonicMs() });
     this.#world.events.emit({ type: "MaintenanceEnded", sensor });
@@ -120,9 +126,23 @@ export class Maintenance {
     return this.#world.time.best();
   }
 
-  #ended(sensor: SensorId, now: EpochMs): readonly Spell[] {
-    const spells = this.#spells.get(sensor) ?? [];
-    return spells.map((spell) => (spell.from <= now && now < spell.until ? { ...spell, until: now } : spell));
+  /**
+   * When it is while a spell is in force; null when it is not. Where nobody vouches for the wall clock, it can be hours behind, as after a
+   * power cut, and a spell that was announced before would seem not to have begun: such a one lasts as long as it may.
+   */
+  #within({ from, until, isOver }: Spell): EpochMs | null {
+    const { time, clock } = this.#world;
+    const { wallMs, monoMs } = this.#noEarlier;
+    const earliest = Math.ceil(wallMs + clock.monotonicMs() - monoMs) as EpochMs;
+    const nows = time.now() === null ? [time.best(), earliest] : [time.best()];
+    return (isOver ? undefined : nows.find((now) => from <= now && now < until)) ?? null;
+  }
+
+  #ended(sensor: SensorId): readonly Spell[] {
+    return (this.#spells.get(sensor) ?? []).map((spell) => {
+      const until = this.#within(spell);
+      return until === null ? spell : { ...spell, until, isOver: true };
+    });
   }
 
   async #write(changed: ReadonlyMap<SensorId, readonly Spell[]>): Promise<void> {

@@ -9,7 +9,7 @@ import type { EpochMs } from "../core/units/time.ts";
 import type { MetaDocument } from "../formats/documents.ts";
 import type { NativeFormat } from "../formats/native.ts";
 import type { Crypto } from "../ports/crypto.ts";
-import { META_FACT, type NewRow, type Outbox, TOPICS_FACT } from "../ports/outbox.ts";
+import { META_FACT, METAS_BROKER_FACT, type NewRow, type Outbox, TOPICS_FACT } from "../ports/outbox.ts";
 
 /** A meta with its name and where it goes. */
 export interface MetaEntry {
@@ -19,11 +19,41 @@ export interface MetaEntry {
 }
 
 const REV_DIGITS = 8;
+/**
+ * In place of a rev: the empty meta was queued last, at this position of the outbox. Its topic stays listed until that is settled: then
+ * the broker has it, or the fact is not there any more, as with every meta that was refused or given up.
+ */
+const goneAt = (position: number): string => `gone:${position}`;
+
+/** The position of the empty meta; null: none was queued. */
+function positionOfGone(fact: string | null): number | null {
+  const position = /^gone:([0-9]{1,16})$/.exec(fact ?? "")?.[1];
+  return position === undefined ? null : Number(position);
+}
 
 const revFact = (topic: string): string => `${META_FACT}${topic}`;
 
+/** What a list of topics is read from. */
+export type MetaRecord = Pick<Outbox, "recall" | "standing">;
+
 /** Topics of metas that the broker may retain. Empty when that is not known. */
-export async function metaTopics(outbox: Pick<Outbox, "recall">): Promise<readonly string[]> {
+export async function metaTopics(outbox: MetaRecord): Promise<readonly string[]> {
+  const listed = await listedTopics(outbox);
+  const taken = await takenAway(outbox, listed);
+  return listed.filter((topic) => !taken.has(topic));
+}
+
+/** Those of which the broker has the empty meta. */
+async function takenAway(outbox: MetaRecord, topics: readonly string[]): Promise<ReadonlySet<string>> {
+  const taken = new Set<string>();
+  for (const topic of topics) {
+    const position = positionOfGone(await outbox.recall(revFact(topic)));
+    if (position !== null && position <= outbox.standing().acknowledgedPosition) taken.add(topic);
+  }
+  return taken;
+}
+
+async function listedTopics(outbox: MetaRecord): Promise<readonly string[]> {
   try {
     const topics: unknown = JSON.parse((await outbox.recall(TOPICS_FACT)) ?? "[]");
     return Array.isArray(topics) ? topics.filter((topic) => typeof topic === "string") : [];
@@ -48,10 +78,12 @@ export class MetaBook {
   readonly entries: readonly MetaEntry[];
   readonly nodeRev: string;
   readonly #format: NativeFormat;
+  readonly #broker: string;
   readonly #revs = new Map<SensorId, string>();
 
   constructor(plan: NodePlan, format: NativeFormat, crypto: Crypto, version: string) {
     this.#format = format;
+    this.#broker = plan.broker.url;
     const nodeMeta = stamped(nodeDocument(plan, version), crypto);
     this.nodeRev = nodeMeta.rev;
     const entries = [entry(nodeMeta, format)];
@@ -69,26 +101,38 @@ export class MetaBook {
   }
 
   /**
-   * Puts the metas that differ from what was last queued into the outbox, with a note that they are there, or none of them. Those of
-   * sensors that are not there any more follow, empty: the broker forgets them once it has what they explain.
+   * Puts the metas that differ from what was last queued into the outbox, with a note that they are there, or none of them; all of them
+   * where that was for another broker. Those of sensors that are not there any more follow, empty: the broker forgets them once it has
+   * what they explain.
    */
   async queue(outbox: Outbox, madeAt: EpochMs): Promise<void> {
     const rows: NewRow[] = [];
     const facts = new Map<string, string>();
+    const isElsewhere = (await outbox.recall(METAS_BROKER_FACT)) !== this.#broker;
+    if (isElsewhere) facts.set(METAS_BROKER_FACT, this.#broker);
     for (const { topic, rev, message } of this.entries) {
-      if ((await outbox.recall(revFact(topic))) === rev) continue;
+      if (!isElsewhere && (await outbox.recall(revFact(topic))) === rev) continue;
       rows.push({ message, seq: null });
       facts.set(revFact(topic), rev);
     }
-    const known = await metaTopics(outbox);
+    const listed = await listedTopics(outbox);
     const present = new Set(this.entries.map(({ topic }) => topic));
-    // What an earlier name of the node or prefix left behind is not this node's to clear: `stoep retire` does, before it is renamed.
-    const gone = known.filter((topic) => !present.has(topic) && topic.startsWith(`${this.#format.root}/`));
-    rows.push(...gone.map((topic) => ({ message: this.#format.cleared(topic), seq: null })));
-    const kept = known.filter((topic) => !gone.includes(topic));
-    const topics = new Set([...kept, ...present]);
-    if (gone.length > 0 || topics.size > known.length) {
-      for (const [key, value] of forgottenMetas(gone, [...topics])) facts.set(key, value);
+    const taken = await takenAway(outbox, listed);
+    const forgotten = listed.filter((topic) => taken.has(topic) && !present.has(topic));
+    const topics = new Set([...listed.filter((topic) => !forgotten.includes(topic)), ...present]);
+    const gone: string[] = [];
+    for (const topic of topics) {
+      // What an earlier name of the node or prefix left behind is not this node's to clear: `stoep retire` does, before it is renamed.
+      if (present.has(topic) || !topic.startsWith(`${this.#format.root}/`)) continue;
+      if (positionOfGone(await outbox.recall(revFact(topic))) === null) gone.push(topic);
+    }
+    const { lastPosition } = outbox.standing();
+    for (const topic of gone) {
+      rows.push({ message: this.#format.cleared(topic), seq: null });
+      facts.set(revFact(topic), goneAt(lastPosition + rows.length));
+    }
+    if (forgotten.length > 0 || topics.size > listed.length) {
+      for (const [key, value] of forgottenMetas(forgotten, [...topics])) facts.set(key, value);
     }
     if (facts.size > 0) await outbox.commit({ rows, marks: new Map(), facts, madeAt });
   }

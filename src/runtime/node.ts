@@ -40,6 +40,7 @@ export class Node {
   readonly #reloading: Reloading;
   readonly #timers: Timers;
   readonly #turns = new Turns();
+  readonly #retirements = new Turns();
   readonly #closeAgain: Patience;
   readonly #startedMs: number;
   /** The names of metas that are queued; those of another plan are not. */
@@ -106,7 +107,7 @@ export class Node {
   /** What `retireNode` needs to take this node away from its broker. */
   get parting(): Parting {
     const { publisher, format, metas, time, problems } = this.#parts;
-    return { publisher, format, metas, time, problems, goodbye: () => this.#parts.goodbye() };
+    return { publisher, format, metas, time, problems, turns: this.#retirements, goodbye: () => this.#parts.goodbye() };
   }
 
   /** Takes over another plan while the node runs, or goes on as before. One at a time. */
@@ -143,7 +144,7 @@ export class Node {
   }
 
   async #stop(reason: string): Promise<StopReport> {
-    const { ingest, crew, housekeeping, closer, publisher, world } = this.#parts;
+    const { ingest, crew, housekeeping, closer, world } = this.#parts;
     const { clock, events, live, outbox } = world;
     events.emit({ type: "NodeStopping", reason });
     this.#timers.stop();
@@ -155,7 +156,8 @@ export class Node {
     await housekeeping.stop();
     this.#reloading.abandon();
     await closer.run();
-    await publisher.stop(() => this.#parts.goodbye(), STOP_MS_MAX);
+    // The one of now: a reload may have gone to another broker meanwhile.
+    await this.#parts.publisher.stop(() => this.#parts.goodbye(), STOP_MS_MAX);
     const pending = outbox.standing().pendingRows;
     const open = new Map(
       live.held().flatMap(({ window, windowMs }) => (window === null ? [] : [[`${windowMs}/${window}`, { start: window, windowMs }]])),

@@ -3,9 +3,12 @@ import type { NodeProblem } from "../core/events/problems.ts";
 import type { StreamPlan } from "../core/reading/stream.ts";
 import type { Host } from "../ports/host.ts";
 
+/** Codes that say why streams of people are withheld. They are judged for each plan: where no people are, nothing keeps them out. */
+export const PEOPLE_CODES = ["SWAP_ON_DISK", "SWAP_UNKNOWN", "CORE_DUMPS", "CORE_DUMPS_UNKNOWN"] as const satisfies readonly NodeProblem[];
+
 /** Why streams of people are withheld on this machine, and how to mend it. */
 export interface PeopleProblem {
-  readonly code: Extract<NodeProblem, "SWAP_ON_DISK" | "SWAP_UNKNOWN" | "CORE_DUMPS" | "CORE_DUMPS_UNKNOWN">;
+  readonly code: (typeof PEOPLE_CODES)[number];
   readonly remedy: string;
 }
 

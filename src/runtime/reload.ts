@@ -2,12 +2,15 @@ import type { NodePlan } from "../config/plan.ts";
 import { assert } from "../core/assert.ts";
 import type { NodeProblem } from "../core/events/problems.ts";
 import type { StreamId } from "../core/units/ids.ts";
+import { NativeFormat } from "../formats/native.ts";
 import type { Clock } from "../ports/clock.ts";
 import { type Mark, OutboxError, TRIED_FACT } from "../ports/outbox.ts";
 import type { WayToBroker } from "./broker-safety.ts";
 import type { Ingest } from "./ingest.ts";
 import type { NodeParts } from "./node-parts.ts";
+import { PEOPLE_CODES } from "./people.ts";
 import { type RestartNeed, restartNeeds, type StreamChanges, streamChanges } from "./plan-change.ts";
+import { clearRetained, retainedTopics } from "./retirement.ts";
 import type { CrewChange, JudgedSensor } from "./sensor-crew.ts";
 import type { NodeIdentity } from "./status.ts";
 import type { Turns } from "./turns.ts";
@@ -20,6 +23,8 @@ export const HOLD_MS = 2_000;
 const POLL_MS = 250;
 /** How long a broker that is left by a reload may take to acknowledge what is under way. What it does not is sent to the next one. */
 const LEAVE_MS_MAX = 2_000;
+/** How long it may take to forget what it retains under a prefix that is left. Windows wait meanwhile, and so does the watchdog. */
+const CLEAR_MS_MAX = 10_000;
 
 /** A checked plan that a running node is to take over. */
 export interface ReloadRequest {
@@ -27,7 +32,7 @@ export interface ReloadRequest {
   readonly identity: NodeIdentity;
   /** Ports of a kind that no sensor had before. */
   readonly ports?: Partial<Pick<World, "gpio" | "files" | "replay" | "modbus">>;
-  /** Problems of this machine that the plan brings up, as `NodeOptions.standing`. */
+  /** Problems of this machine that the plan brings up, as `NodeOptions.standing`. Of `PEOPLE_CODES` these are all. */
   readonly standing?: ReadonlySet<NodeProblem>;
   /** Another broker, or another way to it; absent: the connection stays. */
   readonly broker?: WayToBroker;
@@ -100,6 +105,7 @@ export class Reloading {
     const needs = [...restartNeeds(before, request.plan), ...clockNeeds(streams, parts.time.now() !== null)];
     if (needs.length > 0) return { is: "refused", needs };
     const tried = await turns.take(() => this.#tryOut(request, before, streams));
+    if (tried === "stopped") return { is: tried };
     if ("code" in tried) return { is: "rolled-back", because: [tried] };
     const troubles = await tried.trial.verdict(isStopping);
     return await turns.take(async () => {
@@ -118,9 +124,10 @@ export class Reloading {
     { plan, ports = {}, identity }: ReloadRequest,
     before: NodePlan,
     { redefined }: StreamChanges,
-  ): Promise<{ readonly trial: Trial; readonly sensors: CrewChange } | TrialTrouble> {
-    const { parts, settle, probeGpio } = this.#world;
+  ): Promise<{ readonly trial: Trial; readonly sensors: CrewChange } | TrialTrouble | "stopped"> {
+    const { parts, settle, probeGpio, isStopping } = this.#world;
     const { world, closer, time, crew, ingest } = parts;
+    if (isStopping()) return "stopped";
     // What is over is closed by the plan that it was measured under.
     await settle();
     try {
@@ -132,6 +139,8 @@ export class Reloading {
     }
     parts.equip(ports);
     await probeGpio(before, plan);
+    // The sensors have been told to stop: one that is started now would go on for ever.
+    if (isStopping()) return "stopped";
     // Before the sensors: `onStartFailure: fail` may speak up while one is started.
     const trial = new Trial(redefined, { ingest, clock: world.clock });
     this.#trial = trial;
@@ -162,13 +171,30 @@ export class Reloading {
     const { parts, settle } = this.#world;
     // What was retired does not come back before the next start.
     const way = parts.problems.has("RETIRED") ? undefined : broker;
-    if (way !== undefined) await parts.publisher.stop(() => parts.goodbye(), LEAVE_MS_MAX);
+    if (way !== undefined) await this.#leave(plan);
     parts.replan(plan, identity, marks);
+    for (const code of PEOPLE_CODES) if (!standing.has(code)) parts.problems.delete(code);
     for (const code of standing) parts.problems.add(code);
     if (way !== undefined) parts.reconnect(way);
     await settle();
     parts.teller.tell();
     return { is: "applied", changes: { sensors, streams, reconnected: way !== undefined } };
+  }
+
+  /** Ends the connection. Under another prefix nobody would renew or clear what the broker retains under this one: it forgets that now. */
+  async #leave(next: NodePlan): Promise<void> {
+    const { publisher, world, safety, format, metas, time, closer } = this.#world.parts;
+    const { isUp } = publisher.report;
+    await publisher.stop(() => this.#world.parts.goodbye(), LEAVE_MS_MAX);
+    if (!isUp || new NativeFormat(next.broker.prefix, next.node.id).root === format.root) return;
+    const planned = metas.entries.map(({ topic }) => topic);
+    try {
+      const topics = (await retainedTopics(world.outbox, format, planned)).filter((topic) => topic.startsWith(`${format.root}/`));
+      await clearRetained({ clock: world.clock, outbox: world.outbox, broker: safety.broker, time }, format, topics, CLEAR_MS_MAX);
+    } catch (error) {
+      if (!(error instanceof OutboxError)) throw error;
+      await closer.recover();
+    }
   }
 }
 

@@ -8,11 +8,12 @@ import type { Clock } from "../ports/clock.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { Outbox } from "../ports/outbox.ts";
-import { forgottenMetas, type MetaBook, metaTopics } from "./meta-book.ts";
+import { forgottenMetas, type MetaBook, type MetaRecord, metaTopics } from "./meta-book.ts";
 import { Publisher } from "./publisher.ts";
 import { publisherLimits } from "./publisher-limits.ts";
 import type { TimeDesk } from "./time-desk.ts";
 import { Timers } from "./timers.ts";
+import type { Turns } from "./turns.ts";
 
 const CONNECT_MS_MAX = 30_000;
 /** How long a broker may take from one acknowledgement to the next. */
@@ -43,7 +44,7 @@ export interface Retirement {
 }
 
 /** What the broker may retain of this node: its status, and every meta that it ever published. */
-export async function retainedTopics(outbox: Pick<Outbox, "recall"> | null, format: NativeFormat, planned: readonly string[]) {
+export async function retainedTopics(outbox: MetaRecord | null, format: NativeFormat, planned: readonly string[]) {
   const known = outbox === null ? [] : await metaTopics(outbox);
   return [format.statusTopic, ...new Set([...planned, ...known])];
 }
@@ -58,16 +59,24 @@ export interface RetiringWorld {
 
 /**
  * Makes the broker forget the node: retained messages of no bytes, on a connection whose will is one too, ended by DISCONNECT. What was
- * cleared is noted, so that a node that starts again after all says who it is anew. The outbox keeps its summaries.
+ * cleared is noted, so that a node that starts again after all says who it is anew. The outbox keeps its summaries. `withinMs`: after
+ * this it is broken off; null: it goes on for as long as the broker answers.
  */
-export async function clearRetained(world: RetiringWorld, format: NativeFormat, topics: readonly string[]): Promise<Retirement> {
+export async function clearRetained(
+  world: RetiringWorld,
+  format: NativeFormat,
+  topics: readonly string[],
+  withinMs: number | null = null,
+): Promise<Retirement> {
   const { outbox, time } = world;
-  const session = await clearOver(world, format, topics);
+  const session = await clearOver(world, format, topics, withinMs);
   const isMeta = (topic: string): boolean => topic !== format.statusTopic;
   const cleared = session.topics.filter(({ outcome }) => outcome === "cleared").map(({ topic }) => topic);
-  const kept = topics.filter((topic) => !cleared.includes(topic));
-  const facts = forgottenMetas(cleared.filter(isMeta), kept.filter(isMeta));
-  if (cleared.length > 0) await outbox?.commit({ rows: [], marks: new Map(), facts, madeAt: time.best() });
+  if (outbox !== null && cleared.length > 0) {
+    const kept = [...new Set([...topics, ...(await metaTopics(outbox))])].filter((topic) => !cleared.includes(topic));
+    const facts = forgottenMetas(cleared.filter(isMeta), kept.filter(isMeta));
+    await outbox.commit({ rows: [], marks: new Map(), facts, madeAt: time.best() });
+  }
   return { ...session, pending: outbox?.standing().pendingRows ?? 0 };
 }
 
@@ -76,6 +85,7 @@ function clearOver(
   { broker, clock }: RetiringWorld,
   format: NativeFormat,
   topics: readonly string[],
+  withinMs: number | null,
 ): Promise<Omit<Retirement, "pending">> {
   return new Promise((resolve) => {
     const outcomes = new Map<string, ClearedTopic["outcome"]>();
@@ -83,6 +93,7 @@ function clearOver(
     let next = 0;
     let cancel = (): void => {};
     let link: BrokerLink | null = null;
+    const cancelAll = withinMs === null ? () => {} : clock.after(withinMs, () => link?.destroy());
     const publishNext = (): void => {
       cancel();
       const topic = topics[next];
@@ -100,6 +111,7 @@ function clearOver(
       }
       if (event.type !== "closed") return;
       cancel();
+      cancelAll();
       const told = topics.map((topic) => ({ topic, outcome: outcomes.get(topic) ?? ("unanswered" as const) }));
       const isWhole = outcomes.size === topics.length;
       resolve({ topics: told, trouble: refusal ?? (isWhole ? null : troubleOf(event.cause)) });
@@ -143,6 +155,8 @@ export interface Parting {
   readonly metas: MetaBook;
   readonly time: TimeDesk;
   readonly problems: Set<NodeProblem>;
+  /** One retirement at a time: two connections with one client id would throw each other out. */
+  readonly turns: Turns;
   goodbye(): Message;
 }
 
@@ -157,13 +171,17 @@ export async function prospectOf({ format, metas }: Parting, outbox: Outbox): Pr
 
 /**
  * Takes a running node away from its broker: publishes what waits for at most `drainMs`, says goodbye, has the broker forget it, and does
- * not connect again in this run. It goes on collecting.
+ * not connect again in this run. It goes on collecting. Done again, it only has the broker forget what is left.
  */
-export async function retireNode(parting: Parting, world: Omit<RetiringWorld, "time"> & { readonly outbox: Outbox }, drainMs: number) {
-  const { publisher, format, time, problems, goodbye } = parting;
-  if (!publisher.report.isUp) throw new RetireError(`the node has no connection to its broker (${publisher.report.trouble ?? "not yet"})`);
-  const { topics } = await prospectOf(parting, world.outbox);
-  problems.add("RETIRED");
-  await publisher.stop(goodbye, drainMs);
-  return clearRetained({ ...world, time }, format, topics);
+export function retireNode(parting: Parting, world: Omit<RetiringWorld, "time"> & { readonly outbox: Outbox }, drainMs: number) {
+  const { publisher, format, time, problems, turns, goodbye } = parting;
+  return turns.take(async (): Promise<Retirement> => {
+    const isRetired = problems.has("RETIRED");
+    const { isUp, trouble } = publisher.report;
+    if (!isRetired && !isUp) throw new RetireError(`the node has no connection to its broker (${trouble ?? "not yet"})`);
+    const { topics } = await prospectOf(parting, world.outbox);
+    problems.add("RETIRED");
+    if (!isRetired) await publisher.stop(goodbye, drainMs);
+    return clearRetained({ ...world, time }, format, topics);
+  });
 }

@@ -122,6 +122,11 @@ export class TimeDesk {
     return errorMs === null ? null : Math.ceil(errorMs);
   }
 
+  /** The latest time that was ever trusted, in an earlier run too; null: none was. */
+  lastTrusted(): EpochMs | null {
+    return this.#keeping.lastMs;
+  }
+
   /** Trusted wall time where there is one, else what the wall clock shows: for logs and messages that must leave anyway. */
   best(): EpochMs {
     return this.now() ?? epochMs(this.#clock.wallMs());

@@ -193,9 +193,9 @@ describe("P1: a row of the outbox that was changed on the card", () => {
   it("is not sent, nor is one that was put there; the others are", { timeout: 60_000 }, async () => {
     const lab = openLab();
     const broker = await lab.mosquitto();
-    const subscriber = await lab.subscriber(broker.url);
+    await broker.kill9();
     const sensors = Object.fromEntries(["a", "b", "c", "d"].map((id) => [id, { driver: "sds011", serial: { path: `/dev/none-${id}` } }]));
-    const site = lab.site({ broker: { url: "mqtt://127.0.0.1:9" }, sensors }); // nobody listens there: the metas wait
+    const site = lab.site({ broker: { url: broker.url }, sensors }); // nobody listens there: the metas wait
     await (await site.runUntilReady()).kill9();
     const db = new Database(join(site.storage, "node.db"));
     const waiting = db.prepare<[], { position: number; topic: string }>("SELECT position, topic FROM outbox").all();
@@ -206,7 +206,8 @@ describe("P1: a row of the outbox that was changed on the card", () => {
       FROM outbox ORDER BY position DESC LIMIT 1`);
     db.close();
 
-    site.write({ broker: { url: broker.url }, sensors });
+    await broker.restart();
+    const subscriber = await lab.subscriber(broker.url);
     const node = await site.runUntilReady();
     await subscriber.waitFor((all) => ["a", "c", "d"].every((id) => all.some(({ topic }) => topic.endsWith(`/${id}/meta`))), 10_000);
     await site.statusWhen(({ outbox }) => outbox.rows === 0);

@@ -8,6 +8,7 @@ import {
   MAINTENANCE_FACT,
   type Mark,
   META_FACT,
+  METAS_BROKER_FACT,
   SALVAGED_FACT,
   TERMS_FACT,
   TOPICS_FACT,
@@ -44,7 +45,7 @@ export const DOUBT = { marks: "doubt:marks", facts: "doubt:facts" } as const;
 /** Keys of facts, and what they begin with: a row with such a key that is damaged is damaged in its value. */
 const KNOWN_KEYS: readonly string[] = [
   ...[TERMS_FACT, TOPICS_FACT, COURSES_FACT, TRUSTED_FACT, AGEING_FACT, MAINTENANCE_FACT, TRIED_FACT],
-  ...[DOUBT.marks, DOUBT.facts, LOST_EARLIER_FACT],
+  ...[DOUBT.marks, DOUBT.facts, LOST_EARLIER_FACT, METAS_BROKER_FACT],
 ];
 const KNOWN_BEGINNINGS = [META_FACT, "derived:", SALVAGED_FACT];
 

@@ -148,6 +148,38 @@ describe("stoep reload", () => {
     expect((await node.stop()).code).toBe(0);
   });
 
+  it("leaves nothing behind at the broker under another prefix, and says everything to another broker", async () => {
+    const lab = openLab();
+    const [broker, other] = await Promise.all([lab.mosquitto(), lab.mosquitto()]);
+    const site = lab.site({ broker: { url: broker.url }, sensors: { air: SIMULATED } });
+    await site.runUntilReady();
+    const isFilled = () => site.statusWhen(({ connection, outbox }) => connection.isUp && outbox.rows === 0);
+    const retainedAt = async (url: string): Promise<readonly string[]> => {
+      const witness = await lab.subscriber(url, "#");
+      await witness.roundTrip();
+      return witness.messages.map(({ topic }) => topic).sort();
+    };
+    const topicsUnder = (prefix: string): readonly string[] => ["air/meta", "meta", "status"].map((end) => `${prefix}/n0042/${end}`);
+    await isFilled();
+    expect(await retainedAt(broker.url)).toEqual(topicsUnder(PREFIX));
+    site.write({ broker: { url: broker.url, prefix: "town" }, sensors: { air: SIMULATED } });
+    expect((await stoep(["reload", site.file])).code).toBe(0);
+    await isFilled();
+    expect(await retainedAt(broker.url)).toEqual(topicsUnder("town"));
+    site.write({ broker: { url: other.url, prefix: "town" }, sensors: { air: SIMULATED } });
+    expect((await stoep(["reload", site.file])).code).toBe(0);
+    await isFilled();
+    expect(await retainedAt(other.url)).toEqual(topicsUnder("town"));
+  });
+
+  it("on SIGHUP that SIGTERM follows at once ends as it should", async () => {
+    const site = openLab().site({ broker: NOWHERE, sensors: { air: SIMULATED } });
+    const node = await site.runUntilReady();
+    site.write({ broker: NOWHERE, sensors: { air: SIMULATED, more: MORE } });
+    node.signal("SIGHUP");
+    expect((await node.stop()).code).toBe(0);
+  });
+
   it("ends with 69 and a remedy when no node runs", async () => {
     const site = openLab().site({ broker: NOWHERE, sensors: { air: SIMULATED } });
     const { code, stderr } = await stoep(["reload", site.file]);

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { SensorPlan } from "../../../src/config/plan.ts";
 import { epsilonMicro } from "../../../src/core/units/epsilon.ts";
 import { sensorId } from "../../../src/core/units/ids.ts";
+import { HOUR_MS } from "../../../src/core/units/time.ts";
 import type { Session } from "../../../src/driver-api/driver.ts";
 import { SPELLS_MAX } from "../../../src/runtime/maintenance.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
@@ -148,6 +149,48 @@ describe("a sensor that somebody works on", () => {
       expect(second.node.status().status.sensors["air-1"]).toBe("maintenance");
     },
   );
+
+  it.each([null, "synced"] as const)(
+    "is in force at once after a restart with a clock that nobody vouches for and that was put back; announced with a clock that was %s",
+    async (trust) => {
+      const clock = new VirtualClock();
+      clock.trust = trust;
+      const first = await running([dust()], new VirtualNode(clock));
+      await maintain(first, AIR, 5 * W);
+      await first.stop();
+      Object.assign(first.outbox, { closed: false });
+      clock.trust = null;
+      clock.stepWall(-2 * HOUR_MS);
+      const second = new VirtualNode(clock, { outbox: first.outbox, live: first.live });
+      await second.start(nodePlan([dust()]));
+      const state = () => second.node.status().status.sensors["air-1"];
+      await clock.advance(2_000);
+      expect(state()).toBe("maintenance");
+      await clock.advance(4 * W);
+      expect(state(), "as long as it may last").toBe("maintenance");
+      await clock.advance(2 * W);
+      expect(state(), "and no longer than was said").toBe("ok");
+    },
+  );
+
+  it("is over when somebody said so, whatever a clock shows after a restart that was put back", async () => {
+    const first = await running([dust()]);
+    await maintain(first, AIR, 60 * W);
+    await first.clock.advance(10_000);
+    await maintain(first, AIR, null);
+    await first.stop();
+    Object.assign(first.outbox, { closed: false });
+    first.clock.trust = null;
+    first.clock.stepWall(-10_000);
+    const second = new VirtualNode(first.clock, { outbox: first.outbox, live: first.live });
+    await second.start(nodePlan([dust()]));
+    await first.clock.advance(2_000);
+    expect(second.node.status().status.sensors["air-1"]).toBe("ok");
+    await maintain(second, AIR, W);
+    expect(second.node.status().status.sensors["air-1"]).toBe("maintenance");
+    await maintain(second, AIR, null);
+    expect(second.node.status().status.sensors["air-1"]).toBe("ok");
+  });
 
   it("exists", async () => {
     const node = await running([dust()]);

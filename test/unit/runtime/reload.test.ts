@@ -3,8 +3,9 @@ import type { NodePlan, SensorPlan } from "../../../src/config/plan.ts";
 import type { StreamPlan } from "../../../src/core/reading/stream.ts";
 import { epsilonMicro } from "../../../src/core/units/epsilon.ts";
 import { nodeId } from "../../../src/core/units/ids.ts";
+import { HOUR_MS } from "../../../src/core/units/time.ts";
 import type { ReloadOutcome, ReloadRequest } from "../../../src/runtime/reload.ts";
-import { retireNode } from "../../../src/runtime/retirement.ts";
+import { retainedTopics, retireNode } from "../../../src/runtime/retirement.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { dust, W } from "../../support/dust.ts";
 import { channelPlan, nodePlan, PASSAGES, sensorPlan, streamPlan } from "../../support/plans.ts";
@@ -85,6 +86,37 @@ describe("a reload that goes well", () => {
     const metas = sent().filter(({ message }) => message.topic === topic);
     expect(metas).toHaveLength(3);
     expect(metas.at(-1)?.message.payload.length).toBeGreaterThan(0);
+  });
+
+  it("offers the empty meta of a sensor that is gone again, when the broker refused it or the outbox gave it up", async () => {
+    const topic = "city/voorbeeld/n0042/air-2/meta";
+    const node = await running([dust(), dust({ id: "air-2" })]);
+    let isRefused = true;
+    node.broker.answer = (to) => (isRefused && to === topic ? 0x99 : 0);
+    await reload(node, nodePlan([dust()]));
+    const offered = () => node.broker.published.filter(({ topic: to, text }) => to === topic && text === "").length;
+    await node.clock.advance(5 * W);
+    expect(await retainedTopics(node.outbox, node.node.parting.format, []), "for stoep retire").toContain(topic);
+    const before = offered();
+    await node.clock.advance(HOUR_MS);
+    expect(offered(), "in an hour").toBeGreaterThan(before);
+    isRefused = false;
+    await node.clock.advance(HOUR_MS + 5 * W);
+    const taken = offered();
+    await node.clock.advance(2 * HOUR_MS);
+    expect(offered(), "once it was taken no more").toBe(taken);
+    node.outbox.factOf.delete(`meta:${topic}`);
+    node.outbox.givenUp = 1;
+    await node.clock.advance(5_000);
+    expect(offered()).toBe(taken + 1);
+    node.broker.answer = (to) => (to.endsWith("/summary") ? 0x97 : 0);
+    await node.clock.advance(2 * W);
+    expect(node.outbox.standing().pendingRows, "whatever waits behind it").toBeGreaterThan(0);
+    expect(await retainedTopics(node.outbox, node.node.parting.format, []), "the broker has forgotten it").not.toContain(topic);
+    await reload(node, nodePlan([dust()]));
+    await node.clock.advance(5_000);
+    expect(JSON.parse(node.outbox.factOf.get("metas") ?? "")).not.toContain(topic);
+    expect(offered()).toBe(taken + 1);
   });
 
   it("queues the meta of a new sensor before its first summary", async () => {
@@ -222,6 +254,96 @@ describe("a reload that goes well", () => {
     expect(node.outbox.standing().pendingRows).toBe(0);
     expect(node.node.status().connection).toMatchObject({ isUp: true, conn: conn + 1 });
     expectWhole(node, "air-1.pm25", 6);
+  });
+});
+
+describe("another broker", () => {
+  const METAS = ["city/voorbeeld/n0042/meta", "city/voorbeeld/n0042/air-1/meta"];
+  const elsewhere = (): NodePlan => {
+    const plan = nodePlan([dust()]);
+    return { ...plan, broker: { ...plan.broker, url: "mqtt://127.0.0.1:1884" } };
+  };
+  const metasAt = (broker: ScriptedBroker) => broker.published.filter(({ topic }) => METAS.includes(topic)).map(({ topic }) => topic);
+  const friendly = (node: VirtualNode): ScriptedBroker => Object.assign(new ScriptedBroker(node.clock), { friendly: true });
+
+  it("of a reload is told all metas, before the summaries that are made from then on", async () => {
+    const node = await running();
+    expect(metasAt(node.broker)).toEqual(METAS);
+    const next = friendly(node);
+    await reload(node, elsewhere(), { broker: { broker: next } });
+    await node.clock.advance(2 * W);
+    const topics = next.published.filter(({ token }) => token > 0).map(({ topic }) => topic);
+    expect(topics.slice(0, 3)).toEqual([...METAS, "city/voorbeeld/n0042/air-1/pm25/summary"]);
+    expect(metasAt(next)).toEqual(METAS);
+    await reload(node, { ...elsewhere(), broker: { ...elsewhere().broker, drainPerSecond: 50 } }, { broker: { broker: next } });
+    await node.clock.advance(W);
+    expect(metasAt(next), "the same broker has them").toEqual(METAS);
+  });
+
+  it("of a restart is told all metas, and the same one is not", async () => {
+    const first = await running();
+    await first.stop();
+    const again = async (plan: NodePlan): Promise<VirtualNode> => {
+      Object.assign(first.outbox, { closed: false });
+      const node = new VirtualNode(first.clock, { outbox: first.outbox, live: first.live });
+      await node.start(plan);
+      await node.clock.advance(2_000);
+      await node.stop();
+      return node;
+    };
+    expect(metasAt((await again(nodePlan([dust()]))).broker)).toEqual([]);
+    expect(metasAt((await again(elsewhere())).broker)).toEqual(METAS);
+    expect(metasAt((await again(elsewhere())).broker)).toEqual([]);
+  });
+});
+
+describe("another prefix", () => {
+  const renamed = (sensors: readonly SensorPlan[] = [dust()]): NodePlan => {
+    const plan = nodePlan(sensors);
+    return { ...plan, broker: { ...plan.broker, prefix: "town" } };
+  };
+  /** What a broker that got all this retains, by topic. */
+  const retainedOf = (...brokers: readonly ScriptedBroker[]) => {
+    const all = new Map(
+      brokers.flatMap(({ published }) => published.filter(({ retain }) => retain).map(({ topic, text }) => [topic, text])),
+    );
+    return [...all].filter(([, text]) => text !== "").map(([topic]) => topic);
+  };
+  const AT_NEW = ["town/n0042/status", "town/n0042/meta", "town/n0042/air-1/meta"];
+
+  it("leaves nothing of before at the broker", async () => {
+    const node = await running([dust(), dust({ id: "air-2" })]);
+    const earlier = "city/voorbeeld/n0007/meta"; // another node may have that name by now
+    node.outbox.factOf.set("metas", JSON.stringify([...JSON.parse(node.outbox.factOf.get("metas") ?? ""), earlier]));
+    const { outcome } = await reload(node, renamed(), { broker: { broker: node.broker } });
+    expect(outcome).toMatchObject({ is: "applied", changes: { reconnected: true } });
+    await node.clock.advance(2 * W);
+    expect(retainedOf(node.broker).sort()).toEqual([...AT_NEW].sort());
+    expect(JSON.parse(node.outbox.factOf.get("metas") ?? "").sort()).toEqual([earlier, ...AT_NEW.slice(1)].sort());
+    expect(node.node.status().status.health).toBe("ok");
+  });
+
+  it("is taken over in a few seconds by a node whose broker forgets nothing, and what is left there stays known", async () => {
+    const node = await running();
+    let isLeaving = false;
+    node.broker.answer = (topic) => (isLeaving && topic.startsWith("city/") ? 0x87 : 0);
+    isLeaving = true;
+    const { outcome, ms } = await reload(node, renamed(), { broker: { broker: node.broker } });
+    expect(outcome.is).toBe("applied");
+    expect(ms).toBeLessThan(10_000);
+    await node.clock.advance(2 * W);
+    expect(node.outbox.standing().pendingRows).toBe(0);
+    expect(JSON.parse(node.outbox.factOf.get("metas") ?? "")).toContain("city/voorbeeld/n0042/air-1/meta");
+  });
+
+  it("is taken over at once while the broker is away", async () => {
+    const node = await running();
+    node.broker.friendly = false;
+    node.broker.close();
+    await node.clock.advance(1_000);
+    const { outcome, ms } = await reload(node, renamed(), { broker: { broker: node.broker } });
+    expect(outcome.is).toBe("applied");
+    expect(ms).toBeLessThan(3_000);
   });
 });
 
@@ -381,6 +503,44 @@ describe("a reload that does not hold", () => {
   });
 });
 
+describe("a node that is stopped", () => {
+  it.each([0, 1, 2, 5, 10, 20, 50])("%i microtasks after a reload was asked for leaves no port open", async (turns) => {
+    const node = await running();
+    const pending = node.node.reload({ plan: nodePlan([dust(), dust({ id: "air-2" })]), identity: IDENTITY });
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    await node.stop();
+    await node.clock.advance(1_000);
+    expect(await pending).toEqual({ is: "stopped" });
+    expect(node.ports.opened.filter(({ isClosed }) => !isClosed).map(({ path }) => path)).toEqual([]);
+  });
+
+  it("before it is told to reload stays as it is", async () => {
+    const node = await running();
+    await node.stop();
+    const { outcome } = await reload(node, nodePlan([dust(), dust({ id: "air-2" })]));
+    expect(outcome).toEqual({ is: "stopped" });
+    expect(node.outbox.reopened).toBe(0);
+    expect(openings(node, "/dev/air-2")).toBe(0);
+  });
+
+  it("while it leaves its broker for another one is connected to neither", async () => {
+    const node = await running();
+    node.broker.answer = () => 0x97; // what is under way keeps it there for a while
+    await node.clock.advance(W);
+    const next = Object.assign(new ScriptedBroker(node.clock), { friendly: true });
+    const plan = nodePlan([dust()]);
+    const other = { ...plan, broker: { ...plan.broker, url: "mqtt://127.0.0.1:1884" } };
+    const pending = node.node.reload({ plan: other, identity: IDENTITY, broker: { broker: next } });
+    await node.clock.advance(500);
+    await node.stop();
+    await node.clock.advance(1_000);
+    expect((await pending).is).toBe("applied");
+    expect([node.broker.ends.length, next.ends.length]).toEqual([node.broker.requests.length, next.requests.length]);
+    await node.clock.advance(10 * W);
+    expect(next.ends.length).toBe(next.requests.length);
+  });
+});
+
 describe("a reload and people", () => {
   const gate = (epsilon: number): SensorPlan => {
     const policy = { is: "noised", epsilonMicro: epsilonMicro(epsilon), accountMicro: epsilonMicro(epsilon), bound: null } as never;
@@ -412,6 +572,20 @@ describe("a reload and people", () => {
         .every((body) => body === "number"),
     ).toBe(true);
     expect(node.events.of("TermsWait")).toEqual([]);
+  });
+
+  it("on a machine that cannot hold their readings: what is said about it is what was found with the file that runs", async () => {
+    const node = new VirtualNode();
+    await node.start(nodePlan([dust()]), { standing: new Set(["SWAP_ON_DISK", "CORE_DUMPS", "LIVE_NOT_TMPFS", "OUTBOX_REPAIRED"]) });
+    await node.clock.advance(MIDDLE_MS);
+    const codes = () => node.node.status().status.problems.map(({ code }) => code);
+    expect((await reload(node, nodePlan([dust()]), { standing: new Set(["CORE_DUMPS"]) })).outcome.is).toBe("applied");
+    expect(codes()).toEqual(["CORE_DUMPS", "LIVE_NOT_TMPFS", "OUTBOX_REPAIRED"]);
+    node.ports.refused.set("/dev/air-2", "gone");
+    expect((await reload(node, nodePlan([dust({ id: "air-2" })]))).outcome.is).toBe("rolled-back");
+    expect(codes()).toContain("CORE_DUMPS");
+    expect((await reload(node, nodePlan([dust()]), { standing: new Set() })).outcome.is).toBe("applied");
+    expect(codes()).toEqual(["LIVE_NOT_TMPFS", "OUTBOX_REPAIRED"]);
   });
 
   it("of something else leaves their windows whole", async () => {

@@ -2,10 +2,13 @@ import { describe, expect, it } from "vitest";
 import { nodeId } from "../../../src/core/units/ids.ts";
 import { epochMs } from "../../../src/core/units/time.ts";
 import { NativeFormat } from "../../../src/formats/native.ts";
-import { clearRetained, retainedTopics } from "../../../src/runtime/retirement.ts";
+import { clearRetained, type Retirement, retainedTopics, retireNode } from "../../../src/runtime/retirement.ts";
 import { FakeBrokerPort, type PublishAnswer } from "../../../src/testing/fake-broker-port.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
+import { dust } from "../../support/dust.ts";
 import { FakeOutbox } from "../../support/fake-outbox.ts";
+import { nodePlan } from "../../support/plans.ts";
+import { VirtualNode } from "../../support/virtual-node.ts";
 
 const format = new NativeFormat("p", nodeId("n1"));
 const TOPICS = ["p/n1/status", "p/n1/meta", "p/n1/air/meta"];
@@ -78,6 +81,22 @@ describe("clearing what a broker retains", () => {
     expect(silent.report.trouble).toBe("timeout");
   });
 
+  it.each(["that does not answer", "that cannot be reached"])("is broken off in time at a broker %s", async (which) => {
+    const clock = new VirtualClock();
+    const broker = new FakeBrokerPort({ clock });
+    if (which === "that does not answer") broker.onPublish = () => ({ is: "withhold" });
+    else broker.onConnect = () => ({ is: "ignore" });
+    let isOver = false;
+    const world = { clock, broker, outbox: new FakeOutbox(), time: { best: () => epochMs(0) } };
+    const clearing = clearRetained(world, format, TOPICS, 3_000).then((report) => {
+      isOver = true;
+      return report;
+    });
+    await clock.advance(5_000);
+    expect(isOver).toBe(true);
+    expect((await clearing).trouble).not.toBeNull();
+  });
+
   it("knows topics of sensors that are gone, and trusts no record that is damaged", async () => {
     const outbox = new FakeOutbox();
     outbox.factOf.set("metas", JSON.stringify(["p/n1/gone/meta", "p/n1/meta"]));
@@ -86,6 +105,45 @@ describe("clearing what a broker retains", () => {
       outbox.factOf.set("metas", text);
       expect(await retainedTopics(outbox, format, ["p/n1/meta"])).toEqual(["p/n1/status", "p/n1/meta"]);
     }
+  });
+});
+
+describe("retiring a running node", () => {
+  async function retired(node: VirtualNode): Promise<Retirement> {
+    const retiring = retireNode(node.node.parting, { clock: node.clock, broker: node.broker, outbox: node.outbox }, 0);
+    retiring.catch(() => undefined);
+    await node.clock.advance(60_000);
+    return await retiring;
+  }
+
+  it("can be done again where the broker did not forget everything", async () => {
+    const node = new VirtualNode();
+    await node.start(nodePlan([dust()]));
+    await node.clock.advance(10_000);
+    node.broker.answer = (topic) => (topic.endsWith("/meta") ? 0x97 : 0);
+    expect(await retired(node)).toMatchObject({ trouble: "quota-exceeded" });
+    node.broker.answer = () => 0;
+    const again = await retired(node);
+    expect(again.trouble).toBeNull();
+    expect(again.topics.map(({ outcome }) => outcome)).toEqual(["cleared", "cleared", "cleared"]);
+  });
+
+  it("twice at once is done one after the other: two connections with one name would throw each other out", async () => {
+    const node = new VirtualNode();
+    await node.start(nodePlan([dust()]));
+    await node.clock.advance(10_000);
+    const both = [retired(node), retired(node)];
+    for (const one of both) expect(await one).toMatchObject({ trouble: null });
+    expect(node.broker.requests.length).toBe(3);
+  });
+
+  it("that has no connection is refused, and it is left as it is", async () => {
+    const node = new VirtualNode();
+    node.broker.friendly = false;
+    await node.start(nodePlan([dust()]));
+    await node.clock.advance(10_000);
+    await expect(retired(node)).rejects.toThrow("the node has no connection to its broker");
+    expect(node.node.parting.problems.has("RETIRED")).toBe(false);
   });
 });
 
