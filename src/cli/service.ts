@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Actions, ControlServer, Routes, Streams } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
@@ -12,23 +11,24 @@ import { openStores } from "../adapters/sqlite/stores.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
-import type { NodePlan, PortPlan } from "../config/plan.ts";
+import type { NodePlan } from "../config/plan.ts";
 import type { EventLevel } from "../core/events/events.ts";
 import type { NodeProblem } from "../core/events/problems.ts";
 import { firstConnectMs } from "../core/machine/spread.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
-import type { FileBus, GpioBus, ReplayBus } from "../ports/field-port.ts";
 import type { Host } from "../ports/host.ts";
 import type { EvidenceLog } from "../ports/residency.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { metricsText } from "../runtime/metrics.ts";
-import { Node, type StopReport, type World } from "../runtime/node.ts";
+import { Node, type StopReport } from "../runtime/node.ts";
 import { hasPeople, peopleProblems, withoutPeople } from "../runtime/people.ts";
 import { sameData } from "../runtime/plan-change.ts";
 import type { ReloadRequest } from "../runtime/reload.ts";
 import { whenThereIsRoom } from "./await-room.ts";
 import { assertReadable, brokerOptions, readableAtStart, wayToBroker, withDatabases } from "./broker-options.ts";
+import { FieldPorts } from "./field-ports.ts";
+import { makeFolder } from "./folders.ts";
 import { maintain } from "./maintenance.ts";
 import { controlPath, type PlannedFile } from "./node-file.ts";
 import { type ReloadAnswer, Reloader } from "./reloader.ts";
@@ -166,52 +166,6 @@ function firstConnect({ node, broker, storage }: NodePlan, clock: Clock): number
   return firstConnectMs({ digest, uptimeMs: clock.monotonicMs(), isRestart, rangeMs: broker.spreadMs });
 }
 
-const stands = ({ sensors }: NodePlan, on: PortPlan["is"]): boolean => sensors.some(({ port }) => port.is === on);
-
-/** Loaded for nodes with such sensors only: it is much code, and the first reading waits for it. Once loaded it stays. */
-class FieldPorts {
-  readonly #clock: Clock;
-  readonly #base: string;
-  #gpio: GpioBus = NO_GPIO;
-  #files: FileBus = NO_FILES;
-  #replay: ReplayBus = NO_REPLAY;
-  #modbus: Pick<World, "modbus"> = {};
-
-  constructor(clock: Clock, base: string) {
-    this.#clock = clock;
-    this.#base = base;
-  }
-
-  async for(plan: NodePlan): Promise<Pick<World, "gpio" | "files" | "replay" | "modbus">> {
-    if (stands(plan, "gpio") && this.#gpio === NO_GPIO) {
-      const { createGpioBus } = await import("../adapters/gpio/gpio-bus.ts");
-      this.#gpio = createGpioBus({ clock: this.#clock, path: process.env.PATH ?? "/usr/bin:/bin" });
-    }
-    if (stands(plan, "file") && this.#files === NO_FILES) {
-      const { createFileBus } = await import("../adapters/file-bus.ts");
-      this.#files = createFileBus({ clock: this.#clock });
-    }
-    if (stands(plan, "replay") && this.#replay === NO_REPLAY) {
-      const { createReplayBus, readCaptureFile } = await import("../adapters/replay-bus.ts");
-      const { parseGolden } = await import("../driver-api/golden.ts");
-      const readText = (path: string) => readCaptureFile(resolve(this.#base, path));
-      this.#replay = createReplayBus({ clock: this.#clock, readText, parseCapture: parseGolden });
-    }
-    if (stands(plan, "modbus") && this.#modbus.modbus === undefined) {
-      const { createModbusCodec } = await import("../adapters/modbus-codec.ts");
-      this.#modbus = { modbus: createModbusCodec() };
-    }
-    return { gpio: this.#gpio, files: this.#files, replay: this.#replay, ...this.#modbus };
-  }
-}
-
-const unplanned = (): never => {
-  throw new Error("bug: a port of a kind that no sensor of the plan has");
-};
-const NO_GPIO: GpioBus = { probe: unplanned, watch: unplanned, close: () => {} };
-const NO_FILES: FileBus = { open: unplanned };
-const NO_REPLAY: ReplayBus = { open: unplanned };
-
 async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<NodeProblem>) {
   const crypto = createSystemCrypto();
   const path = await livePathOf(plan, host, events, standing);
@@ -282,26 +236,6 @@ async function openMetrics({ metricsPort }: NodePlan, node: Node): Promise<Contr
   } catch (error) {
     await node.stop("no metrics");
     throw error;
-  }
-}
-
-/** Why the node cannot be started here and now, and what the operator can do. */
-class StartError extends Error {
-  readonly remedy: string;
-
-  constructor(message: string, remedy: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "StartError";
-    this.remedy = remedy;
-  }
-}
-
-async function makeFolder(path: string, key: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    const remedy = `check ${key} in the node file, and that the user of the service may write there`;
-    throw new StartError(`cannot make ${path} (${(cause as NodeJS.ErrnoException).code})`, remedy, { cause });
   }
 }
 
