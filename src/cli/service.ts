@@ -30,6 +30,7 @@ import { assertReadable, brokerOptions, readableAtStart, wayToBroker, withDataba
 import { FieldPorts } from "./field-ports.ts";
 import { makeFolder } from "./folders.ts";
 import { maintain } from "./maintenance.ts";
+import { MetricsPort } from "./metrics-port.ts";
 import { controlPath, type PlannedFile } from "./node-file.ts";
 import { type ReloadAnswer, Reloader } from "./reloader.ts";
 import type { RetireWorld } from "./retire-actions.ts";
@@ -108,21 +109,26 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { file, planned } = options;
   const reloading = { file, fullFile: resolve(file), node, clock, events, manager, prepare };
   const reloader = planned === undefined ? null : new Reloader(reloading, { planned, plan });
+  const metrics = new MetricsPort({
+    ...{ clock, events, mark: (isRefused) => node.mark("METRICS_PORT_REFUSED", isRefused) },
+    listen: async (port) => (await import("../adapters/control-socket.ts")).serveMetrics(port, () => metricsText(node.status())),
+  });
+  const reload = reloader === null ? null : () => reloader.reload().finally(() => metrics.follow(node.metricsPort));
   void world.outbox.keepBallast();
   const salvaging = new Salvaging(plan.storage.directory, plan.storage.outbox.maxBytes, world);
-  const control = await openControl(plan, node, world, reloader);
-  const metrics = await openMetrics(plan, node);
+  const control = await openControl(plan, node, world, reload);
+  await metrics.follow(node.metricsPort);
   if (options.rejectedRev === undefined) reloader?.keepWhenItHolds();
   manager.ready();
   return {
     node,
-    reload: reloader === null ? null : () => reloader.reload(),
+    reload,
     async stop(why) {
       manager.stopping();
       reloader?.stop();
       salvaging.stop();
       const report = await node.stop(why);
-      await Promise.all([control?.close(), metrics?.close()]);
+      await Promise.all([control?.close(), metrics.close()]);
       lock.release();
       manager.close();
       return report;
@@ -205,8 +211,7 @@ async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}, st
 }
 
 /** Some may take as long as a reload is on trial. */
-async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloader: Reloader | null): Promise<ControlServer | null> {
-  const reload = reloader === null ? {} : { "/reload": () => reloader.reload() };
+async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reload: Service["reload"]): Promise<ControlServer | null> {
   try {
     return await serveOn(
       plan,
@@ -214,7 +219,7 @@ async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloa
       {
         "/time/accept": async () => node.time.accept(),
         "/maintenance": (asked) => maintain(node, asked),
-        ...reload,
+        ...(reload === null ? {} : { "/reload": reload }),
         // Loaded when they are asked for.
         "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, { ...world, broker: node.broker }, body),
         "/outbox/replay": async (body) => (await import("./outbox-actions.ts")).answerReplay(node, body),
@@ -224,17 +229,6 @@ async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloa
   } catch (error) {
     // A node that nobody can ask must not go on unseen.
     await node.stop("no control socket");
-    throw error;
-  }
-}
-
-async function openMetrics({ metricsPort }: NodePlan, node: Node): Promise<ControlServer | null> {
-  if (metricsPort === null) return null;
-  try {
-    const { serveMetrics } = await import("../adapters/control-socket.ts");
-    return await serveMetrics(metricsPort, () => metricsText(node.status()));
-  } catch (error) {
-    await node.stop("no metrics");
     throw error;
   }
 }
