@@ -50,7 +50,12 @@ export class Node {
   /** Sets everything up and starts it. Resolves when sensors are being opened; the broker is connected to right after. */
   static async start(plan: NodePlan, world: World, options: NodeOptions): Promise<Node> {
     const node = new Node(plan, world, options, await remember(world.outbox));
-    await node.#start();
+    try {
+      await node.#start();
+    } catch (error) {
+      node.#abandon();
+      throw error;
+    }
     return node;
   }
 
@@ -177,6 +182,13 @@ export class Node {
     await outbox.close();
     events.emit({ type: "NodeStopped", pendingSummaries: pending });
     return { pending, openWindows };
+  }
+
+  /** It could not be started: nothing of it goes on. The stores are left to whoever opened them. */
+  #abandon(): void {
+    this.#timers.stop();
+    this.#parts.crew.stop();
+    this.#parts.world.gpio.close();
   }
 
   async #start(): Promise<void> {

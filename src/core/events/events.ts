@@ -16,7 +16,7 @@ export type NodeEvent =
   | { readonly type: "ConfigUnchanged"; readonly rev: string }
   | { readonly type: "ConfigRejected"; readonly rev: string; readonly because: string }
   | { readonly type: "ConfigRolledBack"; readonly rev: string; readonly because: string }
-  | { readonly type: "ConfigGoodUsed"; readonly rev: string; readonly path: string }
+  | { readonly type: "ConfigGoodUsed"; readonly rev: string; readonly path: string; readonly because: string }
   | { readonly type: "ConfigKept"; readonly rev: string; readonly path: string }
   | { readonly type: "ConfigNotKept"; readonly path: string; readonly code: string }
   | { readonly type: "MetricsPortRefused"; readonly port: number; readonly detail: string; readonly remedy: string }
