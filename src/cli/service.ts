@@ -156,7 +156,12 @@ async function serveNode(node: Node, around: Surroundings, undo: Undo): Promise<
     ...{ clock, events, mark: (isRefused) => node.mark("METRICS_PORT_REFUSED", isRefused) },
     listen: async (port) => (await import("../adapters/control-socket.ts")).serveMetrics(port, () => metricsText(node.status())),
   });
-  const reload = reloader === null ? null : () => reloader.reload().finally(() => metrics.follow(node.metricsPort));
+  const reloaded = async (by: Reloader): Promise<ReloadAnswer> => {
+    const answer = await by.reload();
+    await metrics.follow(node.metricsPort);
+    return answer;
+  };
+  const reload = reloader === null ? null : () => reloaded(reloader);
   void outbox.keepBallast();
   const salvaging = new Salvaging(plan.storage.directory, plan.storage.outbox.maxBytes, world);
   undo.add(() => salvaging.stop());
