@@ -2,6 +2,8 @@ import { setFlagsFromString } from "node:v8";
 import { createPinoEvents } from "../adapters/pino-events.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { Clock } from "../ports/clock.ts";
+import { LiveStoreError } from "../ports/live-store.ts";
+import { OutboxError } from "../ports/outbox.ts";
 import { type Command, DEFAULT_FILE, EXIT, type Output } from "./command.ts";
 import { type GoodPlan, goodInstead } from "./good-config.ts";
 import { mayBeTheFile } from "./may-be-the-file.ts";
@@ -95,8 +97,14 @@ function startGood(good: GoodPlan, { file, wanted, output, asked }: Start, becau
 
 /** What went wrong and what to do, in a line. */
 function reasonOf(error: unknown): string {
-  const remedy = error instanceof Error && "remedy" in error ? ` What to do: ${String(error.remedy)}` : "";
-  return `${error instanceof Error ? error.message : String(error)}.${remedy}`;
+  const remedy = remedyOf(error);
+  return `${error instanceof Error ? error.message : String(error)}.${remedy === null ? "" : ` What to do: ${remedy}`}`;
+}
+
+function remedyOf(error: unknown): string | null {
+  if (error instanceof Error && "remedy" in error) return String(error.remedy);
+  const isOfStores = error instanceof OutboxError || error instanceof LiveStoreError;
+  return isOfStores ? "look at the folders that storage names in the node file: df, ls -ld, dmesg" : null;
 }
 
 /** Starts, waits for a signal or a fatal fault, stops. A second signal does not wait. */
