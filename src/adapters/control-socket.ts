@@ -1,6 +1,6 @@
-import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request } from "node:http";
 import { type StreamReader, streamReader } from "./control-stream.ts";
+import { listenOn, SocketFileError } from "./socket-file.ts";
 
 /** What the node answers on its Unix socket: a path to a function that makes a JSON document, or text. */
 export type Routes = Readonly<Record<string, () => object | string>>;
@@ -20,8 +20,6 @@ const TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 /** Longest body of a POST. */
 const BODY_BYTES_MAX = 4_096;
 
-/** Longest path of a Unix socket on Linux (unix(7): sun_path has 108 bytes with its end). */
-const SOCKET_PATH_BYTES_MAX = 107;
 const ANSWER_MS_MAX = 5_000;
 
 /** A server that is listening. */
@@ -47,10 +45,7 @@ export class ControlError extends Error {
  * Serves HTTP on a Unix socket that only the node's own user may open, so that `stoep status` and `curl --unix-socket` can ask.
  * A socket that an earlier run left behind is replaced.
  */
-export function serveControl(path: string, routes: Routes, actions: Actions = {}, streams: Streams = {}): Promise<ControlServer> {
-  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
-    return Promise.reject(new ControlError("SOCKET_PATH", `${path} is too long for a Unix socket`, "shorten storage.live"));
-  }
+export async function serveControl(path: string, routes: Routes, actions: Actions = {}, streams: Streams = {}): Promise<ControlServer> {
   const server = createServer((incoming, answer) => {
     const send = ({ status, body }: Answer): void => {
       const isText = typeof body === "string";
@@ -65,17 +60,14 @@ export function serveControl(path: string, routes: Routes, actions: Actions = {}
       void done((body) => stream(body, streamReader(answer)), incoming).then((one) => one !== null && send(one));
     else send(answerTo(routes, incoming.method, incoming.url ?? ""));
   });
-  rmSync(path, { force: true });
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause) => {
-      reject(new ControlError("SOCKET_OPEN", `cannot listen on ${path}: ${cause.message}`, "check the directory and its owner", { cause }));
-    });
-    server.listen(path, () => {
-      chmodSync(path, 0o600);
-      server.unref();
-      resolve({ path, close: () => new Promise((closed) => server.close(() => closed())) });
-    });
-  });
+  try {
+    await listenOn(server, path);
+  } catch (error) {
+    if (!(error instanceof SocketFileError)) throw error;
+    throw new ControlError(error.code, error.message, error.remedy, { cause: error });
+  }
+  server.unref();
+  return { path, close: () => new Promise((closed) => server.close(() => closed())) };
 }
 
 /** Serves one text on loopback, for a monitoring program of this machine. Rejects with `ControlError`. */

@@ -20,6 +20,8 @@ export interface RoomWorld {
   readonly directory: string;
   /** Answers `stoep status` meanwhile. */
   serve(status: () => WaitingStatus): Promise<{ close(): Promise<void> } | null>;
+  /** Whether nobody is to wait: another file that held has its stores elsewhere, where there may be room. */
+  hasElsewhere?(): Promise<boolean>;
   /** The node was asked to stop. */
   readonly stopping: AbortSignal;
 }
@@ -30,7 +32,8 @@ export interface RoomWorld {
  */
 export async function whenThereIsRoom<T>(open: () => Promise<T>, world: RoomWorld): Promise<T> {
   const first = await tried(open);
-  if (first !== null) return first.opened;
+  if ("opened" in first) return first.opened;
+  if ((await world.hasElsewhere?.()) === true) throw first.noRoom;
   const { events, manager, directory, stopping } = world;
   const remedy = `make room on the disk of ${directory}: the node then goes on by itself`;
   const probe = `${directory}/node.db`;
@@ -44,12 +47,12 @@ export async function whenThereIsRoom<T>(open: () => Promise<T>, world: RoomWorl
       await pause(world.clock, TRY_EVERY_MS, stopping);
       manager.watchdog();
       const next = await tried(open);
-      if (next === null) continue;
+      if ("noRoom" in next) continue;
       manager.status("");
       return next.opened;
     }
   } catch (error) {
-    manager.stopping();
+    if (stopping.aborted) manager.stopping();
     manager.close();
     throw error;
   } finally {
@@ -57,12 +60,11 @@ export async function whenThereIsRoom<T>(open: () => Promise<T>, world: RoomWorl
   }
 }
 
-/** Null when there was no room. */
-async function tried<T>(open: () => Promise<T>): Promise<{ readonly opened: T } | null> {
+async function tried<T>(open: () => Promise<T>): Promise<{ readonly opened: T } | { readonly noRoom: OutboxError }> {
   try {
     return { opened: await open() };
   } catch (error) {
-    if (error instanceof OutboxError && error.code === "OUTBOX_FULL") return null;
+    if (error instanceof OutboxError && error.code === "OUTBOX_FULL") return { noRoom: error };
     throw error;
   }
 }

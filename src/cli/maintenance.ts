@@ -5,7 +5,7 @@ import { MINUTE_MS } from "../core/units/time.ts";
 import { MAINTENANCE_MS_MAX } from "../runtime/maintenance.ts";
 import type { Node } from "../runtime/node.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, UsageError } from "./command.ts";
-import { socketOf } from "./node-file.ts";
+import { socketOf } from "./socket-of.ts";
 
 const ANSWER_MS_MAX = 60_000;
 /** Why the node does not do it, or up to when it does. */

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { listDrivers } from "../adapters/driver-loader.ts";
 import { ID_PATTERN } from "../core/units/ids.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { makeFolders } from "./folders.ts";
 import { driverPackage, TEMPLATE_PORTS, type TemplatePort } from "./new-driver-files.ts";
 import { OWN_DRIVERS } from "./node-file.ts";
 
@@ -46,7 +47,7 @@ export const newDriver: Command = {
     const folder = join(dir, name);
     const files = driverPackage({ name, port, form: isOurs ? "ours" : "alone", template: await readFile(template, "utf8"), types: TYPES });
     try {
-      await mkdir(dir, { recursive: true });
+      await makeFolders(dir, 0o777);
       await mkdir(folder);
       for (const sub of ["golden", "captures"]) await mkdir(join(folder, sub));
       for (const [path, text] of files) await writeFile(join(folder, path), text, { flag: "wx" });

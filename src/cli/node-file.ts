@@ -62,6 +62,11 @@ export interface PlannedFile extends ReadFile {
   readonly plan: NodePlan | null;
 }
 
+/** A file that has a plan. */
+export interface Planned {
+  readonly plan: NodePlan;
+}
+
 /** The plan of a config file, with the drivers it names. Opens no port and needs no secret. */
 export function planFile(file: string): Promise<PlannedFile> {
   return planRead(readNodeFile(file), file);
@@ -107,15 +112,6 @@ export function guessed(text: string | null, key: string): string | null {
   const found = new RegExp(`(?:^|[\\s{,])${key}:[ \t]*["']?([^\\s"',}#]+)`, "m").exec(text ?? "");
   return found?.[1] ?? null;
 }
-
-/** Socket of the node that a file describes; the usual place when it cannot be told. */
-export function socketOf(file: string): string {
-  const { parsed, text } = readNodeFile(file);
-  const live = parsed?.config?.storage.live ?? guessed(text, "live") ?? "/run/stoep";
-  return controlPath(live === "memory" ? live : resolve(dirname(file), live)) ?? USUAL_SOCKET;
-}
-
-const USUAL_SOCKET = "/run/stoep/stoep.sock";
 
 /** Socket of a node, beside its live store; null when that is only memory. */
 export function controlPath(live: string | null): string | null {

@@ -1,7 +1,7 @@
 import { askControl, ControlError } from "../adapters/control-socket.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION } from "./command.ts";
-import { socketOf } from "./node-file.ts";
 import type { ReloadAnswer } from "./reloader.ts";
+import { socketOf } from "./socket-of.ts";
 
 /** A trial takes 30 s, a broker that is left 5 s, and a card may stall meanwhile. */
 const ANSWER_MS_MAX = 90_000;

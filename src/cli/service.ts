@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Actions, ControlServer, Routes, Streams } from "../adapters/control-socket.ts";
 import { cronScheduler } from "../adapters/cron-scheduler.ts";
@@ -7,20 +6,24 @@ import { createHost } from "../adapters/host.ts";
 import { createEvidenceLog } from "../adapters/residency/evidence-log.ts";
 import { createSerialBus } from "../adapters/serial-bus.ts";
 import { createServiceManager } from "../adapters/service-manager.ts";
+import { assertSocketAt } from "../adapters/socket-file.ts";
+import { StoreError } from "../adapters/sqlite/database.ts";
 import { type DirectoryLock, lockDirectory } from "../adapters/sqlite/directory-lock.ts";
+import type { NodeStore } from "../adapters/sqlite/outbox.ts";
 import { openStores } from "../adapters/sqlite/stores.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemCrypto } from "../adapters/system-crypto.ts";
 import { estimate } from "../config/estimate.ts";
-import type { NodePlan, PortPlan } from "../config/plan.ts";
+import type { NodePlan } from "../config/plan.ts";
 import type { EventLevel } from "../core/events/events.ts";
 import type { NodeProblem } from "../core/events/problems.ts";
 import { firstConnectMs } from "../core/machine/spread.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Events } from "../ports/events.ts";
-import type { FileBus, GpioBus, ReplayBus } from "../ports/field-port.ts";
 import type { Host } from "../ports/host.ts";
+import { OutboxError } from "../ports/outbox.ts";
 import type { EvidenceLog } from "../ports/residency.ts";
+import type { ServiceManager } from "../ports/service-manager.ts";
 import type { MadeSummary } from "../runtime/closer.ts";
 import { metricsText } from "../runtime/metrics.ts";
 import { Node, type StopReport, type World } from "../runtime/node.ts";
@@ -29,11 +32,16 @@ import { sameData } from "../runtime/plan-change.ts";
 import type { ReloadRequest } from "../runtime/reload.ts";
 import { whenThereIsRoom } from "./await-room.ts";
 import { assertReadable, brokerOptions, readableAtStart, wayToBroker, withDatabases } from "./broker-options.ts";
+import { FieldPorts } from "./field-ports.ts";
+import { makeFolder } from "./folders.ts";
 import { maintain } from "./maintenance.ts";
+import { MetricsPort } from "./metrics-port.ts";
 import { controlPath, type PlannedFile } from "./node-file.ts";
-import { type ReloadAnswer, Reloader } from "./reloader.ts";
+import { type ReloadAnswer, Reloader, type ReloaderWorld } from "./reloader.ts";
 import type { RetireWorld } from "./retire-actions.ts";
 import { Salvaging } from "./salvaging.ts";
+import { StartError } from "./start-error.ts";
+import { Undo } from "./undo.ts";
 import { softwareVersion } from "./version.ts";
 
 /** The live store sheds the oldest and counts them beyond this: hours of readings of 20 sensors (hot-path measurements §8.11). */
@@ -48,6 +56,8 @@ export interface ServiceOptions {
   readonly planned?: PlannedFile;
   /** A file that is on the disk and cannot be used: `rev` is of another one. */
   readonly rejectedRev?: string;
+  /** Whether another file that held has its stores elsewhere: then the start fails, rather than to wait for room in this one's. */
+  hasElsewhere?(): Promise<boolean>;
   events(clock: Clock): Events & { setLevel?(level: EventLevel): void };
   fatal(why: string): void;
   /** Aborted when the node is to stop before it has started. */
@@ -65,24 +75,41 @@ export interface Service {
 
 /**
  * Composes the real world and starts the node in it. Rejects when another node has the same folders, a store cannot be opened or a
- * secret is missing.
+ * secret is missing; nothing is open then.
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
+  const undo = new Undo();
+  try {
+    return await start(options, undo);
+  } catch (error) {
+    await undo.run();
+    throw error;
+  }
+}
+
+async function start(options: ServiceOptions, undo: Undo): Promise<Service> {
   const base = dirname(resolve(options.file));
   const settings = brokerOptions(options.plan, base);
   const clock = createSystemClock({ bootId: process.env.STOEP_BOOT_ID });
   const host = createHost();
   const events = options.events(clock);
   const manager = await createServiceManager(process.env, process.pid);
+  undo.add(() => manager.close());
   const standing = new Set<NodeProblem>();
   const plan = await keepable(withPaths(options.plan, base), host, events, standing);
   await readableAtStart(settings, plan.storage.directory, events);
   await makeFolder(plan.storage.directory, "storage.directory");
   const stopping = options.stopping ?? new AbortController().signal;
-  const { lock, ...opened } = await whenThereIsRoom(storesOnce(plan, clock, host, events, standing), {
+  const { lock, ...opened } = await whenThereIsRoom(storesOnce(plan, undo, { clock, host, events, standing }), {
     ...{ clock, events, manager, stopping, directory: plan.storage.directory },
     serve: (status) => serveOn(plan, { "/status": status }),
+    ...(options.hasElsewhere === undefined ? {} : { hasElsewhere: options.hasElsewhere }),
   });
+  let node: Node | null = null;
+  undo.add(() => (node === null ? closeStores(opened) : node.stop("the start failed")));
+  const socket = controlPath(plan.storage.live);
+  // Before anything is done by this plan: it may be the plan that names a place where there can be none.
+  if (socket !== null) await assertSocketAt(socket);
   const connectAfterMs = firstConnect(plan, clock);
   const ports = new FieldPorts(clock, base);
   const evidence = createEvidenceLog(plan.storage.directory, { events });
@@ -97,7 +124,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     residentBytes: () => host.residentBytes(),
   };
   const identityOf = identitiesAt(clock);
-  const node = await Node.start(plan, world, {
+  node = await Node.start(plan, world, {
     identity: { ...identityOf(plan, options.rev), rejectedRev: options.rejectedRev ?? null },
     ...{ standing, connectAfterMs, heartbeat: () => manager.watchdog() },
     onTold: (says) => manager.status(says),
@@ -105,24 +132,52 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     ...(options.onMade === undefined ? {} : { onMade: options.onMade }),
   });
   const prepare = preparer({ base, host, events, ports, evidence, identityOf });
+  return await serveNode(node, { options, plan, world, lock, manager, prepare }, undo);
+}
+
+/** What stands around a node that was started. */
+interface Surroundings {
+  readonly options: ServiceOptions;
+  readonly plan: NodePlan;
+  readonly world: RetireWorld & { readonly outbox: NodeStore; readonly events: Events };
+  readonly lock: DirectoryLock;
+  readonly manager: ServiceManager;
+  readonly prepare: ReloaderWorld["prepare"];
+}
+
+/** Makes a node that runs answer, and keeps what goes on beside it. */
+async function serveNode(node: Node, around: Surroundings, undo: Undo): Promise<Service> {
+  const { options, plan, world, lock, manager, prepare } = around;
   const { file, planned } = options;
+  const { clock, events, outbox } = world;
   const reloading = { file, fullFile: resolve(file), node, clock, events, manager, prepare };
   const reloader = planned === undefined ? null : new Reloader(reloading, { planned, plan });
-  void world.outbox.keepBallast();
+  const metrics = new MetricsPort({
+    ...{ clock, events, mark: (isRefused) => node.mark("METRICS_PORT_REFUSED", isRefused) },
+    listen: async (port) => (await import("../adapters/control-socket.ts")).serveMetrics(port, () => metricsText(node.status())),
+  });
+  const reloaded = async (by: Reloader): Promise<ReloadAnswer> => {
+    const answer = await by.reload();
+    await metrics.follow(node.metricsPort);
+    return answer;
+  };
+  const reload = reloader === null ? null : () => reloaded(reloader);
+  void outbox.keepBallast();
   const salvaging = new Salvaging(plan.storage.directory, plan.storage.outbox.maxBytes, world);
-  const control = await openControl(plan, node, world, reloader);
-  const metrics = await openMetrics(plan, node);
+  undo.add(() => salvaging.stop());
+  const control = await openControl(plan, node, world, reload);
+  await metrics.follow(node.metricsPort);
   if (options.rejectedRev === undefined) reloader?.keepWhenItHolds();
   manager.ready();
   return {
     node,
-    reload: reloader === null ? null : () => reloader.reload(),
+    reload,
     async stop(why) {
       manager.stopping();
       reloader?.stop();
       salvaging.stop();
       const report = await node.stop(why);
-      await Promise.all([control?.close(), metrics?.close()]);
+      await Promise.all([control?.close(), metrics.close()]);
       lock.release();
       manager.close();
       return report;
@@ -166,53 +221,14 @@ function firstConnect({ node, broker, storage }: NodePlan, clock: Clock): number
   return firstConnectMs({ digest, uptimeMs: clock.monotonicMs(), isRestart, rangeMs: broker.spreadMs });
 }
 
-const stands = ({ sensors }: NodePlan, on: PortPlan["is"]): boolean => sensors.some(({ port }) => port.is === on);
-
-/** Loaded for nodes with such sensors only: it is much code, and the first reading waits for it. Once loaded it stays. */
-class FieldPorts {
-  readonly #clock: Clock;
-  readonly #base: string;
-  #gpio: GpioBus = NO_GPIO;
-  #files: FileBus = NO_FILES;
-  #replay: ReplayBus = NO_REPLAY;
-  #modbus: Pick<World, "modbus"> = {};
-
-  constructor(clock: Clock, base: string) {
-    this.#clock = clock;
-    this.#base = base;
-  }
-
-  async for(plan: NodePlan): Promise<Pick<World, "gpio" | "files" | "replay" | "modbus">> {
-    if (stands(plan, "gpio") && this.#gpio === NO_GPIO) {
-      const { createGpioBus } = await import("../adapters/gpio/gpio-bus.ts");
-      this.#gpio = createGpioBus({ clock: this.#clock, path: process.env.PATH ?? "/usr/bin:/bin" });
-    }
-    if (stands(plan, "file") && this.#files === NO_FILES) {
-      const { createFileBus } = await import("../adapters/file-bus.ts");
-      this.#files = createFileBus({ clock: this.#clock });
-    }
-    if (stands(plan, "replay") && this.#replay === NO_REPLAY) {
-      const { createReplayBus, readCaptureFile } = await import("../adapters/replay-bus.ts");
-      const { parseGolden } = await import("../driver-api/golden.ts");
-      const readText = (path: string) => readCaptureFile(resolve(this.#base, path));
-      this.#replay = createReplayBus({ clock: this.#clock, readText, parseCapture: parseGolden });
-    }
-    if (stands(plan, "modbus") && this.#modbus.modbus === undefined) {
-      const { createModbusCodec } = await import("../adapters/modbus-codec.ts");
-      this.#modbus = { modbus: createModbusCodec() };
-    }
-    return { gpio: this.#gpio, files: this.#files, replay: this.#replay, ...this.#modbus };
-  }
+interface StoresWorld {
+  readonly clock: Clock;
+  readonly host: Host;
+  readonly events: Events;
+  readonly standing: Set<NodeProblem>;
 }
 
-const unplanned = (): never => {
-  throw new Error("bug: a port of a kind that no sensor of the plan has");
-};
-const NO_GPIO: GpioBus = { probe: unplanned, watch: unplanned, close: () => {} };
-const NO_FILES: FileBus = { open: unplanned };
-const NO_REPLAY: ReplayBus = { open: unplanned };
-
-async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<NodeProblem>) {
+async function stores(plan: NodePlan, { clock, host, events, standing }: StoresWorld) {
   const crypto = createSystemCrypto();
   const path = await livePathOf(plan, host, events, standing);
   const { outbox, live } = await openStores({
@@ -235,12 +251,31 @@ async function stores(plan: NodePlan, clock: Clock, host: Host, events: Events, 
 }
 
 /** Opens them, under one lock however often that is tried: a card can be full. */
-function storesOnce(plan: NodePlan, clock: Clock, host: Host, events: Events, standing: Set<NodeProblem>) {
+function storesOnce(plan: NodePlan, undo: Undo, world: StoresWorld) {
+  const { directory } = plan.storage;
   let lock: DirectoryLock | null = null;
   return async () => {
-    lock ??= lockDirectory(plan.storage.directory);
-    return { lock, ...(await stores(plan, clock, host, events, standing)) };
+    if (lock === null) {
+      lock = lockFolder(directory);
+      undo.add(() => lock?.release());
+    }
+    return { lock, ...(await stores(plan, world)) };
   };
+}
+
+function lockFolder(directory: string): DirectoryLock {
+  try {
+    return lockDirectory(directory);
+  } catch (cause) {
+    if (cause instanceof StoreError || cause instanceof OutboxError) throw cause;
+    const remedy = "check storage.directory in the node file, and that the user of the service may write there";
+    throw new StartError(`cannot use ${directory} (${cause instanceof Error ? cause.message : String(cause)})`, remedy, { cause });
+  }
+}
+
+async function closeStores({ outbox, live }: Pick<World, "outbox" | "live">): Promise<void> {
+  live.close();
+  await outbox.close();
 }
 
 async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}, streams: Streams = {}): Promise<ControlServer | null> {
@@ -251,58 +286,20 @@ async function serveOn(plan: NodePlan, routes: Routes, actions: Actions = {}, st
 }
 
 /** Some may take as long as a reload is on trial. */
-async function openControl(plan: NodePlan, node: Node, world: RetireWorld, reloader: Reloader | null): Promise<ControlServer | null> {
-  const reload = reloader === null ? {} : { "/reload": () => reloader.reload() };
-  try {
-    return await serveOn(
-      plan,
-      { "/status": () => node.status(), "/time": () => node.time.report(), "/metrics": () => metricsText(node.status()) },
-      {
-        "/time/accept": async () => node.time.accept(),
-        "/maintenance": (asked) => maintain(node, asked),
-        ...reload,
-        // Loaded when they are asked for.
-        "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, { ...world, broker: node.broker }, body),
-        "/outbox/replay": async (body) => (await import("./outbox-actions.ts")).answerReplay(node, body),
-      },
-      { "/watch": async (asked, reader) => (await import("./watch-actions.ts")).answerWatch(node, world.clock, asked, reader) },
-    );
-  } catch (error) {
-    // A node that nobody can ask must not go on unseen.
-    await node.stop("no control socket");
-    throw error;
-  }
-}
-
-async function openMetrics({ metricsPort }: NodePlan, node: Node): Promise<ControlServer | null> {
-  if (metricsPort === null) return null;
-  try {
-    const { serveMetrics } = await import("../adapters/control-socket.ts");
-    return await serveMetrics(metricsPort, () => metricsText(node.status()));
-  } catch (error) {
-    await node.stop("no metrics");
-    throw error;
-  }
-}
-
-/** Why the node cannot be started here and now, and what the operator can do. */
-class StartError extends Error {
-  readonly remedy: string;
-
-  constructor(message: string, remedy: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "StartError";
-    this.remedy = remedy;
-  }
-}
-
-async function makeFolder(path: string, key: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    const remedy = `check ${key} in the node file, and that the user of the service may write there`;
-    throw new StartError(`cannot make ${path} (${(cause as NodeJS.ErrnoException).code})`, remedy, { cause });
-  }
+function openControl(plan: NodePlan, node: Node, world: RetireWorld, reload: Service["reload"]): Promise<ControlServer | null> {
+  return serveOn(
+    plan,
+    { "/status": () => node.status(), "/time": () => node.time.report(), "/metrics": () => metricsText(node.status()) },
+    {
+      "/time/accept": async () => node.time.accept(),
+      "/maintenance": (asked) => maintain(node, asked),
+      ...(reload === null ? {} : { "/reload": reload }),
+      // Loaded when they are asked for.
+      "/retire": async (body) => (await import("./retire-actions.ts")).answerRetire(node, { ...world, broker: node.broker }, body),
+      "/outbox/replay": async (body) => (await import("./outbox-actions.ts")).answerReplay(node, body),
+    },
+    { "/watch": async (asked, reader) => (await import("./watch-actions.ts")).answerWatch(node, world.clock, asked, reader) },
+  );
 }
 
 /** Streams of people are withheld where this machine cannot keep their readings in memory. */

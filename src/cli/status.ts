@@ -5,7 +5,7 @@ import type { BrokerSecurity } from "../runtime/broker-guard.ts";
 import type { LocalBusStatus, LocalSensor, LocalStatus } from "../runtime/status.ts";
 import type { WaitingStatus } from "./await-room.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, table } from "./command.ts";
-import { socketOf } from "./node-file.ts";
+import { socketOf } from "./socket-of.ts";
 
 // Exit codes of `--check`, for monitoring: CONTRACT §6.
 const HEALTH_EXIT = { ok: 0, degraded: 1, failing: 2 } as const;

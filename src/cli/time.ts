@@ -3,7 +3,7 @@ import type { Doubt } from "../core/machine/timekeeper.ts";
 import type { TimeReport } from "../runtime/time-desk.ts";
 import { nobodyVouches } from "./clock-words.ts";
 import { type Command, DEFAULT_FILE, EXIT, JSON_OPTION, table } from "./command.ts";
-import { socketOf } from "./node-file.ts";
+import { socketOf } from "./socket-of.ts";
 
 /** What to do about each doubt. */
 const REMEDIES: Readonly<Record<Exclude<Doubt, "nobody-vouches">, string>> = {

@@ -6,7 +6,7 @@ import { SECOND_MS } from "../core/units/time.ts";
 import type { WatchHead, WatchLine } from "../runtime/watch-lines.ts";
 import { PEOPLE_WATCH_MS_MAX, WATCH_MS_MAX, type WatchWants } from "../runtime/watches.ts";
 import { type Arguments, DEFAULT_FILE, EXIT, type OptionSpec, type Output, UsageError } from "./command.ts";
-import { socketOf } from "./node-file.ts";
+import { socketOf } from "./socket-of.ts";
 import type { WatchRefusal } from "./watch-actions.ts";
 
 // What `stoep watch` and `stoep capture` have in common.

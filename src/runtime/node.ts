@@ -51,7 +51,12 @@ export class Node {
   /** Sets everything up and starts it. Resolves when sensors are being opened; the broker is connected to right after. */
   static async start(plan: NodePlan, world: World, options: NodeOptions): Promise<Node> {
     const node = new Node(plan, world, options, await remember(world.outbox));
-    await node.#start();
+    try {
+      await node.#start();
+    } catch (error) {
+      node.#abandon();
+      throw error;
+    }
     return node;
   }
 
@@ -83,6 +88,11 @@ export class Node {
   /** For `stoep outbox replay`: see `Publisher.replay`. */
   replay(fromSeq: number): Promise<number | null> {
     return this.#parts.publisher.replay(fromSeq);
+  }
+
+  /** Where the plan that runs wants metrics to be served; null: nowhere. */
+  get metricsPort(): number | null {
+    return this.#parts.plan.metricsPort;
   }
 
   get id(): NodeId {
@@ -118,6 +128,12 @@ export class Node {
   /** Another file is on the disk than the one that runs; null: it is the same. For the status. */
   reject(rev: string | null): void {
     this.#parts.identity = { ...this.#parts.identity, rejectedRev: rev };
+  }
+
+  /** Whether something is wrong with the node that others look after. For the status. */
+  mark(code: NodeProblem, isWrong: boolean): void {
+    if (isWrong) this.#parts.problems.add(code);
+    else this.#parts.problems.delete(code);
   }
 
   /** Somebody works on a sensor from now on, for so long; null: not any more. Gives null where there is no such sensor. */
@@ -170,6 +186,13 @@ export class Node {
     return { pending, openWindows };
   }
 
+  /** It could not be started: nothing of it goes on. The stores are left to whoever opened them. */
+  #abandon(): void {
+    this.#timers.stop();
+    this.#parts.crew.stop();
+    this.#parts.world.gpio.close();
+  }
+
   async #start(): Promise<void> {
     const { options, world, plan, problems, time, crew, publisher, housekeeping } = this.#parts;
     const { events, outbox } = world;
@@ -220,19 +243,19 @@ export class Node {
     const isPublisherWell = (await publisher.tick()) || (await closer.recover());
     const now = time.now();
     const failed = isClosed ? null : (anchors.problem ?? closer.problem ?? "OUTBOX_FAILED");
-    this.#mark("OUTBOX_FAILED", failed === "OUTBOX_FAILED" || !isPublisherWell);
-    this.#mark("DISK_FULL", world.outbox.standing().isShort);
-    this.#mark("LIVE_FULL", ingest.isFull || failed === "LIVE_FULL");
-    this.#mark("LIVE_FAILED", ingest.isFailing || failed === "LIVE_FAILED");
-    for (const [code, isWrong] of closer.privacy.problems(now)) this.#mark(code, isWrong);
-    for (const [code, isWrong] of this.#parts.safety.tick()) this.#mark(code, isWrong);
+    this.mark("OUTBOX_FAILED", failed === "OUTBOX_FAILED" || !isPublisherWell);
+    this.mark("DISK_FULL", world.outbox.standing().isShort);
+    this.mark("LIVE_FULL", ingest.isFull || failed === "LIVE_FULL");
+    this.mark("LIVE_FAILED", ingest.isFailing || failed === "LIVE_FAILED");
+    for (const [code, isWrong] of closer.privacy.problems(now)) this.mark(code, isWrong);
+    for (const [code, isWrong] of this.#parts.safety.tick()) this.mark(code, isWrong);
     const doubt = time.doubt();
-    this.#mark("CLOCK_WENT_BACK", now === null ? doubt === "below-last-trusted" : closer.isAhead(now));
-    this.#mark("CLOCK_LEAPT", time.hasLeapt());
-    this.#mark("TIME_SOURCES_DISAGREE", doubt === "sources-disagree");
+    this.mark("CLOCK_WENT_BACK", now === null ? doubt === "below-last-trusted" : closer.isAhead(now));
+    this.mark("CLOCK_LEAPT", time.hasLeapt());
+    this.mark("TIME_SOURCES_DISAGREE", doubt === "sources-disagree");
     if (teller.tellLost()) this.#queuedMetas = null;
     await this.#forgetRefusedMetas();
-    this.#mark("SUMMARIES_LOST", teller.hasLost());
+    this.mark("SUMMARIES_LOST", teller.hasLost());
     teller.tell();
     if (world.outbox.standing().pendingBytes > plan.storage.outbox.maxBytes) await housekeeping.trim();
     if (isClosed) options.heartbeat?.();
@@ -242,11 +265,6 @@ export class Node {
   async #closeDue(): Promise<boolean> {
     if (this.#reloading.isOnTrial) return true;
     return this.#closeAgain.try(async () => (await this.#queueMetas()) && (await this.#parts.closer.run()));
-  }
-
-  #mark(code: NodeProblem, isWrong: boolean): void {
-    if (isWrong) this.#parts.problems.add(code);
-    else this.#parts.problems.delete(code);
   }
 
   /** What the broker refused of what explains summaries is forgotten, and offered again in an hour: somebody may mend it. */

@@ -26,7 +26,6 @@ export function restartNeeds(before: NodePlan, after: NodePlan): readonly Restar
     needs.push({ path: ["storage", "live"], remedy: `open windows are in ${before.storage.live ?? "memory"}; ${RESTART}` });
   }
   if (!sameData(before.time, after.time)) needs.push({ path: ["time"], remedy: `open windows lie on the clock of before; ${RESTART}` });
-  if (before.metricsPort !== after.metricsPort) needs.push({ path: ["metrics", "port"], remedy: RESTART });
   return needs;
 }
 

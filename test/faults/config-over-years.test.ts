@@ -1,17 +1,48 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { Seeded } from "../../src/testing/driver-checks/seeded.ts";
 import { faultRow } from "../support/fault-table.ts";
 import { expectGauge } from "../support/gauge-oracle.ts";
 import { openLab } from "../support/lab.ts";
-import { stoep } from "../support/node-process.ts";
+import { type NodeSite, stoep } from "../support/node-process.ts";
 import { type Dust, randomDust, sds011Frame } from "../support/sds011.ts";
 import { announcedSeed } from "../support/seed.ts";
 import { samplesIn, summariesOf } from "../support/summaries.ts";
 
 /** What somebody may do to a node file. */
 const BAD_FILES = 40;
+const UNSTARTABLE_FILES = 20;
+const SIMULATED = { driver: "simulator", options: { channels: { pm25: { quantity: "pm25", max: 30, everyMs: 100 } } } };
+
+/** A node that has run, and left a good file behind. */
+async function withGood(site: NodeSite): Promise<void> {
+  const first = await site.runUntilReady();
+  writeFileSync(site.file, `${readFileSync(site.file, "utf8")}# once more\n`);
+  expect((await stoep(["reload", site.file])).code).toBe(0);
+  await first.stop();
+}
+
+/** Whether a text that is a node file names other folders or another broker: they would be anywhere on this machine, or on the net. */
+function leadsElsewhere(text: string, sound: string): boolean {
+  const places = (of: string) => {
+    const { storage, broker } = parse(of) as { storage?: unknown; broker?: unknown };
+    return JSON.stringify([storage, broker]);
+  };
+  return places(text) !== places(sound);
+}
+
+/** A start that has to succeed, with what the node says then, and its sensor at work. */
+async function runsOnce(site: NodeSite) {
+  const node = await site.runUntilReady({ STATE_DIRECTORY: site.storage });
+  await site.answers();
+  const startMs = performance.now() - node.startedMs;
+  const { status } = await site.statusWhen(({ sensors }) => sensors.air?.state === "ok");
+  expect((await node.stop()).code).toBe(0);
+  return { config: status.config, codes: status.problems.map(({ code }) => code), startMs };
+}
 
 describe("P6: a bad file", () => {
   it("P6: a reload that does not hold is taken back within 30 s, and no reading is lost or doubled", { timeout: 180_000 }, async () => {
@@ -67,36 +98,78 @@ describe("P6: a bad file", () => {
     });
   });
 
-  it("P6: a file that is damaged at boot does not stop a node", { timeout: 300_000 }, async () => {
+  it("P6: a file that is damaged at boot does not stop a node", { timeout: 600_000 }, async () => {
     const lab = openLab();
     const seeded = new Seeded(announcedSeed("bad boot"));
-    const simulated = { driver: "simulator", options: { channels: { pm25: { quantity: "pm25", max: 30, everyMs: 100 } } } };
-    const site = lab.site({ broker: { url: "mqtt://127.0.0.1:1" }, sensors: { air: simulated } });
-    const first = await site.runUntilReady();
-    writeFileSync(site.file, `${readFileSync(site.file, "utf8")}# once more\n`);
-    expect((await stoep(["reload", site.file])).code).toBe(0);
-    await first.stop();
+    const site = lab.site({ broker: { url: "mqtt://127.0.0.1:1" }, sensors: { air: SIMULATED } });
+    await withGood(site);
     const sound = readFileSync(site.file);
     let ran = 0;
+    let stillRight = 0;
     let slowestMs = 0;
     while (ran < BAD_FILES) {
       const damaged = Buffer.from(sound);
       const at = seeded.below(damaged.length);
-      damaged.fill(seeded.below(256), at, Math.min(damaged.length, at + 1 + seeded.below(200)));
+      const length = seeded.below(3) === 0 ? 1 : 1 + seeded.below(200);
+      damaged.fill(seeded.below(256), at, Math.min(damaged.length, at + length));
       writeFileSync(site.file, seeded.below(3) === 0 ? sound.subarray(0, at) : damaged);
-      if ((await stoep(["check", site.file])).code === 0) continue; // it is still a node file
+      const isRight = (await stoep(["check", site.file])).code === 0;
+      // Those that name other folders are the next test.
+      if (isRight && leadsElsewhere(readFileSync(site.file, "utf8"), sound.toString())) continue;
       const node = await site.runUntilReady({ STATE_DIRECTORY: site.storage });
       slowestMs = Math.max(slowestMs, performance.now() - node.startedMs);
-      expect(node.events("ConfigGoodUsed")).toHaveLength(1);
-      expect((await site.status()).status.health).not.toBe("ok");
+      expect(node.events("ConfigGoodUsed")).toHaveLength(isRight ? 0 : 1);
+      if (!isRight) expect((await site.status()).status.health).not.toBe("ok");
       expect((await node.stop()).code).toBe(0);
-      ran++;
+      if (isRight) stillRight++;
+      else ran++;
     }
+    const starts = `${ran} of ${BAD_FILES} starts, and ${stillRight} starts of files that were still right`;
     faultRow({
       fault: "Node file: damaged at boot",
       injected: `${BAD_FILES} files with random bytes in them or their end missing, each a start`,
       promised: "the last file that held is run, status says degraded and CONFIG_REJECTED",
-      measured: `${ran} of ${BAD_FILES} starts, the slowest answered after ${(slowestMs / 1_000).toFixed(1)} s`,
+      measured: `${starts}, the slowest answered after ${(slowestMs / 1_000).toFixed(1)} s`,
+    });
+  });
+
+  it("P6: a file that is right and names what cannot be used does not stop a node", { timeout: 600_000 }, async () => {
+    const lab = openLab();
+    const seeded = new Seeded(announcedSeed("unstartable"));
+    const broker = await lab.mosquitto();
+    const sound = { broker: { url: broker.url }, sensors: { air: SIMULATED } };
+    const site = lab.site(sound);
+    await withGood(site);
+    const places = ["/proc/stoep/a", "/proc/self", "/sys/stoep", "/dev/null", "/dev/null/a", site.file, join(site.file, "a")];
+    const pick = (from: readonly string[]): string => from[seeded.below(from.length)] ?? "";
+    const faults = {
+      directory: () => ({ storage: { directory: pick(places) } }),
+      live: () => ({ storage: { live: pick([...places, join(site.live, "x".repeat(100 + seeded.below(100)))]) } }),
+      both: () => ({ storage: { directory: pick(places), live: pick(places) } }),
+      fresh: () => ({ storage: { directory: join(site.folder, `fresh-${seeded.below(1_000)}`), live: pick(places) } }),
+      metrics: () => ({ metrics: { port: broker.port } }),
+    };
+    let slowestMs = 0;
+    for (let ran = 0; ran < UNSTARTABLE_FILES; ran++) {
+      const name = pick(Object.keys(faults)) as keyof typeof faults;
+      const what = JSON.stringify(faults[name]());
+      site.write({ ...sound, ...(JSON.parse(what) as object) });
+      expect((await stoep(["check", site.file])).code, what).toBe(0);
+      const { config, codes, startMs } = await runsOnce(site);
+      slowestMs = Math.max(slowestMs, startMs);
+      if (name === "metrics") expect([codes, config.rejected], what).toEqual([expect.arrayContaining(["METRICS_PORT_REFUSED"]), null]);
+      else
+        expect([codes, config.rejected], what).toEqual([
+          expect.arrayContaining(["CONFIG_REJECTED"]),
+          expect.stringMatching(/^[0-9a-f]{8}$/),
+        ]);
+    }
+    const what = "folders that cannot be made or used, no place for a socket, a port of metrics that is taken";
+    faultRow({
+      fault: "Node file: right, but names what cannot be used",
+      injected: `${UNSTARTABLE_FILES} files: ${what}; each a start`,
+      promised: "the last file that held is run (CONFIG_REJECTED), or this one without its metrics (METRICS_PORT_REFUSED)",
+      measured: `${UNSTARTABLE_FILES} of ${UNSTARTABLE_FILES} starts, the slowest answered after ${(slowestMs / 1_000).toFixed(1)} s`,
     });
   });
 });

@@ -143,6 +143,30 @@ it("a start on a full disk, the first ever: the node waits for room and says so,
   });
 });
 
+it("a start on a full disk that only a new node file names: the last one that held is run, elsewhere", async (context) => {
+  const disk = smallDisk(24 * MB);
+  context.skip(disk === null, NO_MOUNT);
+  fill(disk ?? "", 0);
+  const sensors = { air: { driver: "simulator", options: { channels: { pm25: { quantity: "pm25", max: 30, everyMs: 100 } } } } };
+  const sound = { broker: { url: "mqtt://127.0.0.1:1" }, sensors };
+  const site = openLab().site(sound);
+  const first = await site.runUntilReady();
+  await first.event("ConfigKept");
+  await first.stop();
+  site.write({ ...sound, storage: { directory: disk ?? "" } });
+  const node = await site.runUntilReady({ STATE_DIRECTORY: site.storage });
+  expect((await site.status()).status.problems.map(({ code }) => code)).toContain("CONFIG_REJECTED");
+  expect(node.events("ConfigGoodUsed")).toMatchObject([{ because: expect.stringMatching(/no room .* What to do: look at the folders/) }]);
+  expect(node.events("NodeWaits")).toEqual([]);
+  expect((await node.stop()).code).toBe(0);
+  faultRow({
+    fault: "Card: full where a new node file has its stores",
+    injected: "tmpfs of 24 MB without a free byte, named by a file that was put in place of one that held",
+    promised: "the last file that held is run, with the stores that it names; status says CONFIG_REJECTED",
+    measured: "it is run, and nothing is waited for",
+  });
+});
+
 it("a start on a full disk with a ballast: the node starts", async (context) => {
   const disk = smallDisk(48 * MB);
   context.skip(disk === null, NO_MOUNT);

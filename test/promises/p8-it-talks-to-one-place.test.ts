@@ -91,12 +91,15 @@ describe("P8: it talks to one place", () => {
     expect((await node.stop()).code).toBe(0);
   });
 
-  it("ends with a remedy when the port of metrics is taken", async () => {
+  it("listens nowhere else when the port of metrics is taken, and says what to do", async () => {
     const lab = openLab();
     const broker = await lab.mosquitto();
     const site = lab.site({ broker: { url: broker.url }, sensors, metrics: { port: broker.port } });
-    const { code, stderr } = await stoep(["run", site.file]);
-    expect([code, stderr]).toEqual([69, expect.stringContaining("name another metrics.port")]);
+    const node = await site.runUntilReady();
+    const remedy = expect.stringContaining("name another metrics.port");
+    expect(await node.event("MetricsPortRefused")).toMatchObject({ port: broker.port, remedy });
+    expect(internetSockets(node.pid).filter(({ state }) => state === LISTEN)).toEqual([]);
+    expect((await node.stop()).code).toBe(0);
   });
 
   it("opens no debugger on SIGUSR1, as Node does", async () => {

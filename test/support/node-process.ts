@@ -205,12 +205,12 @@ export class NodeSite {
   async runUntilReady(environment?: Environment): Promise<NodeProcess> {
     const process = this.run(environment);
     await process.event("NodeReady");
-    if (this.#hasSocket) await this.#answers();
+    if (this.#hasSocket) await this.answers();
     return process;
   }
 
-  /** The socket is opened last; one that an earlier life left behind refuses. */
-  async #answers(): Promise<void> {
+  /** Waits until the node answers. The socket is opened last; one that an earlier life left behind refuses. */
+  async answers(): Promise<void> {
     const untilMs = performance.now() + WAIT_MS;
     while (performance.now() < untilMs) {
       if (

@@ -16,9 +16,11 @@ export type NodeEvent =
   | { readonly type: "ConfigUnchanged"; readonly rev: string }
   | { readonly type: "ConfigRejected"; readonly rev: string; readonly because: string }
   | { readonly type: "ConfigRolledBack"; readonly rev: string; readonly because: string }
-  | { readonly type: "ConfigGoodUsed"; readonly rev: string; readonly path: string }
+  | { readonly type: "ConfigGoodUsed"; readonly rev: string; readonly path: string; readonly because: string }
   | { readonly type: "ConfigKept"; readonly rev: string; readonly path: string }
   | { readonly type: "ConfigNotKept"; readonly path: string; readonly code: string }
+  | { readonly type: "MetricsPortRefused"; readonly port: number; readonly detail: string; readonly remedy: string }
+  | { readonly type: "MetricsPortOpened"; readonly port: number }
   | { readonly type: "NodeStopping"; readonly reason: string }
   | { readonly type: "NodeStopped"; readonly pendingSummaries: number }
   | { readonly type: "ClockTrusted"; readonly source: string }
@@ -98,6 +100,8 @@ export const EVENTS: Readonly<Record<NodeEventType, { readonly level: EventLevel
   ConfigGoodUsed: { level: "error", says: "the file cannot be used: the last one that held is run instead" },
   ConfigKept: { level: "info", says: "the file held: it is kept as the one to run when a later one cannot be used" },
   ConfigNotKept: { level: "warn", says: "the file held, and could not be kept as the one to fall back on" },
+  MetricsPortRefused: { level: "warn", says: "the port of metrics cannot be had: nobody gets them there; it is tried again each minute" },
+  MetricsPortOpened: { level: "info", says: "the port of metrics could be had: they are served there" },
   NodeStopping: { level: "info", says: "the node stops: it flushes, publishes what it can and says goodbye" },
   NodeStopped: { level: "info", says: "the node has stopped; what was not acknowledged waits in the outbox" },
   ClockTrusted: { level: "info", says: "the wall clock is trusted: windows are labelled with it" },

@@ -127,7 +127,11 @@ const NODE_PROBLEMS = {
   ),
   CONFIG_REJECTED: degraded(
     "the node file on the disk is not the one that runs",
-    "`stoep check` says what is wrong with it; then `stoep reload`",
+    "`stoep check` says what is wrong with it, or the log does (ConfigRejected, ConfigRolledBack, ConfigGoodUsed); then `stoep reload`",
+  ),
+  METRICS_PORT_REFUSED: degraded(
+    "nobody gets metrics on `metrics.port`: another program listens there, or the node may not",
+    "free the port, or name another one, then `stoep reload`; the log has more (MetricsPortRefused), and it is tried each minute",
   ),
   RETIRED: degraded("the node said goodbye to its broker for good (`stoep retire`)", "start the node again to bring it back"),
 } as const satisfies Readonly<Record<string, ProblemEntry>>;

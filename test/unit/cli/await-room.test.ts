@@ -5,7 +5,7 @@ import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { RecordingEvents } from "../../support/recording-events.ts";
 
 /** A node that is about to open its stores: `has`: what becomes of that. */
-function starting(has: { trouble: Error | null }) {
+function starting(has: { trouble: Error | null }, hasElsewhere = async () => false) {
   const clock = new VirtualClock();
   const events = new RecordingEvents();
   const said: string[] = [];
@@ -33,7 +33,7 @@ function starting(has: { trouble: Error | null }) {
     if (has.trouble !== null) throw has.trouble;
     return "stores";
   };
-  const world = { clock, events, manager, directory: "/nonexistent", serve, stopping: stop.signal };
+  const world = { clock, events, manager, directory: "/nonexistent", serve, hasElsewhere, stopping: stop.signal };
   let outcome: unknown = null;
   const done = whenThereIsRoom(open, world).then(
     (stores) => {
@@ -84,4 +84,11 @@ it("a card that fails is not waited for", async () => {
   has.trouble = failure;
   await later.clock.advance(5_000);
   expect([later.outcome(), later.status()]).toEqual([failure, null]);
+});
+
+it("nobody waits for room where another file that held has its stores elsewhere", async () => {
+  const failure = new OutboxError("OUTBOX_FULL");
+  const node = starting({ trouble: failure }, async () => true);
+  await node.done;
+  expect([node.outcome(), node.said, node.events.of("NodeWaits")]).toEqual([failure, [], []]);
 });
