@@ -15,11 +15,13 @@ export class Settlements {
 
   /** The broker has it. */
   sent(row: SentRow): void {
+    this.#refused.delete(row.position);
     this.#sent.set(row.position, row);
   }
 
   /** The broker will never take it. */
   refused(row: RefusedRow): void {
+    this.#sent.delete(row.position);
     this.#refused.set(row.position, row);
   }
 

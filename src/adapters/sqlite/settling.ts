@@ -35,28 +35,32 @@ const rangeOf = ({ position, seq, bytes }: SettledRow): AheadRange => ({ from: p
 
 /** Rows that one entry of the log can tell of: to one address, and no number between theirs left out. */
 interface Run {
-  readonly rows: readonly SentRow[];
-  readonly fromSeq: number | null;
-  readonly toSeq: number | null;
+  readonly address: string;
+  readonly rows: SentRow[];
+  fromSeq: number | null;
+  toSeq: number | null;
 }
 
 function runsOf(rows: readonly SentRow[]): readonly Run[] {
   const runs: Run[] = [];
   for (const row of rows.toSorted((a, b) => a.position - b.position)) {
+    const { address, seq } = row;
     const run = runs.at(-1);
-    const isNext = run !== undefined && (row.seq === null || run.toSeq === null || row.seq === run.toSeq + 1);
-    if (isNext && run.rows[0]?.address === row.address)
-      runs[runs.length - 1] = { rows: [...run.rows, row], fromSeq: run.fromSeq ?? row.seq, toSeq: row.seq ?? run.toSeq };
-    else runs.push({ rows: [row], fromSeq: row.seq, toSeq: row.seq });
+    const isNext = run !== undefined && (seq === null || run.toSeq === null || seq === run.toSeq + 1);
+    if (!isNext || run.address !== address) runs.push({ address, rows: [row], fromSeq: seq, toSeq: seq });
+    else {
+      run.rows.push(row);
+      run.fromSeq ??= seq;
+      run.toSeq = seq ?? run.toSeq;
+    }
   }
   return runs;
 }
 
-function addEgress(sql: OutboxStatements, { rows, fromSeq, toSeq }: Run, before: HighWater, after: HighWater): void {
-  const last = rows.at(-1) as SentRow;
+function addEgress(sql: OutboxStatements, { address, rows, fromSeq, toSeq }: Run, before: HighWater, after: HighWater): void {
   sql.addEgress.run({
-    atMs: last.at,
-    address: last.address,
+    atMs: Math.max(...rows.map(({ at }) => at)),
+    address,
     // How the mark moved: what is kept for a replay is kept from when the mark passed it.
     fromPosition: Math.min(before.position + 1, after.position),
     toPosition: after.position,
