@@ -120,6 +120,8 @@ export interface OutboxStanding {
   readonly lastPosition: number;
   /** Every row up to here is settled; others behind it may be, too. */
   readonly acknowledgedPosition: number;
+  /** How many stretches of settled rows there are behind it. */
+  readonly aheadRanges: number;
   /** Number of the oldest summary that is not settled; null when all are. */
   readonly firstUnackedSeq: number | null;
   readonly pendingRows: number;

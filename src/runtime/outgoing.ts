@@ -17,10 +17,9 @@ export function laneOf(topic: string): string {
   return levels.slice(0, levels.at(-1) === "summary" ? -2 : -1).join("/");
 }
 
-/** The row as it may be sent. `isHeld`: whether rows of a lane wait. */
-export function outgoing({ position, seq, message }: OutboxRow, isHeld: (lane: string) => boolean): Outgoing {
+/** The row as it may be sent. */
+export function outgoing({ position, seq, message }: OutboxRow): Outgoing {
   const { topic, payload } = message;
-  const lane = laneOf(topic);
   const bytes = topic.length + payload.length;
-  return { position, seq, message: isHeld(lane) ? null : message, bytes, lane, metaTopic: isSummary(message) ? null : topic };
+  return { position, seq, message, bytes, lane: laneOf(topic), metaTopic: isSummary(message) ? null : topic };
 }

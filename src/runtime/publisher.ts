@@ -7,13 +7,12 @@ import type { Crypto } from "../ports/crypto.ts";
 import type { Events } from "../ports/events.ts";
 import type { CloseBatch, Outbox } from "../ports/outbox.ts";
 import { ConnectionDesk, type ConnectionReport } from "./connection-desk.ts";
-import { Departures } from "./departures.ts";
-import { type Outgoing, outgoing } from "./outgoing.ts";
+import { OutboxFeed } from "./outbox-feed.ts";
+import type { Outgoing } from "./outgoing.ts";
 import type { PublisherLimits } from "./publisher-limits.ts";
 import { Settlements } from "./settlements.ts";
 import type { TimeDesk } from "./time-desk.ts";
 
-const READ_ROWS_MAX = 100; // more costs memory and gains nothing (hot-path measurements §4)
 const ACK_ROWS = 100;
 const CONNECT_TIMEOUT_MS = 30_000;
 /** A broker that takes nothing for so long, with something to take, is in trouble of its own. */
@@ -43,12 +42,13 @@ export class Publisher {
   #conn = 0;
   #address: string | null = null;
   readonly #desk: ConnectionDesk;
-  readonly #departures: Departures;
+  readonly #feed: OutboxFeed;
   #cancelTick: Cancel | null = null;
-  #readTo: number;
-  #reading = false;
   #urgent = 0;
   readonly #settlements = new Settlements();
+  /** What is to be published once a row was read again, one after the other, and how many that are. */
+  #line: Promise<void> = Promise.resolve();
+  #inLine = 0;
   /** Up to where a replay goes that is under way. */
   #replayTo: number | null = null;
   #acknowledging: Promise<void> | null = null;
@@ -64,8 +64,14 @@ export class Publisher {
     this.#conn = conn;
     this.#delivery = new Delivery<Outgoing>(limits, () => world.crypto.jitter());
     this.#desk = new ConnectionDesk(world);
-    this.#departures = new Departures(world.clock, limits.departMs, () => this.#fetch());
-    this.#readTo = world.outbox.standing().acknowledgedPosition;
+    this.#feed = new OutboxFeed(world, limits.departMs, {
+      appetite: () => this.#delivery.appetite,
+      has: (position) => this.#delivery.has(position) || this.#settlements.has(position),
+      isHeld: (lane) => this.#delivery.isHeld(lane),
+      hasLane: (lane) => this.#delivery.hasLane(lane),
+      take: (rows) => this.#handle({ type: "rows", rows }),
+      failed: (error) => this.#outboxFailed("read", error),
+    });
   }
 
   get report(): ConnectionReport {
@@ -80,7 +86,7 @@ export class Publisher {
 
   /** New rows may be in the outbox. */
   wake(): void {
-    this.#fetch();
+    this.#feed.fetch();
   }
 
   /** Publishes a status now, if there is a connection. */
@@ -96,7 +102,7 @@ export class Publisher {
     const { outbox } = this.#world;
     const acknowledgement = this.#settlements.all();
     const before = outbox.standing().lastPosition;
-    const made = (): void => this.#departures.add(before, outbox.standing().lastPosition);
+    const made = (): void => this.#feed.made(before, outbox.standing().lastPosition);
     if (this.#acknowledging !== null || this.#settlements.size === 0) return outbox.commit(batch).then(made);
     const committed = outbox.commit({ ...batch, acknowledgement });
     this.#acknowledging = committed
@@ -115,8 +121,8 @@ export class Publisher {
    * all of it waits anyway. Rejects with `OutboxError`, or while a replay is under way.
    */
   async replay(fromSeq: number): Promise<number | null> {
-    if (this.#replayTo !== null || this.#stopping) throw new Error(this.#stopping ? "the node stops" : "a replay is under way already");
-    this.#replayTo = this.#readTo;
+    if (this.#isReplaying || this.#stopping) throw new Error(this.#stopping ? "the node stops" : "a replay is under way already");
+    this.#replayTo = Number.POSITIVE_INFINITY;
     // What is settled and not written would wait again otherwise.
     while (this.#acknowledging !== null) await this.#acknowledging;
     await this.#acknowledge(1);
@@ -125,8 +131,8 @@ export class Publisher {
     this.#acknowledging = rewinding
       .then(
         (rewound) => {
-          this.#replayTo = rewound === null ? null : this.#readTo;
-          if (rewound !== null) this.#readTo = Math.min(this.#readTo, rewound.position);
+          this.#replayTo = rewound === null ? null : this.#feed.readTo;
+          if (rewound !== null) this.#feed.rewind(rewound.position);
         },
         () => {
           this.#replayTo = null; // the caller is told
@@ -136,7 +142,7 @@ export class Publisher {
         this.#acknowledging = null;
       });
     await this.#acknowledging;
-    this.#fetch();
+    this.#feed.fetch();
     return (await rewinding)?.seq ?? null;
   }
 
@@ -147,7 +153,7 @@ export class Publisher {
     this.#handle({ type: "tick" });
     if (!this.#delivery.isUp || this.#delivery.isIdle) this.#progressMs = this.#world.clock.monotonicMs();
     await this.#acknowledge(1);
-    this.#fetch();
+    this.#feed.tick();
     const isWell = !this.#isOutboxFailed;
     this.#isOutboxFailed = false;
     return isWell;
@@ -157,14 +163,15 @@ export class Publisher {
   async stop(goodbye: () => Message, forMs: number): Promise<void> {
     const { clock } = this.#world;
     const deadlineMs = clock.monotonicMs() + forMs;
-    this.#departures.release();
+    this.#feed.release();
     while (this.#delivery.isUp && !this.#isDrained() && clock.monotonicMs() < deadlineMs) {
-      this.#fetch();
+      this.#feed.fetch();
       await pause(clock, DRAIN_POLL_MS);
     }
     // Written down first, so that the goodbye does not call waiting what the broker has.
     await this.#acknowledge(1);
     this.#stopping = true;
+    this.#feed.stop();
     this.say(goodbye());
     while (this.#delivery.isUp && this.#delivery.inFlight > 0 && clock.monotonicMs() < deadlineMs + GOODBYE_MS)
       await pause(clock, DRAIN_POLL_MS);
@@ -176,8 +183,12 @@ export class Publisher {
     this.#cancelTick?.();
   }
 
+  get #isReplaying(): boolean {
+    return this.#replayTo !== null && this.#feed.readTo < this.#replayTo;
+  }
+
   #isDrained(): boolean {
-    return this.#delivery.isIdle && this.#readTo >= this.#world.outbox.standing().lastPosition;
+    return this.#delivery.isIdle && this.#feed.readTo >= this.#world.outbox.standing().lastPosition;
   }
 
   #handle(event: DeliveryEvent<Outgoing>): void {
@@ -203,7 +214,7 @@ export class Publisher {
         this.#cancelTick?.();
         this.#cancelTick = this.#world.clock.after(effect.delayMs, () => {
           this.#handle({ type: "tick" });
-          this.#fetch();
+          this.#feed.fetch();
         });
         return;
       case "cut":
@@ -211,15 +222,21 @@ export class Publisher {
     }
   }
 
-  #publish({ message, position }: Outgoing): void {
-    if (message !== null) this.#link?.publish(message, position);
-    else void this.#publishAgain(position, this.#conn);
+  #publish(row: Outgoing): void {
+    if (row.message !== null && this.#inLine === 0) return void this.#link?.publish(row.message, row.position);
+    // What has to be read again takes a moment, and nothing may overtake it.
+    const conn = this.#conn;
+    this.#inLine++;
+    this.#line = this.#line
+      .then(() => this.#publishInTurn(row, conn))
+      .finally(() => {
+        this.#inLine--;
+      });
   }
 
-  /** A row that had to wait: its message was not kept. */
-  async #publishAgain(position: number, conn: number): Promise<void> {
+  async #publishInTurn({ position, message }: Outgoing, conn: number): Promise<void> {
     try {
-      const [row] = await this.#world.outbox.read(position - 1, 1);
+      const [row] = message === null ? await this.#world.outbox.read(position - 1, 1) : [{ position, message }];
       if (conn !== this.#conn) return; // it waits again, for the next connection
       if (row?.position === position) this.#link?.publish(row.message, position);
       else this.#handle({ type: "absent", position });
@@ -247,7 +264,7 @@ export class Publisher {
         this.#desk.connected(event.address);
         this.#handle({ type: "connected", receiveMaximum: event.receiveMaximum, packetBytesMax: event.packetBytesMax });
         this.say(this.#world.greeting(this.#conn));
-        return this.#fetch();
+        return this.#feed.fetch();
       case "acknowledged":
         this.#desk.answered(event.reasonCode);
         return this.#handle({ type: "acknowledged", position: event.token, reasonCode: event.reasonCode });
@@ -271,7 +288,8 @@ export class Publisher {
       this.#settlements.refused({ position, seq, bytes, reason: reasonName(refusedWith) });
     }
     if (this.#settlements.size >= ACK_ROWS) void this.#acknowledge(ACK_ROWS);
-    this.#fetch();
+    if (row.lane !== undefined) this.#feed.resume(row.lane);
+    this.#feed.fetch();
   }
 
   /** Writes down what is settled, when that is at least `rowsMin` rows. */
@@ -297,34 +315,6 @@ export class Publisher {
   #outboxFailed(code: "acknowledge" | "read", error: unknown): void {
     this.#isOutboxFailed = true;
     this.#world.events.emit({ type: "OutboxFailed", code, detail: error instanceof Error ? error.message : String(error) });
-  }
-
-  #fetch(): void {
-    if (this.#reading || this.#stopping) return;
-    const appetite = Math.min(READ_ROWS_MAX, this.#delivery.appetite);
-    const last = Math.min(this.#world.outbox.standing().lastPosition, this.#departures.lastReady());
-    if (appetite === 0 || this.#readTo >= last) return;
-    this.#reading = true;
-    void this.#read(this.#readTo, last, Math.min(appetite, last - this.#readTo));
-  }
-
-  async #read(before: number, last: number, rowsMax: number): Promise<void> {
-    let isGoingOn = false;
-    try {
-      const rows = (await this.#world.outbox.read(before, rowsMax)).filter(({ position }) => position <= last);
-      // A replay may have begun meanwhile; and what it comes across is perhaps at hand, or has just arrived.
-      const isStill = this.#readTo === before;
-      const news = isStill ? rows.filter(({ position }) => !this.#delivery.has(position) && !this.#settlements.has(position)) : [];
-      if (isStill) this.#readTo = rows.at(-1)?.position ?? last;
-      if (this.#replayTo !== null && this.#readTo >= this.#replayTo) this.#replayTo = null;
-      this.#handle({ type: "rows", rows: news.map((row) => outgoing(row, (lane) => this.#delivery.isHeld(lane))) });
-      isGoingOn = news.length === 0;
-    } catch (error) {
-      this.#outboxFailed("read", error);
-    } finally {
-      this.#reading = false;
-    }
-    if (isGoingOn) this.#fetch();
   }
 }
 

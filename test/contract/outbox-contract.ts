@@ -101,6 +101,7 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
         lastSeq: 0,
         lastPosition: 0,
         acknowledgedPosition: 0,
+        aheadRanges: 0,
         firstUnackedSeq: null,
         pendingRows: 0,
         pendingBytes: 0,
@@ -251,6 +252,21 @@ export function outboxContract(make: () => Promise<Outbox>, runs: number): void 
       expect(outbox.standing()).toMatchObject({ acknowledgedPosition: 7, firstUnackedSeq: 8, pendingRows: 2, pendingBytes: 80 });
       await outbox.reopen();
       expect(seqs(await outbox.read(0, 100))).toEqual([8, 10]);
+      await outbox.close();
+    });
+
+    it("names the oldest summary that waits, also when others overtook what has no number", async () => {
+      const outbox = await make();
+      await outbox.commit(batchOf([meta("m"), ...summaries(1, 3)]));
+      await outbox.acknowledge(ackedRows([{ position: 2, seq: 1 }]));
+      expect(outbox.standing()).toMatchObject({ firstUnackedSeq: 2, aheadRanges: 1 });
+      await outbox.acknowledge(
+        ackedRows([
+          { position: 3, seq: 2 },
+          { position: 4, seq: 3 },
+        ]),
+      );
+      expect(outbox.standing()).toMatchObject({ firstUnackedSeq: null, pendingRows: 1, aheadRanges: 1 });
       await outbox.close();
     });
 

@@ -103,7 +103,7 @@ describe("stoep egress, beside a node that has its store open", () => {
     expect(head).toBe(`What left this node (instance ${outbox.instance})`);
     expect(lines).toContain("  2026-11-23T12:00:00Z  192.0.2.7:8883  4 messages, 160 bytes, seq 1 to 4");
     expect(lines).toContain("  2026-11-23T13:00:00Z  192.0.2.7:8883  6 messages, 240 bytes, seq 5 to 10");
-    expect(lines).toContain("To 192.0.2.7:8883: 10 messages, 560 bytes, in 2 batches");
+    expect(lines).toContain("To 192.0.2.7:8883: 10 messages, 400 bytes, in 2 batches");
     expect(out).toMatch(/entry 2, SHA-256 [0-9a-f]{16}…\n {4}gate-1\.passages: noised epsilon 0\.4, windows of 15m, account node, from /);
     expect(out).toMatch(/The chain of 3 changes is whole\. Last: [0-9a-f]{64}\n/);
     await outbox.close();

@@ -29,12 +29,15 @@ export const aheadCrc = ({ from, to, fromSeq, toSeq, bytes }: AheadRange): numbe
 
 /** Adds ranges that overlap no other. What touches becomes one; what does not change stays the same object. */
 export function withAhead(ahead: Ahead, added: readonly AheadRange[]): Ahead {
-  const result: AheadRange[] = [];
-  for (const range of [...ahead, ...added].sort((a, b) => a.from - b.from)) {
-    const last = result.at(-1);
-    assert(last === undefined || last.to < range.from, "a row is settled once");
-    if (last?.to === range.from - 1) result[result.length - 1] = joined(last, range);
-    else result.push(range);
+  const result = [...ahead];
+  for (const range of added) {
+    const at = placeOf(result, range.from);
+    const [before, after] = [result[at - 1], result[at]];
+    assert(after === undefined || range.to < after.from, "a row is settled once");
+    const isBehind = before !== undefined && before.to === range.from - 1;
+    const isBefore = after !== undefined && after.from === range.to + 1;
+    const whole = isBehind ? joined(before, range) : range;
+    result.splice(isBehind ? at - 1 : at, (isBehind ? 1 : 0) + (isBefore ? 1 : 0), isBefore ? joined(whole, after) : whole);
   }
   return result;
 }
@@ -49,14 +52,36 @@ const joined = (first: AheadRange, next: AheadRange): AheadRange => ({
 
 /** The range that `position` is in. */
 export function rangeAt(ahead: Ahead, position: number): AheadRange | undefined {
+  const range = ahead[placeOf(ahead, position)];
+  return range !== undefined && range.from <= position ? range : undefined;
+}
+
+/** Index of the first range that does not end before `position`. Thousands may be there. */
+function placeOf(ahead: Ahead, position: number): number {
   let [low, high] = [0, ahead.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
     if ((ahead[middle] as AheadRange).to < position) low = middle + 1;
     else high = middle;
   }
-  const range = ahead[low];
-  return range !== undefined && range.from <= position ? range : undefined;
+  return low;
+}
+
+/** Which of the ranges before are not there after, and which are new. */
+export function changes(before: Ahead, after: Ahead): { readonly gone: readonly AheadRange[]; readonly made: readonly AheadRange[] } {
+  const [gone, made]: [AheadRange[], AheadRange[]] = [[], []];
+  for (let [at, next] = [0, 0]; at < before.length || next < after.length; ) {
+    const [old, fresh] = [before[at], after[next]];
+    if (old === fresh) [at, next] = [at + 1, next + 1];
+    else if (fresh === undefined || (old !== undefined && old.from <= fresh.from)) {
+      gone.push(old as AheadRange);
+      at++;
+    } else {
+      made.push(fresh);
+      next++;
+    }
+  }
+  return { gone, made };
 }
 
 /** What of the positions after `after`, up to `upTo`, is in no range. */

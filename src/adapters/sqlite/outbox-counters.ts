@@ -1,5 +1,5 @@
 import { isSummary, LOST_EARLIER_FACT, type LostRange, META_FACT, type OutboxRow, type OutboxStanding } from "../../ports/outbox.ts";
-import { type Ahead, type AheadRange, aheadCrc, lengthOf, rangeAt, spansBeside, withAhead } from "./ahead.ts";
+import { type Ahead, type AheadRange, aheadCrc, changes, lengthOf, rangeAt, spansBeside, withAhead } from "./ahead.ts";
 import { factText, setFact } from "./checked-rows.ts";
 import { StoreError } from "./database.ts";
 import { addLost, gaps, withoutLost } from "./lost-ranges.ts";
@@ -237,14 +237,24 @@ export function saveCounters(sql: OutboxStatements, before: Counters, after: Cou
   for (const range of after.lost) sql.addLost.run(range);
 }
 
+/** Numbers have no gaps: the next one after the last settled is the oldest that waits, if it has not overtaken a row that has none. */
+function firstWaiting({ settled, ahead, lastSeq }: Counters): number | null {
+  let seq = settled.seq + 1;
+  for (const { fromSeq, toSeq } of ahead) {
+    if (fromSeq !== null && fromSeq > seq) break;
+    seq = Math.max(seq, (toSeq ?? 0) + 1);
+  }
+  return seq <= lastSeq ? seq : null;
+}
+
 function saveAhead(sql: OutboxStatements, before: Counters, after: Counters): void {
   const isRewound = after.settled.position < before.settled.position;
   if (isRewound) sql.clearAhead.run();
   else if (after.settled !== before.settled) sql.deleteAheadTo.run(after.settled.position);
   if (after.ahead === before.ahead) return;
-  const [had, has] = [new Set(before.ahead), new Set(after.ahead)];
-  for (const range of before.ahead) if (!has.has(range)) sql.deleteAhead.run(range.from);
-  for (const range of after.ahead) if (!had.has(range)) sql.setAhead.run({ ...range, crc: aheadCrc(range) });
+  const { gone, made } = changes(isRewound ? [] : before.ahead, after.ahead);
+  for (const { from } of gone) sql.deleteAhead.run(from);
+  for (const range of made) sql.setAhead.run({ ...range, crc: aheadCrc(range) });
 }
 
 /** The counters in the words of the port. */
@@ -254,8 +264,8 @@ export function standingOf(counters: Counters, isShort: boolean): OutboxStanding
     lastSeq,
     lastPosition,
     acknowledgedPosition: settled.position,
-    // Numbers have no gaps, so the next one after the last settled is the oldest that waits.
-    firstUnackedSeq: settled.seq < lastSeq ? settled.seq + 1 : null,
+    aheadRanges: ahead.length,
+    firstUnackedSeq: firstWaiting(counters),
     pendingRows: lastPosition - settled.position - lengthOf(ahead),
     pendingBytes: endBytes - settled.bytes - ahead.reduce((sum, { bytes }) => sum + bytes, 0),
     lost,

@@ -75,8 +75,8 @@ const TOO_LONG_AT_ONCE_MAX = 20;
 const TOO_LONG_PAUSE_MS = 50;
 /** PACKET TOO LARGE, MQTT 5 §2.4. */
 const TOO_LARGE = 0x95;
-/** Under which number `Suspects` knows every status. */
-const STATUS = -1;
+/** The number under which `Suspects` knows a row: every status has the same. */
+const suspectOf = ({ position }: Sendable): number => Math.max(position, -1);
 
 /**
  * Decides what is sent when: one message in, one out (never a burst, since Nagle against delayed ACK costs a factor of ten),
@@ -127,6 +127,11 @@ export class Delivery<Row extends Sendable> {
     return this.#inFlight.has(position) || isAmong(this.#waiting, position);
   }
 
+  /** Whether rows of this lane are at hand or in flight. */
+  hasLane(lane: string): boolean {
+    return [...this.#inFlight.values()].some(({ row }) => row.lane === lane) || this.#waiting.some((row) => row.lane === lane);
+  }
+
   get isUp(): boolean {
     return this.#up;
   }
@@ -135,7 +140,7 @@ export class Delivery<Row extends Sendable> {
     return this.#inFlight.size;
   }
 
-  /** Whether nothing is at hand and nothing in flight. */
+  /** Nothing is at hand and nothing in flight. */
   get isIdle(): boolean {
     return this.#inFlight.size === 0 && this.#waiting.length === 0;
   }
@@ -206,15 +211,11 @@ export class Delivery<Row extends Sendable> {
   /** What the end of a connection says about the rows that were under way. */
   #judged(unanswered: readonly Row[], cause: Ending, nowMs: number): readonly DeliveryEffect<Row>[] {
     const code = "reasonCode" in cause && reasonOf(cause.reasonCode)?.blames === true ? cause.reasonCode : null;
-    const finding = this.#suspects.broke(
-      unanswered.map(({ position }) => (position < 0 ? STATUS : position)),
-      code !== null,
-    );
+    const finding = this.#suspects.broke(unanswered.map(suspectOf), code !== null);
     const [row] = unanswered;
     if (finding === "innocent" || row === undefined) return [];
-    const { position } = row;
-    this.#suspects.clear(position < 0 ? STATUS : position);
-    if (position < 0) {
+    this.#suspects.clear(suspectOf(row));
+    if (row.position < 0) {
       this.#statusBarredUntilMs = nowMs + STATUS_BARRED_MS;
       return [{ type: "failure", row, reasonCode: code }];
     }
@@ -242,7 +243,7 @@ export class Delivery<Row extends Sendable> {
     const sent = this.#inFlight.get(position);
     if (sent === undefined) return []; // a second PUBACK for the same packet, or one of an older connection
     this.#inFlight.delete(position);
-    this.#suspects.clear(position < 0 ? STATUS : position);
+    this.#suspects.clear(suspectOf(sent.row));
     if (position < 0) return this.#statusAnswered(sent.row, reasonCode, nowMs);
     const verdict = verdictOf(reasonCode, this.#refusals.failures(position));
     if (verdict === "settled") {
@@ -303,7 +304,7 @@ export class Delivery<Row extends Sendable> {
         break;
       }
       if (!isTooLong) {
-        if (this.#inFlight.size > 0 && this.#suspects.mustBeAlone(row.position < 0 ? STATUS : row.position)) break;
+        if (this.#inFlight.size > 0 && this.#suspects.mustBeAlone(suspectOf(row))) break;
         const waitMs = row.position < 0 ? 0 : this.#bucket.waitMs(nowMs);
         if (waitMs > 0) {
           effects.push({ type: "tickIn", delayMs: waitMs });
@@ -330,7 +331,7 @@ export class Delivery<Row extends Sendable> {
   /** Whether the one row in flight is one that must be alone. */
   #isSuspectAlone(): boolean {
     if (this.#inFlight.size !== 1) return false;
-    for (const position of this.#inFlight.keys()) return this.#suspects.mustBeAlone(position < 0 ? STATUS : position);
+    for (const { row } of this.#inFlight.values()) return this.#suspects.mustBeAlone(suspectOf(row));
     return false;
   }
 

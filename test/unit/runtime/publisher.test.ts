@@ -367,6 +367,37 @@ describe("rows", () => {
     expect(arrived.every(([token, text]) => text === `row ${token}`)).toBe(true);
   });
 
+  it("of two sensors that may not publish go on one by one, the outbox giving up what was at hand of one", async () => {
+    const bench = await connected({ inFlightMax: 2 });
+    bench.broker.friendly = true;
+    const denied = new Set(["a", "b"]);
+    bench.broker.answer = (topic) => (denied.has(topic.split("/")[2] ?? "") ? 0x87 : 0);
+    const rows = Array.from({ length: 60 }, (_, index) => ({
+      message: message(`row ${index + 1}`, `p/n/${"abc"[index % 3]}/v/summary`),
+      seq: index + 1,
+    }));
+    await bench.outbox.commit({ rows, marks: new Map(), facts: new Map(), madeAt: epochMs(0) });
+    bench.publisher.wake();
+    for (let second = 0; second < 5; second++) await bench.second();
+    expect(bench.outbox.standing().pendingRows).toBe(40);
+    bench.outbox.rows = bench.outbox.rows.filter(({ position }) => position > 10);
+    bench.outbox.settledTo = 10;
+    denied.delete("a");
+    for (let second = 0; second < 130; second++) await bench.second();
+    expect(bench.outbox.standing().pendingRows).toBe(17);
+    denied.delete("b");
+    for (let second = 0; second < 130; second++) await bench.second();
+    expect(bench.outbox.standing().pendingRows).toBe(0);
+    const arrived = (lane: string) =>
+      bench.broker.published.filter(({ topic, text }) => topic.includes(`/${lane}/`) && Number(text.slice(4)) > 10);
+    for (const lane of ["a", "b"]) {
+      const numbers = arrived(lane).map(({ text }) => Number(text.slice(4)));
+      const inOrder = [...new Set(numbers)];
+      expect(inOrder).toEqual(inOrder.toSorted((one, other) => one - other));
+      expect(inOrder).toHaveLength(lane === "a" ? 16 : 17);
+    }
+  });
+
   it("that overtook one that waits are written down with where they went, and are not sent again by the next run", async () => {
     const bench = await connected({ inFlightMax: 5 });
     bench.broker.friendly = true;
