@@ -58,7 +58,7 @@ function begin(outbox: Outbox, isDeniedAtFirst: boolean) {
   };
 }
 
-it("a sensor that may not publish for weeks: the others go on, over a restart too, and when it may all of it leaves, in order", async () => {
+it("a sensor that may not publish for weeks: others go on, over a restart too; when it may, all of it leaves in order", async () => {
   const outbox = await filled();
   const first = begin(outbox, true);
   await first.pass(60);

@@ -6,10 +6,7 @@ interface Held {
 
 /** An ACL may be mended without us: asking once a minute is enough. */
 export const HOLD_MS = 60_000;
-/**
- * Rows of held lanes that are kept at hand: where they are in the queue, without their payloads. What overtakes them is written down as
- * ranges, of which there is one more at most (ADR 0026).
- */
+/** The most rows that are kept at hand while they are held: where they are in the queue, without their payloads. */
 const HELD_ROWS_MAX = 10_000;
 
 /** How long something is held. */
