@@ -22,6 +22,8 @@ export class Canaries {
   readonly #needles: Needle[] = [];
   /** Without their sign. */
   readonly #numbers = new Set<number>();
+  /** Those numbers in binary, by two of their bytes. */
+  #binary: readonly (readonly Marked[] | undefined)[] | null = null;
 
   /** Text as it came in, whole. */
   text(canary: string): this {
@@ -36,6 +38,7 @@ export class Canaries {
   /** Numbers: in digits, and in binary in both byte orders, whatever their sign. */
   number(...values: readonly number[]): this {
     for (const value of values) this.#numbers.add(Math.abs(value));
+    this.#binary = null;
     return this;
   }
 
@@ -95,20 +98,70 @@ export class Canaries {
     }
   }
 
+  /** At every place; looked up by two of its bytes, for there are hundreds of needles and millions of places. */
   *#inBinary(hay: Buffer): Iterable<string> {
     if (this.#numbers.size === 0) return;
-    const hasLong = (value: number): boolean => Math.abs(value) >= SHORT_BELOW && this.#numbers.has(Math.abs(value));
-    for (let at = 0; at + 4 <= hay.length; at++) {
-      // What SQLite can write in 4 or 6 bytes it does not write in 8 (sqlite.org/fileformat2.html §2.1).
-      if (hasLong(hay.readInt32BE(at))) yield `${hay.readInt32BE(at)} as int32, highest byte first`;
-      if (hasLong(hay.readInt32LE(at))) yield `${hay.readInt32LE(at)} as int32, lowest byte first`;
-      if (at + 8 > hay.length) continue;
-      if (hasLong(hay.readIntBE(at, 6))) yield `${hay.readIntBE(at, 6)} as int48, highest byte first`;
-      if (hasLong(hay.readIntLE(at, 6))) yield `${hay.readIntLE(at, 6)} as int48, lowest byte first`;
-      if (this.#numbers.has(Math.abs(hay.readDoubleLE(at)))) yield `${hay.readDoubleLE(at)} as float64, lowest byte first`;
-      if (this.#numbers.has(Math.abs(hay.readDoubleBE(at)))) yield `${hay.readDoubleBE(at)} as float64, highest byte first`;
+    this.#binary ??= byMark([...this.#numbers].flatMap(binaryNeedles));
+    for (let at = 0; at + 1 < hay.length; at++) {
+      const marked = this.#binary[((hay[at] as number) << 8) | (hay[at + 1] as number)];
+      if (marked === undefined) continue;
+      for (const { needle, mark } of marked) {
+        const from = at - mark;
+        const end = from + needle.bytes.length;
+        const isThere = from >= 0 && end <= hay.length && hay.compare(needle.bytes, 0, needle.bytes.length, from, end) === 0;
+        if (isThere) yield `${needle.canary} as ${needle.as}`;
+      }
     }
   }
+}
+
+/** A number and its negative, in the ways in which SQLite and V8 write one. */
+function binaryNeedles(number: number): readonly Needle[] {
+  return [number, -number].flatMap((value) => {
+    const needle = (as: string, length: number, write: (bytes: Buffer) => unknown): Needle => {
+      const bytes = Buffer.alloc(length);
+      write(bytes);
+      return { canary: `${value}`, as, bytes };
+    };
+    const doubles = [
+      needle("float64, lowest byte first", 8, (bytes) => bytes.writeDoubleLE(value)),
+      needle("float64, highest byte first", 8, (bytes) => bytes.writeDoubleBE(value)),
+    ];
+    // What SQLite can write in 4 or 6 bytes it does not write in 8 (sqlite.org/fileformat2.html §2.1).
+    const isWhole = Number.isInteger(value) && number >= SHORT_BELOW;
+    const ints = [4, 6].filter((length) => isWhole && number < 2 ** (8 * length - 1));
+    return [
+      ...doubles,
+      ...ints.flatMap((length) => [
+        needle(`int${8 * length}, highest byte first`, length, (bytes) => bytes.writeIntBE(value, 0, length)),
+        needle(`int${8 * length}, lowest byte first`, length, (bytes) => bytes.writeIntLE(value, 0, length)),
+      ]),
+    ];
+  });
+}
+
+/** A needle, and where in it the two bytes are by which it is looked up. */
+interface Marked {
+  readonly needle: Needle;
+  readonly mark: number;
+}
+
+function byMark(needles: readonly Needle[]): readonly (readonly Marked[] | undefined)[] {
+  const index: Marked[][] = new Array(2 ** 16);
+  for (const needle of needles) {
+    const mark = markOf(needle.bytes);
+    const pair = needle.bytes.readUInt16BE(mark);
+    index[pair] = [...(index[pair] ?? []), { needle, mark }];
+  }
+  return index;
+}
+
+/** Two bytes that are rare: most of a file are zeros. */
+function markOf(bytes: Buffer): number {
+  const isCommon = (byte: number | undefined): boolean => byte === 0 || byte === 0xff;
+  const pairs = Array.from({ length: bytes.length - 1 }, (_, at) => at);
+  const rare = pairs.find((at) => !isCommon(bytes[at]) && !isCommon(bytes[at + 1]));
+  return rare ?? pairs.find((at) => !isCommon(bytes[at]) || !isCommon(bytes[at + 1])) ?? 0;
 }
 
 /** Without the end, which depends on what follows. At other offsets in a longer text it would look otherwise. */
