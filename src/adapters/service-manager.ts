@@ -58,6 +58,7 @@ export async function createServiceManager(environment: NotifyEnvironment, pid: 
 function notifier(path: string, intervalMs: number | null, open: () => DgramSocket): ServiceManager {
   let socket: DgramSocket | null = null;
   let closed = false;
+  let isStopping = false;
   let undelivered = 0;
 
   const connected = (): DgramSocket => {
@@ -85,11 +86,14 @@ function notifier(path: string, intervalMs: number | null, open: () => DgramSock
   return {
     watchdogIntervalMs: intervalMs,
     undelivered: () => undelivered,
-    ready: () => send("READY=1"),
-    reloading: () => send("RELOADING=1"),
+    ready: () => isStopping || send("READY=1"),
+    reloading: () => isStopping || send("RELOADING=1"),
     status: (text) => send(statusLine(text)),
     watchdog: () => send("WATCHDOG=1"),
-    stopping: () => send("STOPPING=1"),
+    stopping: () => {
+      isStopping = true;
+      send("STOPPING=1");
+    },
     extendTimeout: (ms) => send(`EXTEND_TIMEOUT_USEC=${Math.max(0, Math.ceil(ms * 1_000))}`),
     close: () => {
       closed = true;

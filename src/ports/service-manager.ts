@@ -15,7 +15,7 @@ export interface ServiceManager {
   status(text: string): void;
   /** The work makes progress. */
   watchdog(): void;
-  /** The stop has begun. */
+  /** The stop has begun: a reload that ends after it is not told any more. */
   stopping(): void;
   /** A start or stop needs this much longer, counted from now. */
   extendTimeout(ms: number): void;

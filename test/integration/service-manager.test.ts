@@ -62,6 +62,15 @@ it("tells systemd of its start, its work and its stop, one datagram each, in ord
   expect(manager.undelivered()).toBe(0);
 });
 
+it("tells of no reload that ends when the stop has begun", async () => {
+  manager.reloading();
+  manager.stopping();
+  manager.ready();
+  manager.reloading();
+  manager.watchdog();
+  await vi.waitFor(() => expect(heard).toEqual(["RELOADING=1", "STOPPING=1", "WATCHDOG=1"]), WAITING);
+});
+
 it("counts what nobody received, and is heard again when somebody listens", async () => {
   receiver.close();
   await rm(path);
