@@ -58,6 +58,8 @@ class DeliveryModel {
   window = 0;
   pausedUntilMs = 0;
   readonly heldUntilMs = new Map<string, number>();
+  /** Lanes that others go before: until they have a row taken. */
+  readonly yieldsUntilMs = new Map<string, number>();
   /** Rows that were refused while the broker took no others: until it takes one. After that time others may still overtake them. */
   readonly doubtedUntilMs = new Map<number, number>();
   /** Lanes that may be held: they ended a connection, and another was made. */
@@ -122,7 +124,7 @@ class DeliveryModel {
     if (failed && reasonCode === 0x87) return;
     // When nothing was taken for some time, it may be because of this one: its lane is held, for others.
     if (failed && this.failures >= FAILURES_IN_A_ROW && position > 0)
-      this.heldUntilMs.set(laneOf(position), this.nowMs + NOT_AUTHORISED_MS);
+      if (!this.#isHeld(position)) this.yieldsUntilMs.set(laneOf(position), this.nowMs + NOT_AUTHORISED_MS);
     // During a pause, failures are of the flight that led to it.
     if (failed && this.nowMs >= this.pausedUntilMs) {
       this.pausedUntilMs = this.nowMs + RESEND_MS_MIN * 2 ** Math.min(this.failures, 5);
@@ -156,7 +158,7 @@ class DeliveryModel {
       if (effect.type === "failure" && effect.row.position > 0 && effect.reasonCode === 0x99) {
         this.doubtedUntilMs.set(effect.row.position, this.nowMs + NOT_AUTHORISED_MS);
       }
-      if (effect.type === "settled" && effect.row.position > 0 && effect.refusedWith === null) this.#taken();
+      if (effect.type === "settled" && effect.row.position > 0 && effect.refusedWith === null) this.#taken(effect.row.position);
       if (effect.type === "publish") this.#published(effect.row.position);
       if (effect.type === "settled") {
         expect(this.settled.has(effect.row.position)).toBe(false);
@@ -173,8 +175,9 @@ class DeliveryModel {
     return effects;
   }
 
-  #taken(): void {
+  #taken(position: number): void {
     this.failures = 0;
+    this.yieldsUntilMs.delete(laneOf(position));
     for (const [position, untilMs] of this.doubtedUntilMs) if (untilMs > this.nowMs) this.doubtedUntilMs.delete(position);
   }
 
@@ -187,7 +190,11 @@ class DeliveryModel {
       // Everything before it is settled or on its way: first sends are in order, and what was cut off goes first.
       const isReady = (row: number) =>
         !this.settled.has(row) && !this.inFlight.has(row) && !this.#isHeld(row) && !this.#mayBeOvertaken(row);
-      expect([...this.fed].some((earlier) => earlier < position && isReady(earlier))).toBe(false);
+      const isYielding = (row: number) => this.nowMs < (this.yieldsUntilMs.get(laneOf(row)) ?? 0);
+      const ready = [...this.fed].filter(isReady);
+      // Whoever yields comes behind all that do not.
+      const turnOf = (row: number) => (isYielding(row) ? ROWS : 0) + row;
+      expect(ready.some((other) => turnOf(other) < turnOf(position))).toBe(false);
       expect(this.#isHeld(position)).toBe(false);
       if (!this.sentOnce.includes(position)) this.sentOnce.push(position);
     } else {

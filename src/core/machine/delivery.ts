@@ -249,7 +249,7 @@ export class Delivery<Row extends Sendable> {
     if (verdict === "settled") {
       this.#failures = 0;
       this.#refusals.taken(sent.row, nowMs);
-      this.#holds.left(sent.row);
+      this.#holds.taken(sent.row);
       this.#holds.freeRows();
       return [{ type: "settled", row: sent.row, refusedWith: null }, ...this.#refill(nowMs)];
     }
@@ -265,7 +265,7 @@ export class Delivery<Row extends Sendable> {
     if (isUnspecific(reasonCode)) this.#refusals.failed(row.position);
     else if (this.#refusals.toldToWait(row.position)) return this.#held(row, reasonCode, nowMs);
     // Nothing was taken meanwhile. If it is this one, the others must get their turn.
-    if (this.#failures >= FAILURES_IN_A_ROW) this.#holds.hold(row, nowMs, false);
+    if (this.#failures >= FAILURES_IN_A_ROW) this.#holds.yieldTurn(row, nowMs);
     this.#pause(nowMs);
     return { type: "failure", row, reasonCode };
   }

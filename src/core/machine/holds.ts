@@ -14,6 +14,8 @@ interface Hold {
   readonly untilMs: number;
   /** The broker closed the connection because of it. */
   readonly breaks: boolean;
+  /** Others are to have their turn, and when there are none this one goes on. */
+  readonly isYielding: boolean;
 }
 
 /** Which lanes and rows wait because the broker does not let them; the others go on. */
@@ -26,12 +28,26 @@ export class Holds {
 
   /** This row, and what comes after it in its lane, waits. `breaks`: the broker closed the connection because of it. */
   hold(row: Held, nowMs: number, breaks: boolean): void {
-    this.#lanes.set(laneOf(row), { untilMs: nowMs + HOLD_MS, breaks });
+    this.#lanes.set(laneOf(row), { untilMs: nowMs + HOLD_MS, breaks, isYielding: false });
+  }
+
+  /** This row, and what comes after it in its lane, waits as long as there are others. */
+  yieldTurn(row: Held, nowMs: number): void {
+    const lane = laneOf(row);
+    const hold = this.#lanes.get(lane);
+    const isHeld = hold !== undefined && !hold.isYielding && hold.untilMs > nowMs;
+    if (!isHeld) this.#lanes.set(lane, { untilMs: nowMs + HOLD_MS, breaks: false, isYielding: true });
+  }
+
+  /** The broker took it: its lane need not yield any more. */
+  taken(row: Held): void {
+    this.#rows.delete(row.position);
+    if (this.#lanes.get(laneOf(row))?.isYielding === true) this.#lanes.delete(laneOf(row));
   }
 
   /** This row alone waits, until `freeRows` at the latest. */
   holdRow({ position }: Held, nowMs: number, breaks: boolean): void {
-    this.#rows.set(position, { untilMs: nowMs + HOLD_MS, breaks });
+    this.#rows.set(position, { untilMs: nowMs + HOLD_MS, breaks, isYielding: false });
   }
 
   freeRows(): void {
@@ -46,8 +62,8 @@ export class Holds {
   /** What breaks connections waits anew: the way back took longer than a hold, and the others are to have this one first. */
   connected(nowMs: number): void {
     const untilMs = nowMs + HOLD_MS;
-    for (const [lane, { breaks }] of this.#lanes) if (breaks) this.#lanes.set(lane, { untilMs, breaks });
-    for (const [position, { breaks }] of this.#rows) if (breaks) this.#rows.set(position, { untilMs, breaks });
+    for (const [lane, hold] of this.#lanes) if (hold.breaks) this.#lanes.set(lane, { ...hold, untilMs });
+    for (const [position, hold] of this.#rows) if (hold.breaks) this.#rows.set(position, { ...hold, untilMs });
   }
 
   isHeld(lane: string): boolean {
@@ -56,20 +72,22 @@ export class Holds {
 
   /**
    * Index of the first row that may go now, or -1; a row that was held by itself and is not any more goes after those that were not
-   * tried: many that are refused would keep all others waiting. `waiting`: ascending by position.
+   * tried: many that are refused would keep all others waiting. Then come those that yield. `waiting`: ascending by position.
    */
   nextIn(waiting: readonly Held[], nowMs: number): number {
     this.#nowMs = nowMs;
     for (const [lane, { untilMs }] of this.#lanes) if (nowMs >= untilMs) this.#lanes.delete(lane);
     if (this.#isNothingHeld()) return waiting.length === 0 ? -1 : 0;
     let tried = -1;
+    let yielding = -1;
     for (let index = 0; index < waiting.length; index++) {
       const row = waiting[index] as Held;
       const isHeld = this.#isRowHeld(row);
       if (!isHeld && !this.#rows.has(row.position)) return index;
       if (!isHeld && tried < 0) tried = index;
+      if (isHeld && yielding < 0 && this.#isYielding(row)) yielding = index;
     }
-    return tried;
+    return tried < 0 ? yielding : tried;
   }
 
   /** How many of these others may overtake, as of the last `nextIn`: they are held, or were. */
@@ -87,6 +105,10 @@ export class Holds {
     if (this.#lanes.size > 0 && this.#lanes.has(laneOf(row))) return true;
     const hold = this.#rows.get(row.position);
     return hold !== undefined && hold.untilMs > this.#nowMs;
+  }
+
+  #isYielding(row: Held): boolean {
+    return this.#lanes.get(laneOf(row))?.isYielding === true && !this.#rows.has(row.position);
   }
 
   #isNothingHeld(): boolean {
