@@ -120,12 +120,15 @@ export interface OutboxStanding {
   readonly lastPosition: number;
   /** Every row up to here is settled; others behind it may be, too. */
   readonly acknowledgedPosition: number;
-  /** How many stretches of settled rows there are behind it. */
+  /** How many stretches of settled rows there are behind it, and where the last of them ends; without any, where it is itself. */
   readonly aheadRanges: number;
+  readonly aheadTo: number;
   /** Number of the oldest summary that is not settled; null when all are. */
   readonly firstUnackedSeq: number | null;
   readonly pendingRows: number;
   readonly pendingBytes: number;
+  /** The same with what is settled behind the first row that waits: limits of size are about this. */
+  readonly queueBytes: number;
   readonly lost: readonly LostRange[];
   /**
    * Summaries of earlier instances that will never arrive: they could not be read in a damaged store, or were salvaged and given up or

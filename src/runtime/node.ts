@@ -257,7 +257,7 @@ export class Node {
     await this.#forgetRefusedMetas();
     this.mark("SUMMARIES_LOST", teller.hasLost());
     teller.tell();
-    if (world.outbox.standing().pendingBytes > plan.storage.outbox.maxBytes) await housekeeping.trim();
+    if (world.outbox.standing().queueBytes > plan.storage.outbox.maxBytes) await housekeeping.trim();
     if (isClosed) options.heartbeat?.();
   }
 

@@ -7,9 +7,11 @@ import { SkippedLanes } from "./skipped-lanes.ts";
 const READ_ROWS_MAX = 100; // more costs memory and gains nothing (hot-path measurements §4)
 /**
  * What overtakes sensors that wait is remembered in stretches, 100 bytes each, one or two for each end of windows: with windows of a
- * minute that is for weeks. Beyond so many the others wait, too.
+ * minute that is for weeks. With so many nothing is read beyond the last of them: others wait until those that wait may publish.
  */
-const AHEAD_RANGES_MAX = 50_000;
+export const AHEAD_RANGES_MAX = 50_000;
+/** Between two reads of which all was skipped: a million rows may be, and the node has other things to do. */
+const SKIPPING_PAUSE_MS = 10;
 
 /** Who the rows are for. */
 export interface FeedTarget {
@@ -33,16 +35,25 @@ export class OutboxFeed {
   readonly #target: FeedTarget;
   readonly #departures: Departures;
   readonly #skipped = new SkippedLanes();
+  readonly #rangesMax: number;
   #readTo: number;
+  /** The mark at the last tick. */
+  #mark: number;
   #isReading = false;
   #isStopped = false;
 
-  constructor({ outbox, clock }: { readonly outbox: Outbox; readonly clock: Clock }, departMs: number, target: FeedTarget) {
+  constructor(
+    { outbox, clock }: { readonly outbox: Outbox; readonly clock: Clock },
+    { departMs, aheadRangesMax = AHEAD_RANGES_MAX }: { readonly departMs: number; readonly aheadRangesMax?: number },
+    target: FeedTarget,
+  ) {
+    this.#rangesMax = aheadRangesMax;
     this.#outbox = outbox;
     this.#clock = clock;
     this.#target = target;
     this.#departures = new Departures(clock, departMs, () => this.fetch());
-    this.#readTo = outbox.standing().acknowledgedPosition;
+    this.#mark = outbox.standing().acknowledgedPosition;
+    this.#readTo = this.#mark;
   }
 
   /** Every row up to here was read. */
@@ -76,8 +87,14 @@ export class OutboxFeed {
     if (first !== null) this.rewind(first - 1);
   }
 
-  /** Of a lane whose rows at hand are gone, others are tried once it is not held any more. */
-  tick(): void {
+  /**
+   * Of a lane whose rows at hand are gone, others are tried once it is not held any more. `isOutboxNew`: the outbox was opened again:
+   * what it knows may be less than what it was told.
+   */
+  tick(isOutboxNew: boolean): void {
+    const { acknowledgedPosition } = this.#outbox.standing();
+    if (isOutboxNew || acknowledgedPosition < this.#mark) this.rewind(acknowledgedPosition);
+    this.#mark = acknowledgedPosition;
     for (const lane of this.#skipped.lanes) if (!this.#target.isHeld(lane) && !this.#target.hasLane(lane)) this.resume(lane);
     this.fetch();
   }
@@ -85,30 +102,31 @@ export class OutboxFeed {
   /** Reads on, if rows are wanted and there are any. */
   fetch(): void {
     if (this.#isReading || this.#isStopped) return;
-    const { lastPosition, aheadRanges } = this.#outbox.standing();
-    const appetite = aheadRanges < AHEAD_RANGES_MAX ? Math.min(READ_ROWS_MAX, this.#target.appetite()) : 0;
-    const last = Math.min(lastPosition, this.#departures.lastReady());
+    const { lastPosition, aheadRanges, aheadTo } = this.#outbox.standing();
+    const appetite = Math.min(READ_ROWS_MAX, this.#target.appetite());
+    const last = Math.min(aheadRanges < this.#rangesMax ? lastPosition : aheadTo, this.#departures.lastReady());
     if (appetite === 0 || this.#readTo >= last) return;
     this.#isReading = true;
     void this.#read(this.#readTo, last, Math.min(appetite, last - this.#readTo));
   }
 
   async #read(before: number, last: number, rowsMax: number): Promise<void> {
-    let isGoingOn = false;
+    let goesOnInMs: number | null = null;
     try {
       const rows = (await this.#outbox.read(before, rowsMax)).filter(({ position }) => position <= last);
-      isGoingOn = this.#readTo !== before; // it was rewound meanwhile: what was read is read again
-      if (isGoingOn) return;
+      if (this.#readTo !== before) {
+        goesOnInMs = 0; // it was rewound meanwhile: what was read is read again
+        return;
+      }
       this.#readTo = rows.at(-1)?.position ?? last;
       const wanted = rows.map(outgoing).filter((row) => this.#isWanted(row));
       this.#target.take(wanted);
-      isGoingOn = wanted.length === 0;
+      if (wanted.length === 0) goesOnInMs = rows.length === 0 ? 0 : SKIPPING_PAUSE_MS;
     } catch (error) {
       this.#target.failed(error);
     } finally {
       this.#isReading = false;
-      // A breath: a million rows may be skipped.
-      if (isGoingOn) this.#clock.after(0, () => this.fetch());
+      if (goesOnInMs !== null) this.#clock.after(goesOnInMs, () => this.fetch());
     }
   }
 

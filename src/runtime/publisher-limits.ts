@@ -8,6 +8,8 @@ import { departureRangeMs } from "./departures.ts";
 export interface PublisherLimits extends DeliveryLimits {
   /** How long after it was made a summary leaves at the earliest: this node's own time, so that a city does not publish as one. */
   readonly departMs: number;
+  /** How many stretches of rows may overtake those that wait; only tests say otherwise. */
+  readonly aheadRangesMax?: number;
 }
 
 /** How the node of this plan sends. */

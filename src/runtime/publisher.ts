@@ -56,6 +56,8 @@ export class Publisher {
   #progressMs = 0;
   /** Whether a call to the outbox failed since the last tick. */
   #isOutboxFailed = false;
+  /** Whether it had failed by the last tick: it was opened again since. */
+  #wasOutboxFailed = false;
   #stopping = false;
 
   /** `conn`: how many connections this run made before. */
@@ -64,7 +66,7 @@ export class Publisher {
     this.#conn = conn;
     this.#delivery = new Delivery<Outgoing>(limits, () => world.crypto.jitter());
     this.#desk = new ConnectionDesk(world);
-    this.#feed = new OutboxFeed(world, limits.departMs, {
+    this.#feed = new OutboxFeed(world, limits, {
       appetite: () => this.#delivery.appetite,
       has: (position) => this.#delivery.has(position) || this.#settlements.has(position),
       isHeld: (lane) => this.#delivery.isHeld(lane),
@@ -153,8 +155,10 @@ export class Publisher {
     this.#handle({ type: "tick" });
     if (!this.#delivery.isUp || this.#delivery.isIdle) this.#progressMs = this.#world.clock.monotonicMs();
     await this.#acknowledge(1);
-    this.#feed.tick();
+    this.#feed.tick(this.#wasOutboxFailed);
+    if (!this.#isReplaying) this.#replayTo = null;
     const isWell = !this.#isOutboxFailed;
+    this.#wasOutboxFailed = this.#isOutboxFailed;
     this.#isOutboxFailed = false;
     return isWell;
   }

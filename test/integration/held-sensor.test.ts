@@ -3,7 +3,8 @@ import { expect, it } from "vitest";
 import { openOutbox } from "../../src/adapters/sqlite/outbox.ts";
 import { sealMessage } from "../../src/core/anonymise/message.ts";
 import { epochMs } from "../../src/core/units/time.ts";
-import type { Outbox } from "../../src/ports/outbox.ts";
+import { type Outbox, OutboxError } from "../../src/ports/outbox.ts";
+import { AHEAD_RANGES_MAX } from "../../src/runtime/outbox-feed.ts";
 import { Publisher } from "../../src/runtime/publisher.ts";
 import { TimeDesk } from "../../src/runtime/time-desk.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
@@ -17,9 +18,9 @@ const message = (text: string, topic: string) =>
   sealMessage({ topic, payload: new TextEncoder().encode(text), retain: false, expirySeconds: null });
 
 /** One of six summaries is of a sensor that the broker does not let publish. */
-async function filled(): Promise<Outbox> {
+async function filled(count = ROWS): Promise<Outbox> {
   const outbox = await openOutbox({ directory: null, randomBytes });
-  for (let first = 1; first <= ROWS; first += 1_000) {
+  for (let first = 1; first <= count; first += 1_000) {
     const rows = Array.from({ length: 1_000 }, (_, index) => {
       const seq = first + index;
       return { message: message(`row ${seq}`, `p/n/${seq % 6 === 1 ? "denied" : "healthy"}/v/summary`), seq };
@@ -30,7 +31,7 @@ async function filled(): Promise<Outbox> {
 }
 
 /** A process with a connection. */
-function begin(outbox: Outbox, isDeniedAtFirst: boolean) {
+function begin(outbox: Outbox, isDeniedAtFirst: boolean, aheadRangesMax = AHEAD_RANGES_MAX) {
   let isDenied = isDeniedAtFirst;
   const clock = new VirtualClock();
   const broker = new ScriptedBroker(clock);
@@ -40,13 +41,21 @@ function begin(outbox: Outbox, isDeniedAtFirst: boolean) {
   const time = new TimeDesk(clock, events, "operator", () => undefined);
   const status = () => message("status", "p/n/status");
   const world = { clock, crypto: fixedCrypto, broker, outbox, events, time, will: status, greeting: status };
-  const publisher = new Publisher(world, { inFlightMax: 20, ackTimeoutMs: 30_000, perSecond: null, spreadMs: 0, departMs: 0 });
+  const publisher = new Publisher(world, {
+    inFlightMax: 20,
+    ackTimeoutMs: 30_000,
+    perSecond: null,
+    spreadMs: 0,
+    departMs: 0,
+    aheadRangesMax,
+  });
   publisher.start();
   broker.accept();
   return {
     allow: () => {
       isDenied = false;
     },
+    publisher,
     async pass(seconds: number): Promise<void> {
       for (let second = 0; second < seconds; second++) {
         await clock.advance(1_000);
@@ -93,3 +102,43 @@ it("a sensor that may publish again while the node runs: what was left in the ou
   expect(outbox.standing()).toMatchObject({ pendingRows: 0, aheadRanges: 0, lost: [] });
   await outbox.close();
 }, 120_000);
+
+it.each(["in the same run", "after a restart"])(
+  "others wait when they are too far ahead, and all goes on when the sensor may publish, %s",
+  async (when) => {
+    const outbox = await filled(6_000);
+    const node = begin(outbox, true, 200);
+    await node.pass(30);
+    const { aheadRanges, pendingRows } = outbox.standing();
+    expect(aheadRanges).toBeGreaterThanOrEqual(200);
+    expect(aheadRanges).toBeLessThan(220);
+    expect(pendingRows).toBeGreaterThan(4_000);
+    if (when === "in the same run") node.allow();
+    else await outbox.reopen();
+    const next = when === "in the same run" ? node : begin(outbox, false, 200);
+    await next.pass(130);
+    expect(outbox.standing()).toMatchObject({ pendingRows: 0, aheadRanges: 0, lost: [] });
+    await outbox.close();
+  },
+);
+
+it("a replay of which nobody knows whether it is on the card is sent all the same, once the outbox was opened again", async () => {
+  const outbox = await filled(1_000);
+  const node = begin(outbox, false);
+  await node.pass(5);
+  expect(outbox.standing().pendingRows).toBe(0);
+  const rewind = outbox.rewind.bind(outbox);
+  outbox.rewind = async (fromSeq) => {
+    await rewind(fromSeq);
+    throw new OutboxError("OUTBOX_IO");
+  };
+  await expect(node.publisher.replay(900)).rejects.toThrow();
+  await outbox.reopen();
+  await node.pass(5);
+  expect(outbox.standing()).toMatchObject({ pendingRows: 0, aheadRanges: 0 });
+  outbox.rewind = rewind;
+  expect(await node.publisher.replay(990), "and another one is taken").toBe(990);
+  await node.pass(5);
+  expect(node.seen("healthy").filter((seq) => seq >= 990).length + node.seen("denied").filter((seq) => seq >= 990).length).toBe(3 * 11);
+  await outbox.close();
+});

@@ -17,7 +17,7 @@ import { sealMessage } from "../../src/core/anonymise/message.ts";
 import { epsilonMicro } from "../../src/core/units/epsilon.ts";
 import { durationMs, epochMs } from "../../src/core/units/time.ts";
 import type { Outbox } from "../../src/ports/outbox.ts";
-import { acked, ackedRows, batchOf, STREAM, settle, summaries, trimAll } from "../contract/outbox-contract.ts";
+import { acked, ackedRows, batchOf, message, meta, STREAM, settle, summaries, trimAll } from "../contract/outbox-contract.ts";
 import { FaultPlan, faultyConnect } from "./support/faulty-connection.ts";
 
 const root = mkdtempSync(join(tmpdir(), "stoep-outbox-"));
@@ -323,6 +323,53 @@ describe("what is settled behind the mark", () => {
     expect(await pendingSeqs(again)).toEqual([3, 7, 8]);
     expect(again.standing()).toMatchObject({ lost: [{ fromSeq: 6, toSeq: 6, reason: "damaged" }], pendingRows: 3 });
     await again.close();
+  });
+});
+
+describe("what damage costs", () => {
+  const spoilt = (directory: string, ...positions: readonly number[]) =>
+    alter(directory, (db) => db.exec(`UPDATE outbox SET payload = CAST(payload || 'x' AS BLOB) WHERE position IN (${positions.join()})`));
+
+  it("right behind what was acknowledged is called lost by its number", async () => {
+    const directory = await filled(6);
+    spoilt(directory, 4);
+    const outbox = await open(directory);
+    expect((await outbox.read(0, 1)).map(({ seq }) => seq)).toEqual([3]);
+    await outbox.acknowledge(ackedRows([{ position: 3, seq: 3 }]));
+    expect(outbox.standing()).toMatchObject({ firstUnackedSeq: 4 });
+    expect(await pendingSeqs(outbox)).toEqual([5, 6]);
+    expect(outbox.standing()).toMatchObject({ lost: [{ fromSeq: 4, toSeq: 4, reason: "damaged" }], lostEarlier: 0, firstUnackedSeq: 5 });
+    await outbox.close();
+  });
+
+  it("is counted once, also when a replay begins behind it, with new rows each time", async () => {
+    const directory = await filled(6);
+    spoilt(directory, 3);
+    const outbox = await open(directory);
+    await settle(outbox, 6);
+    for (let time = 0; time < 3; time++) {
+      const { lastSeq } = outbox.standing();
+      await outbox.commit(batchOf(summaries(lastSeq + 1, 2)));
+      expect(await outbox.rewind(4)).toEqual({ position: 3, seq: 4 });
+      await settle(outbox, lastSeq + 2);
+    }
+    expect(outbox.standing()).toMatchObject({ lost: [{ fromSeq: 3, toSeq: 3 }], lostEarlier: 0, pendingRows: 0 });
+    await outbox.close();
+  });
+
+  it("that was a meta is given up once, and makes no other meta be queued again", async () => {
+    const directory = freshDirectory();
+    const first = await open(directory);
+    const other = { message: message("other", 40, "p/n1/gate-1/meta"), seq: null };
+    const facts = new Map([["meta:p/n1/gate-1/meta", "5be1c0aa"]]);
+    await first.commit({ ...batchOf([...summaries(1, 1), meta("m"), other, ...summaries(2, 1)]), facts });
+    await first.close();
+    spoilt(directory, 2);
+    const outbox = await open(directory);
+    for (let time = 0; time < 3; time++) expect((await outbox.read(0, 10)).map(({ position }) => position)).toEqual([1, 3, 4]);
+    expect(outbox.standing()).toMatchObject({ givenUp: 1, lost: [], lostEarlier: 0 });
+    expect(await outbox.recall("meta:p/n1/gate-1/meta")).toBe("5be1c0aa");
+    await outbox.close();
   });
 });
 

@@ -65,6 +65,8 @@ export class FakeOutbox implements Outbox {
       lastSeq: this.rows.reduce((last, { seq }) => Math.max(last, seq ?? 0), 0),
       lastPosition: this.rows.at(-1)?.position ?? 0,
       acknowledgedPosition: this.settledTo,
+      aheadTo: Math.max(this.settledTo, ...this.ahead),
+      queueBytes: pending.reduce((sum, { message }) => sum + message.payload.length, 0),
       aheadRanges: [...this.ahead].filter((position) => !this.ahead.has(position - 1)).length,
       firstUnackedSeq: pending.find(({ seq }) => seq !== null)?.seq ?? null,
       pendingRows: pending.length,

@@ -1,4 +1,4 @@
-import { isSummary, LOST_EARLIER_FACT, type LostRange, META_FACT, type OutboxRow, type OutboxStanding } from "../../ports/outbox.ts";
+import { LOST_EARLIER_FACT, type LostRange, META_FACT, type OutboxRow, type OutboxStanding } from "../../ports/outbox.ts";
 import { type Ahead, type AheadRange, aheadCrc, changes, lengthOf, rangeAt, spansBeside, withAhead } from "./ahead.ts";
 import { factText, setFact } from "./checked-rows.ts";
 import { StoreError } from "./database.ts";
@@ -122,12 +122,24 @@ export function settledAt(sql: OutboxStatements, counters: Counters, position: n
   if (position <= settled.position) return settled;
   if (position >= lastPosition) return { position: lastPosition, seq: lastSeq, bytes: endBytes };
   const bytes = sql.endBytesAt.get(position) ?? settled.bytes;
-  const next = summaryAfter(sql, position);
-  return {
-    position,
-    seq: next === null ? lastSeq : next - 1,
-    bytes: Math.min(Math.max(bytes, settled.bytes), endBytes),
-  };
+  const seq = Math.max(settled.seq, summaryDownFrom(sql, position) ?? 0, lastSeq - numbersBehind(sql, position, lastSeq));
+  return { position, seq, bytes: Math.min(Math.max(bytes, settled.bytes), endBytes) };
+}
+
+/** How many numbers there may be behind `position`: a row that cannot be read may have one, ahead of the next that says its own. */
+function numbersBehind(sql: OutboxStatements, position: number, lastSeq: number): number {
+  let unreadable = 0;
+  for (let after = position; ; ) {
+    const rows = sql.rowsAfter.all(after, SEARCH_ROWS);
+    for (const row of rows) {
+      const seq = nextSeqAt(row);
+      unreadable += row.position - after - 1;
+      if (seq !== null) return lastSeq - seq + 1 + unreadable;
+      if (restoredRow(row) === null) unreadable++;
+      after = row.position;
+    }
+    if (rows.length === 0) return unreadable;
+  }
 }
 
 /** Finds the high-water mark as it is once every row up to `position` is settled. */
@@ -163,6 +175,7 @@ export function rewoundTo(sql: OutboxStatements, counters: Counters, fromSeq: nu
     if ((summaryAfter(sql, middle) ?? Number.POSITIVE_INFINITY) >= fromSeq) high = middle;
     else low = middle + 1;
   }
+  low = behindUnreadable(sql, low);
   const seq = summaryAfter(sql, low);
   if (low >= end || seq === null || seq > lastSeq) return null;
   const at = { position: low, seq };
@@ -171,6 +184,19 @@ export function rewoundTo(sql: OutboxStatements, counters: Counters, fromSeq: nu
   const bytes = sql.endBytesAt.get(low) ?? oldest.endBytes - (message === null ? 0 : messageBytes(message));
   const mark = { position: low, seq: seq - 1, bytes: Math.min(bytes, settled.bytes) };
   return { ...at, counters: { ...counters, settled: mark, ahead: [] } };
+}
+
+/** The position behind rows that cannot be read, and are settled as lost already: a replay does not count them once more. */
+function behindUnreadable(sql: OutboxStatements, position: number): number {
+  let end = position;
+  for (;;) {
+    const rows = sql.rowsAfter.all(end, SEARCH_ROWS);
+    for (const row of rows) {
+      if (restoredRow(row) !== null) return row.position - 1;
+      end = row.position;
+    }
+    if (rows.length === 0) return end;
+  }
 }
 
 /** The ranges up to `position`; `nextSeq`: the first number behind it. */
@@ -199,19 +225,18 @@ export function withDamaged(sql: OutboxStatements, counters: Counters, from: num
     from,
     end,
   );
+  if (gone.length === 0) return counters;
   const below = Math.max(summaryDownFrom(sql, from) ?? 0, counters.settled.seq);
   const above = summaryAfter(sql, end) ?? counters.lastSeq + 1;
   const between = gaps([below, ...intact.map((row) => row.seq).filter((seq) => seq !== null), above], DAMAGED);
   const missing = withoutAhead(between, settledThere);
   const numbered = missing.reduce((count, { fromSeq, toSeq }) => count + toSeq - fromSeq + 1, 0);
-  const metas = sql.metasBetween.get(from, end) ?? 0;
-  const intactMetas = intact.filter(({ seq, message }) => seq === null && !isSummary(message)).length;
-  const lostMetas = Math.max(0, metas - intactMetas);
+  const lostMetas = gone.reduce((count, span) => count + (sql.metasBetween.get(span.from - 1, span.to) ?? 0), 0);
   // What had no number here, and does not look like a meta, had been salvaged.
   const earlier = Math.max(0, lengthOf(gone) - numbered - lostMetas);
   const isCounted = end <= counters.lostEarlierTo;
   // What explains summaries is queued again, by a node that is told that something was given up.
-  if (lostMetas > 0) for (const topic of sql.metaTopics.all(from, end)) sql.deleteFact.run(`${META_FACT}${topic}`);
+  for (const span of gone) for (const topic of sql.metaTopics.all(span.from - 1, span.to)) sql.deleteFact.run(`${META_FACT}${topic}`);
   const settled = gone.map((span) => ({ ...span, fromSeq: null, toSeq: null, bytes: 0 }));
   return {
     ...withSettled(counters, settled, (before, position) => settledAt(sql, before, position)),
@@ -265,9 +290,12 @@ export function standingOf(counters: Counters, isShort: boolean): OutboxStanding
     lastPosition,
     acknowledgedPosition: settled.position,
     aheadRanges: ahead.length,
+    aheadTo: ahead.at(-1)?.to ?? settled.position,
     firstUnackedSeq: firstWaiting(counters),
     pendingRows: lastPosition - settled.position - lengthOf(ahead),
-    pendingBytes: endBytes - settled.bytes - ahead.reduce((sum, { bytes }) => sum + bytes, 0),
+    // Bytes of what was damaged since are not known any more.
+    pendingBytes: Math.max(0, endBytes - settled.bytes - ahead.reduce((sum, { bytes }) => sum + bytes, 0)),
+    queueBytes: endBytes - settled.bytes,
     lost,
     lostEarlier,
     givenUp,

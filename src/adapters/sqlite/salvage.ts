@@ -112,7 +112,7 @@ function sorted({ rows }: Slice, wreck: Wreck) {
 
 /** What waits here already is not pushed out; with nothing that waits, a card that is full loses what is kept for replay at most. */
 function hasRoom(outbox: Outbox, rows: readonly NewRow[], bytesMax: number): boolean {
-  const { pendingRows, pendingBytes, isShort } = outbox.standing();
+  const { pendingRows, queueBytes, isShort } = outbox.standing();
   const bytes = rows.reduce((sum, row) => sum + messageBytes(row), 0);
-  return pendingRows === 0 || (!isShort && pendingBytes + bytes <= bytesMax);
+  return pendingRows === 0 || (!isShort && queueBytes + bytes <= bytesMax);
 }

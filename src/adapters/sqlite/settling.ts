@@ -24,7 +24,8 @@ export function settle(sql: OutboxStatements, counters: Counters, { sent, refuse
   }
   // What was given up while it was under way left nevertheless. Without a number that cannot be told from what is in the log already.
   const arrivedLate = sent.filter((row) => !isNews(row) && (row.seq === null || isLost(counters.lost, row.seq)));
-  for (const run of runsOf([...sentNow, ...arrivedLate])) {
+  // The log is in order of time.
+  for (const run of runsOf([...sentNow, ...arrivedLate]).toSorted((a, b) => lastAt(a) - lastAt(b))) {
     addEgress(sql, run, counters.settled, after.settled);
     lost = withoutRun(lost, run);
   }
@@ -57,9 +58,12 @@ function runsOf(rows: readonly SentRow[]): readonly Run[] {
   return runs;
 }
 
-function addEgress(sql: OutboxStatements, { address, rows, fromSeq, toSeq }: Run, before: HighWater, after: HighWater): void {
+const lastAt = ({ rows }: Run): number => rows.reduce((last, { at }) => Math.max(last, at), 0);
+
+function addEgress(sql: OutboxStatements, run: Run, before: HighWater, after: HighWater): void {
+  const { address, rows, fromSeq, toSeq } = run;
   sql.addEgress.run({
-    atMs: Math.max(...rows.map(({ at }) => at)),
+    atMs: lastAt(run),
     address,
     // How the mark moved: what is kept for a replay is kept from when the mark passed it.
     fromPosition: Math.min(before.position + 1, after.position),

@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import Database from "better-sqlite3";
 import { OutboxError, SALVAGED_FACT } from "../../ports/outbox.ts";
-import { type AheadRow, aheadCrc } from "./ahead.ts";
+import { type AheadRow, aheadCrc, rangeAt } from "./ahead.ts";
 import { type FactRow, isIntactFact } from "./checked-rows.ts";
 import type { Connection } from "./database.ts";
 import { type HighWater, highWaterCrc, restoredRow, type StoredRow } from "./outbox-row.ts";
@@ -122,7 +122,7 @@ export function openWreck(path: string, reading: Reading): Wreck | null {
     const read = (after: number, rowsMax: number) => page.all(after, last ?? Number.MAX_SAFE_INTEGER, rowsMax);
     const after = (position: number) => sliceAfter(read, position, last, damage);
     const ahead = aheadIn(db, damage);
-    const isSettled = (position: number): boolean => ahead.some(({ from, to }) => from <= position && position <= to);
+    const isSettled = (position: number): boolean => rangeAt(ahead, position) !== undefined;
     const wreck = { settled: settledIn(db, damage), last, isSettled, after, close: () => db.close() };
     // With neither an end nor a row there is nothing to go by.
     if (last !== null || wreck.after(wreck.settled).rows.length > 0) return wreck;
