@@ -18,18 +18,9 @@ import { FreshRows } from "./fresh-rows.ts";
 import { assertSameStore, type RenewalCause, type RunIdentity } from "./instance.ts";
 import { changeHash, ledgerReading, ledgerRow } from "./ledger-row.ts";
 import type { NodeStore } from "./outbox.ts";
-import {
-  type Counters,
-  loadCounters,
-  type MarkAt,
-  rewoundTo,
-  saveCounters,
-  settledAt,
-  standingOf,
-  sum,
-  withDamaged,
-} from "./outbox-counters.ts";
+import { type Counters, loadCounters, type MarkAt, saveCounters, settledAt, standingOf, sum, withDamaged } from "./outbox-counters.ts";
 import { endRun, type OutboxFile, openOutboxFile, portError } from "./outbox-file.ts";
+import { rewoundTo } from "./outbox-rewind.ts";
 import { messageBytes, restoredRow, storedColumns } from "./outbox-row.ts";
 import { type OutboxStatements, prepareOutbox } from "./outbox-statements.ts";
 import { shedSlice, trimSlice } from "./outbox-trim.ts";

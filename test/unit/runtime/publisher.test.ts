@@ -52,6 +52,14 @@ class PublisherBench {
     await this.settle();
   }
 
+  /** A summary is made, and a second passes. */
+  async made(seq: number, topic: string): Promise<void> {
+    const rows = [{ message: message(`row ${seq}`, topic), seq }];
+    await this.outbox.commit({ rows, marks: new Map(), facts: new Map(), madeAt: epochMs(0) });
+    this.publisher.wake();
+    await this.second();
+  }
+
   /** A second of the node, tick included. */
   async second(): Promise<boolean> {
     await this.clock.advance(1_000);
@@ -402,18 +410,12 @@ describe("rows", () => {
     const bench = await connected({ inFlightMax: 5 });
     bench.broker.friendly = true;
     bench.broker.answer = (topic) => (topic.includes("/denied/") ? 0x87 : 0);
-    const commit = async (seq: number, topic: string) => {
-      const rows = [{ message: message(`row ${seq}`, topic), seq }];
-      await bench.outbox.commit({ rows, marks: new Map(), facts: new Map(), madeAt: epochMs(0) });
-      bench.publisher.wake();
-      await bench.second();
-    };
-    await commit(1, "p/n/denied/v/summary");
-    for (let seq = 2; seq <= 5; seq++) await commit(seq, "p/n/healthy/v/summary");
+    await bench.made(1, "p/n/denied/v/summary");
+    for (let seq = 2; seq <= 5; seq++) await bench.made(seq, "p/n/healthy/v/summary");
     bench.broker.close();
     await bench.clock.advance(2_000);
     bench.broker.accept("198.51.100.9:8883");
-    for (let seq = 6; seq <= 8; seq++) await commit(seq, "p/n/healthy/v/summary");
+    for (let seq = 6; seq <= 8; seq++) await bench.made(seq, "p/n/healthy/v/summary");
     const went = bench.outbox.acknowledgements.flatMap(({ sent }) => sent.map(({ position, address }) => [position, address]));
     const [old, other] = ["192.0.2.1:8883", "198.51.100.9:8883"];
     expect(went).toEqual([2, 3, 4, 5, 6, 7, 8].map((position) => [position, position < 6 ? old : other]));
@@ -432,14 +434,8 @@ describe("rows", () => {
     const bench = await connected({ inFlightMax: 5 });
     bench.broker.friendly = true;
     bench.broker.answer = (topic) => (topic.includes("/denied/") ? 0x87 : 0);
-    const commit = async (seq: number, topic: string) => {
-      const rows = [{ message: message(`row ${seq}`, topic), seq }];
-      await bench.outbox.commit({ rows, marks: new Map(), facts: new Map(), madeAt: epochMs(0) });
-      bench.publisher.wake();
-      await bench.second();
-    };
-    for (let seq = 1; seq <= 20; seq++) await commit(seq, "p/n/denied/v/summary");
-    await commit(21, "p/n/healthy/v/summary");
+    for (let seq = 1; seq <= 20; seq++) await bench.made(seq, "p/n/denied/v/summary");
+    await bench.made(21, "p/n/healthy/v/summary");
     expect(bench.outbox.standing().acknowledgedPosition).toBe(0);
     bench.outbox.settledTo = 21;
     bench.outbox.rows = bench.outbox.rows.filter(({ position }) => position > 20);
