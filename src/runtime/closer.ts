@@ -259,7 +259,7 @@ export class Closer {
     const closed: ClosedWindow = {
       stream: plan,
       window: windowAt(start, plan.windowMs),
-      coverage: coverageOf(readings, plan.windowMs),
+      coverage: coverageOf(readings, lane.lastsMs(start)),
       statistic: this.#statisticOf(plan, shapeOf(plan, lane.monotonicOf(start) ?? 0), readings),
       flags: flagsOf(plan, readings, start, this.#world),
       time: this.#world.time.state() ?? "holdover",
@@ -276,7 +276,7 @@ export class Closer {
       const readings = table.of(index);
       for (const flag of flagsOf(plan, readings, start, this.#world)) flags.add(flag);
       const statistic = this.#statisticOf(plan, shape, readings);
-      return { coverage: coverageOf(readings, plan.windowMs), statistic: statistic === "failed" ? null : statistic };
+      return { coverage: coverageOf(readings, lane.lastsMs(start)), statistic: statistic === "failed" ? null : statistic };
     });
     const closed: ClosedWindow = {
       stream: plan,

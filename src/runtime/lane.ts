@@ -21,6 +21,8 @@ interface Filling {
 /** What a lane remembers of a window until it is forgotten. */
 interface Begun {
   readonly startMs: number;
+  /** How long it is on the monotonic clock, when the offset was moved a little where it begins. */
+  readonly lastsMs: number;
   /** Records given to the live store. */
   appended: number;
   /** Under which identifiers seen in this window are hashed; null until there is one. */
@@ -93,6 +95,14 @@ export class Lane {
     const begun = this.#begun.get(window);
     if (begun !== undefined) return begun.startMs as MonotonicMs;
     return this.#offsetMs === null ? null : ((window - this.#offsetMs) as MonotonicMs);
+  }
+
+  /**
+   * How long `window` is on the monotonic clock: a little more or less than its label where NTP moved the offset. A step is told by a
+   * mark, and changes no length.
+   */
+  lastsMs(window: EpochMs): number {
+    return this.#begun.get(window)?.lastsMs ?? this.windowMs;
   }
 
   /** How many records of `window` this lane gave to the live store: the closer must find as many. */
@@ -266,7 +276,9 @@ export class Lane {
     const left = this.#present;
     this.#begin(window, offsetMs);
     // Neighbours in the lattice meet, also when the offset was moved between them.
-    if (window === (left.window as EpochMs) + this.windowMs) this.#startAt(this.#present, left.endMs);
+    if (window !== (left.window as EpochMs) + this.windowMs) return;
+    const lastsMs = this.#present.endMs - left.endMs;
+    this.#startAt(this.#present, left.endMs, Math.abs(lastsMs - this.windowMs) <= SLEW_MS_MAX ? lastsMs : this.windowMs);
   }
 
   #begin(window: EpochMs, offsetMs: number): void {
@@ -285,11 +297,11 @@ export class Lane {
     this.#startAt(filling, window - offsetMs);
   }
 
-  #startAt(filling: Filling, startMs: number): void {
+  #startAt(filling: Filling, startMs: number, lastsMs: number = this.windowMs): void {
     filling.startMs = startMs;
     // A window that was open when time was lost is gone on with, under the same secret.
     const { appended = 0, secret = null } = this.#begun.get(filling.window as EpochMs) ?? {};
-    this.#begun.set(filling.window as EpochMs, { startMs, appended, secret });
+    this.#begun.set(filling.window as EpochMs, { startMs, lastsMs, appended, secret });
   }
 
   #flushOne(filling: Filling): void {

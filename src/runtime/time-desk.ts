@@ -4,6 +4,7 @@ import {
   beginUntrusted,
   type Doubt,
   errorOf,
+  type Instant,
   labelled,
   SLEW_MS_MAX,
   stepTime,
@@ -28,6 +29,9 @@ export const EARLIEST_MS = epochMs(Date.UTC(2026, 0, 1));
  */
 const LEAP_MS = DAY_MS;
 const AGEING_WAITS_MS = DAY_MS;
+/** The two clocks are looked at one after the other: where the process was held up in between, their distance would be wrong by that. */
+const LOOK_TOGETHER_MS = 1;
+const LOOKS_MAX = 5;
 
 /** Called when readings are to be labelled with another offset from now on, or not at all any more (`lose`). */
 export type AnchorListener = (offsetMs: number, how: Anchoring) => void;
@@ -186,11 +190,24 @@ export class TimeDesk {
 
   #isStepped(): boolean {
     if (this.#keeping.is === "untrusted") return false;
-    return Math.abs(this.#clock.wallMs() - this.#clock.monotonicMs() - this.#keeping.offsetMs) > SLEW_MS_MAX;
+    const { monoMs, wallMs } = this.#instant();
+    return Math.abs(wallMs - monoMs - this.#keeping.offsetMs) > SLEW_MS_MAX;
   }
 
-  #instant() {
-    return { monoMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs() };
+  /** Both clocks at one moment; of looks that were held up, the shortest. */
+  #instant(): Instant {
+    let instant: Instant | null = null;
+    let shortestMs = Number.POSITIVE_INFINITY;
+    for (let look = 0; look < LOOKS_MAX && shortestMs > LOOK_TOGETHER_MS; look++) {
+      const monoMs = this.#clock.monotonicMs();
+      const wallMs = this.#clock.wallMs();
+      const tookMs = this.#clock.monotonicMs() - monoMs;
+      if (tookMs < shortestMs) {
+        instant = { monoMs, wallMs };
+        shortestMs = tookMs;
+      }
+    }
+    return instant as Instant;
   }
 
   #look(): void {

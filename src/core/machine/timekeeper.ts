@@ -56,7 +56,8 @@ export type TimeKeeping =
       readonly lastMs: EpochMs;
     };
 
-interface Instant {
+/** What the two clocks show at one moment. */
+export interface Instant {
   readonly monoMs: MonotonicMs;
   readonly wallMs: EpochMs;
 }

@@ -272,6 +272,30 @@ describe("after an absence", () => {
   });
 });
 
+describe("a window that is shorter or longer than its label because the clock was slewed", () => {
+  it.each([400, -400])("by %d ms is covered as a whole by a sensor that never paused", async (slewMs) => {
+    const bench = dust();
+    bench.open();
+    await sample(bench, W / 2);
+    bench.clock.stepWall(slewMs);
+    await sample(bench, 3 * W);
+    expect(bench.events.of("ClockStepped")).toEqual([]);
+    expect(bench.summaries()).toMatchObject(Array(3).fill({ coverage: 1, flags: [] }));
+  });
+
+  it("measures a gap by how long it really was: 59.1 s of 60.4 s", async () => {
+    const bench = dust();
+    bench.open();
+    await sample(bench, W / 2);
+    bench.clock.stepWall(-400);
+    await sample(bench, W);
+    await bench.pass(300);
+    bench.open();
+    await sample(bench, W + LATENESS);
+    expect(bench.summaries().map(({ coverage }) => coverage)).toEqual([1, 0.97]);
+  });
+});
+
 describe("when a window length was changed in the config", () => {
   it.each([
     [60_000, 900_000, "10:30"],

@@ -59,6 +59,21 @@ describe("TimeDesk", () => {
     expect(desk.state()).toBe("operator");
   });
 
+  it("takes being held up between the two clocks for no step", async () => {
+    const { clock, events, anchors, desk } = deskOf("operator", null);
+    await look(desk);
+    const wallMs = clock.wallMs.bind(clock);
+    let holdUps = 3;
+    clock.wallMs = () => {
+      if (holdUps-- > 0) clock.stall(900);
+      return wallMs();
+    };
+    await look(desk);
+    expect(holdUps).toBeLessThan(0);
+    expect(anchors).toEqual([[4_999_000, "first"]]);
+    expect(events.of("ClockStepped")).toEqual([]);
+  });
+
   it("throws nothing away for its age for a day after a leap, however often it is started meanwhile", async () => {
     const rules = { holdoverMs: Number.POSITIVE_INFINITY, earliestMs: epochMs(0) };
     const begin = (wallMs: number, facts: ReadonlyMap<string, string>) => {
