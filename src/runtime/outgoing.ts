@@ -1,5 +1,5 @@
 import type { Message } from "../core/anonymise/message.ts";
-import type { Sendable } from "../core/machine/delivery.ts";
+import type { Sendable } from "../core/machine/delivery-events.ts";
 import { isSummary, type OutboxRow } from "../ports/outbox.ts";
 
 /** A row on its way to the broker. */

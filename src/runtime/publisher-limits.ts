@@ -1,5 +1,5 @@
 import type { NodePlan } from "../config/plan.ts";
-import type { DeliveryLimits } from "../core/machine/delivery.ts";
+import type { DeliveryLimits } from "../core/machine/delivery-events.ts";
 import { spreadMs } from "../core/machine/spread.ts";
 import type { Crypto } from "../ports/crypto.ts";
 import { departureRangeMs } from "./departures.ts";

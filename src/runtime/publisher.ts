@@ -1,5 +1,6 @@
 import type { Message } from "../core/anonymise/message.ts";
-import { Delivery, type DeliveryEffect, type DeliveryEvent } from "../core/machine/delivery.ts";
+import { Delivery } from "../core/machine/delivery.ts";
+import type { DeliveryEffect, DeliveryEvent } from "../core/machine/delivery-events.ts";
 import { reasonName } from "../core/machine/reason-codes.ts";
 import type { Broker, BrokerEvent, BrokerLink } from "../ports/broker.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
@@ -153,7 +154,7 @@ export class Publisher {
     // What the outbox has given up meanwhile (too old, no room) keeps nobody waiting.
     this.#handle({ type: "gone", upTo: this.#world.outbox.standing().acknowledgedPosition });
     this.#handle({ type: "tick" });
-    if (!this.#delivery.isUp || this.#delivery.isIdle) this.#progressMs = this.#world.clock.monotonicMs();
+    if (!this.#delivery.isUp || this.#delivery.isLeftWithBarred) this.#progressMs = this.#world.clock.monotonicMs();
     await this.#acknowledge(1);
     this.#feed.tick(this.#wasOutboxFailed);
     if (!this.#isReplaying) this.#replayTo = null;

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { Delivery, type DeliveryEffect, type DeliveryEvent, type Sendable } from "../../src/core/machine/delivery.ts";
+import { Delivery } from "../../src/core/machine/delivery.ts";
+import type { DeliveryEffect, DeliveryEvent, Sendable } from "../../src/core/machine/delivery-events.ts";
 import { verdictOf } from "../../src/core/machine/reason-codes.ts";
 
 const ROWS = 40;

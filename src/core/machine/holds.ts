@@ -23,6 +23,7 @@ export class Holds {
   readonly #lanes = new Map<string, Hold>();
   /** One that is over stays until the row has left: such a row waits for those that were not tried yet. */
   readonly #rows = new Map<number, Hold>();
+  readonly #barred = new Set<string>();
   /** As of the last `nextIn`. */
   #nowMs = Number.NEGATIVE_INFINITY;
 
@@ -43,6 +44,8 @@ export class Holds {
   taken(row: Held): void {
     this.#rows.delete(row.position);
     if (this.#lanes.get(laneOf(row))?.isYielding === true) this.#lanes.delete(laneOf(row));
+    for (const [lane, { isYielding }] of this.#lanes) if (!isYielding) this.#barred.add(lane);
+    this.#barred.delete(laneOf(row));
   }
 
   /** This row alone waits, until `freeRows` at the latest. */
@@ -57,6 +60,7 @@ export class Holds {
   /** The row is not waiting any more. */
   left({ position }: Held): void {
     this.#rows.delete(position);
+    this.#barred.delete(laneOf({ position }));
   }
 
   /** What breaks connections waits anew: the way back took longer than a hold, and the others are to have this one first. */
@@ -88,6 +92,11 @@ export class Holds {
       if (isHeld && yielding < 0 && this.#isYielding(row)) yielding = index;
     }
     return tried < 0 ? yielding : tried;
+  }
+
+  /** Whether its lane was held when the broker last took one of another: that is a matter of the topic, not of the broker. */
+  isBarred(row: Held): boolean {
+    return this.#barred.has(laneOf(row));
   }
 
   /** How many of these others may overtake, as of the last `nextIn`: they are held, or were. */

@@ -467,6 +467,26 @@ describe("rows", () => {
     expect(bench.publisher.report.takesNothing, "nothing waits").toBe(false);
   });
 
+  it("of one sensor that may not publish are no sign of a broker that takes nothing, however seldom others have some", async () => {
+    const bench = await connected();
+    bench.broker.friendly = true;
+    let isDenied = (topic: string) => topic.includes("/denied/");
+    bench.broker.answer = (topic) => (isDenied(topic) ? 0x87 : 0);
+    for (let window = 0; window < 3; window++) {
+      await bench.made(2 * window + 1, "p/n/healthy/v/summary");
+      await bench.made(2 * window + 2, "p/n/denied/v/summary");
+      for (let second = 0; second < 1_800; second++) {
+        await bench.second();
+        if (window === 0) continue; // that others are taken while it is not, shows from the second on
+        expect(bench.publisher.report).toMatchObject({ takesNothing: false, problem: "NOT_AUTHORISED" });
+      }
+    }
+    isDenied = () => true;
+    await bench.made(7, "p/n/healthy/v/summary");
+    for (let second = 0; second < 605; second++) await bench.second();
+    expect(bench.publisher.report.takesNothing, "now it takes none of any").toBe(true);
+  });
+
   it("continue where an earlier run stopped", async () => {
     const first = await connected();
     await first.add(3);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { Delivery, type DeliveryEffect, type DeliveryEvent, type Sendable } from "../../../../src/core/machine/delivery.ts";
+import { Delivery } from "../../../../src/core/machine/delivery.ts";
+import type { DeliveryEffect, DeliveryEvent, Sendable } from "../../../../src/core/machine/delivery-events.ts";
 
 interface Sent extends Sendable {
   readonly lane: string;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { Delivery, type DeliveryEffect, type DeliveryLimits, type Sendable } from "../../../../src/core/machine/delivery.ts";
+import { Delivery } from "../../../../src/core/machine/delivery.ts";
+import type { DeliveryEffect, DeliveryLimits, Sendable } from "../../../../src/core/machine/delivery-events.ts";
 
 const row = (position: number, bytes = 300): Sendable => ({ position, bytes });
 const rows = (...positions: readonly number[]) => ({ type: "rows", rows: positions.map((position) => row(position)) }) as const;
