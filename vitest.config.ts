@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 // Tests that start the built program wait for windows of 10 s most of the time: many of them at once cost little.
@@ -15,6 +16,8 @@ export default defineConfig({
         test: {
           ...common,
           name: "parts",
+          // By itself vitest leaves one core free, which on a machine of two is half of it.
+          maxWorkers: availableParallelism(),
           include: ["test/**/*.test.ts"],
           exclude: [
             "test/faults/**",
