@@ -1,12 +1,10 @@
 import { expect, it } from "vitest";
-import { MINUTE_MS } from "../../src/core/units/time.ts";
-import { ForensicSite, onPorts } from "../support/forensic-site.ts";
+import { ForensicSite, onPorts, PORT_WINDOW_MS as WINDOW_MS } from "../support/forensic-site.ts";
 import { openLab } from "../support/lab.ts";
 import { heapOf, tracesAround, watched } from "../support/process-forensics.ts";
 import { summariesOf, untilPhase } from "../support/summaries.ts";
 
 // T10 at serial ports, whose windows are five minutes at the least: from one to eleven minutes until a whole one is over.
-const WINDOW_MS = 5 * MINUTE_MS;
 const STREAMS = ["gate-p.speed", "till-p.entries", "radio-p.devices"];
 
 it("nothing of what came in at serial ports is left when their window is closed", { timeout: 3 * WINDOW_MS }, async () => {

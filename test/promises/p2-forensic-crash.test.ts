@@ -15,7 +15,7 @@ const OVERWRITTEN_MS = 40_000;
 
 describe("P2: a core dump", () => {
   it("would hold nothing of what came in as it came in, once that was overwritten; and a crash writes none", {
-    timeout: 120_000,
+    timeout: 180_000,
   }, async () => {
     const scene = await passed(openLab());
     const { place, subscriber, node } = scene;

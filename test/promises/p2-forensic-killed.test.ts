@@ -8,7 +8,7 @@ import { passed, released } from "../support/scene.ts";
 // Those of another boot are deleted unread: test/integration/sqlite-live-store.test.ts.
 
 describe("P2: a node that was killed while people passed", () => {
-  it("holds their readings in memory only, and leaves nothing of them once it has closed their window", { timeout: 90_000 }, async () => {
+  it("holds their readings in memory only, and leaves nothing of them once it has closed their window", { timeout: 150_000 }, async () => {
     const scene = await passed(openLab());
     const { place, subscriber, node } = scene;
     const { site } = place;

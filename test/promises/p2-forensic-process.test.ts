@@ -13,7 +13,7 @@ import { passed, released } from "../support/scene.ts";
 // A core dump would hold that: LimitCORE=0, and without it no reading of people is taken (test/unit/runtime/people.test.ts).
 
 describe("P2: after a window of road users", () => {
-  it("nothing of them is left around a running node, with a reader at the door, nor alive in its heap", { timeout: 90_000 }, async () => {
+  it("nothing of them is left around a running node, with a reader at the door, nor alive in its heap", { timeout: 150_000 }, async () => {
     const scene = await passed(openLab());
     const { place, subscriber, node } = scene;
     const live = join(place.site.live, "live.db");

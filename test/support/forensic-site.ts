@@ -9,6 +9,8 @@ import { CAPTURE_HEAD, captureOf, OPS243_UNITS, ops243Line } from "./ops243.ts";
 import type { PtyPair } from "./pty.ts";
 
 export const WINDOW_MS = 10_000;
+/** At serial ports, where it is the shortest for people. */
+export const PORT_WINDOW_MS = 300_000;
 
 /** What comes in at the serial ports: numbers and an address that stand nowhere by chance. */
 const ON_PORTS = { speedKmh: 63.714, keptKmh: 63.7, till: 31_415.926535897932, address: Uint8Array.of(0xb8, 0x27, 0xeb, 0x3c, 0x71, 0x9e) };
