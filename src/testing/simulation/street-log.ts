@@ -72,7 +72,9 @@ export class StreetLog {
     const sure = this.between(fromMs - rhythmMs, toMs).filter(({ isSure }) => isSure);
     return sure.some(({ atMs, labelMs }, index) => {
       const before = sure[index - 1];
-      return (labelMs ?? 0) >= fromMs && before !== undefined && atMs - before.atMs <= rhythmMs;
+      const pauseMs = before === undefined ? Number.POSITIVE_INFINITY : atMs - before.atMs;
+      // One that was told together with the one before it stands for no time.
+      return (labelMs ?? 0) >= fromMs && pauseMs > 0 && pauseMs <= rhythmMs;
     });
   }
 

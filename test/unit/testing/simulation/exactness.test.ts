@@ -53,8 +53,8 @@ it("labels what waited for the clock of its boot, and no other", () => {
 it("knows that values which come one by one after long pauses cover nothing", () => {
   const [id, rhythmMs] = ["dust-1.pm1" as StreetLog["id"], 300];
   const sparse = new StreetLog(id, 1_000, rhythmMs);
-  for (const atMs of [600, 1_000, 1_500]) sparse.add(1, atMs, 0, atMs);
-  expect(sparse.covers(1_000, 2_000)).toBe(false);
+  for (const atMs of [600, 1_000, 1_500, 1_500]) sparse.add(1, atMs, 0, atMs);
+  expect(sparse.covers(1_000, 2_000), "nor two that were told together").toBe(false);
   const steady = new StreetLog(id, 1_000, rhythmMs);
   for (const atMs of [800, 1_000]) steady.add(1, atMs, 0, atMs);
   expect(steady.covers(1_000, 2_000), "by the one before the window").toBe(true);
