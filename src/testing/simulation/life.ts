@@ -198,12 +198,13 @@ export class Life {
     };
   }
 
-  /** What the node is told of draws, whoever tells it. */
+  /** What the node is told of draws, whoever tells it. Readings of another boot are others: a power cut took them, with their notes. */
   #watched(live: LiveStore, instance: string): LiveStore {
+    const { bootId } = this.#clock;
     const claimDraws: LiveStore["claimDraws"] = (sensitivity, windowMs, window, streams) => {
       const claimed = live.claimDraws(sensitivity, windowMs, window, streams);
       for (const stream of streams) {
-        if (this.#isAlive && !claimed.has(stream)) this.#around.drawn(`${instance} stream ${stream} ${windowMs}/${window}`);
+        if (this.#isAlive && !claimed.has(stream)) this.#around.drawn(`${instance} ${bootId} stream ${stream} ${windowMs}/${window}`);
       }
       return claimed;
     };
