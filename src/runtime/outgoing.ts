@@ -13,8 +13,8 @@ export interface Outgoing extends Sendable {
 
 /** Rows of one sensor leave in order, its meta before its summaries: `…/sensor/meta`, `…/sensor/stream/summary`. */
 export function laneOf(topic: string): string {
-  const levels = topic.split("/");
-  return levels.slice(0, levels.at(-1) === "summary" ? -2 : -1).join("/");
+  const above = (below: string): string => below.slice(0, Math.max(0, below.lastIndexOf("/")));
+  return isSummary({ topic }) ? above(above(topic)) : above(topic);
 }
 
 /** The row as it may be sent. */

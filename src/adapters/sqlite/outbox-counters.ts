@@ -25,7 +25,7 @@ export interface Counters {
 }
 
 /** Rows a step of the searches reads; they nearly always end with the first. */
-export const SEARCH_ROWS = 8;
+export const SEARCH_ROWS = 2;
 
 /** Reads the counters, at a cost that does not depend on how many rows there are. Throws `STORE_DAMAGED`. */
 export function loadCounters(sql: OutboxStatements): Counters {

@@ -25,6 +25,12 @@ export function messageBytes({ message }: NewRow): number {
 /** The columns of a row, in the order of the table. */
 export type StoredColumns = readonly [number, number | null, number, string, Uint8Array, number, number | null, number, number];
 
+/** A row by its columns. */
+export function rowOf(columns: StoredColumns): StoredRow {
+  const [position, seq, madeMs, topic, payload, retain, expirySeconds, endBytes, crc] = columns;
+  return { position, seq, madeMs, topic, payload, retain, expirySeconds, endBytes, crc };
+}
+
 /** Where a new row stands in the queue. */
 export interface Place {
   readonly lastPosition: number;

