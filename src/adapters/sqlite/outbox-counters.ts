@@ -79,7 +79,7 @@ function loadSettled(sql: OutboxStatements): HighWater {
   const stored = sql.standing.get();
   if (stored !== undefined && highWaterCrc(stored) === stored.crc)
     return { position: stored.position, seq: stored.seq, bytes: stored.bytes };
-  const first = sql.rowsAfter.get(0, 1);
+  const [first] = sql.rowsAfter(0, 1);
   const message = first && restoredRow(first);
   const seq = summaryAfter(sql, 0);
   if (!first || !message || seq === null) throw new StoreError("STORE_DAMAGED", "neither a high-water mark nor rows to find it from");
@@ -130,7 +130,7 @@ export function settledAt(sql: OutboxStatements, counters: Counters, position: n
 function numbersBehind(sql: OutboxStatements, position: number, lastSeq: number): number {
   let unreadable = 0;
   for (let after = position; ; ) {
-    const rows = sql.rowsAfter.all(after, SEARCH_ROWS);
+    const rows = sql.rowsAfter(after, SEARCH_ROWS);
     for (const row of rows) {
       const seq = nextSeqAt(row);
       unreadable += row.position - after - 1;

@@ -60,7 +60,7 @@ function readerOf(db: Connection): OutboxReader {
     damaged: () => ({ ...damagedRows(sql), ledger: ledgerReading(sql.ledger.all()).damaged }),
     *rows(afterPosition) {
       for (let after = afterPosition; ; ) {
-        const stored = sql.rowsAfter.all(after, PAGE_ROWS);
+        const stored = sql.rowsAfter(after, PAGE_ROWS);
         if (stored.length > 0) yield stored.map((row) => ({ position: row.position, madeMs: row.madeMs, intact: restoredRow(row) }));
         if (stored.length < PAGE_ROWS) return;
         after = stored.at(-1)?.position ?? after;

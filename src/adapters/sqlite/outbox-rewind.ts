@@ -14,7 +14,7 @@ export interface Rewound {
 export function rewoundTo(sql: OutboxStatements, counters: Counters, fromSeq: number): Rewound | null {
   const { settled, lastSeq } = counters;
   const end = counters.ahead.at(-1)?.to ?? settled.position;
-  const oldest = sql.rowsAfter.get(0, 1);
+  const [oldest] = sql.rowsAfter(0, 1);
   if (oldest === undefined || oldest.position > end) return null;
   // Numbers ascend with positions, so that the place can be searched by halves.
   let low = oldest.position - 1;
@@ -39,7 +39,7 @@ export function rewoundTo(sql: OutboxStatements, counters: Counters, fromSeq: nu
 function behindUnreadable(sql: OutboxStatements, position: number): number {
   let end = position;
   for (;;) {
-    const rows = sql.rowsAfter.all(end, SEARCH_ROWS);
+    const rows = sql.rowsAfter(end, SEARCH_ROWS);
     for (const row of rows) {
       if (restoredRow(row) !== null) return row.position - 1;
       end = row.position;

@@ -3,9 +3,9 @@ import type { AheadRow } from "./ahead.ts";
 import type { FactRow, MarkRow } from "./checked-rows.ts";
 import type { Connection } from "./database.ts";
 import type { LedgerRow } from "./ledger-row.ts";
-import type { HighWater, StoredColumns, StoredRow } from "./outbox-row.ts";
+import { type HighWater, rowOf, type StoredColumns, type StoredRow } from "./outbox-row.ts";
 
-/** The columns of a `StoredRow`. */
+/** The columns of a `StoredRow`, in the order of `StoredColumns`. */
 export const STORED_ROW = `position, seq, made_ms AS "madeMs", topic, payload, retain, expiry_s AS "expirySeconds",
   end_bytes AS "endBytes", crc`;
 
@@ -30,16 +30,16 @@ export type RowSpan = Pick<StoredRow, "position" | "madeMs" | "endBytes">;
 export const prepareOutbox = (db: Connection) => ({ ...prepareQueue(db), ...prepareBooks(db), ...prepareEgress(db) });
 
 function prepareQueue(db: Connection) {
+  // A backlog is read like this: rows as objects take half as long again.
+  const columnsAfter = db
+    .prepare<[number, number], StoredColumns>(`SELECT ${STORED_ROW} FROM outbox WHERE position > ? ORDER BY position LIMIT ?`)
+    .raw();
   return {
     addRow: db.prepare<[...StoredColumns]>(
       `INSERT INTO outbox (position, seq, made_ms, topic, payload, retain, expiry_s, end_bytes, crc)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    rowsAfter: db.prepare<[number, number], StoredRow>(`SELECT ${STORED_ROW} FROM outbox WHERE position > ? ORDER BY position LIMIT ?`),
-    /** The same rows as columns, which takes two thirds of the time: a backlog is read like this. */
-    columnsAfter: db
-      .prepare<[number, number], StoredColumns>(`SELECT ${STORED_ROW} FROM outbox WHERE position > ? ORDER BY position LIMIT ?`)
-      .raw(),
+    rowsAfter: (position: number, rowsMax: number): readonly StoredRow[] => columnsAfter.all(position, rowsMax).map(rowOf),
     summariesAfter: db.prepare<[number, number], StoredRow>(
       `SELECT ${STORED_ROW} FROM outbox WHERE position > ? AND seq IS NOT NULL ORDER BY position LIMIT ?`,
     ),

@@ -21,7 +21,7 @@ import type { NodeStore } from "./outbox.ts";
 import { type Counters, loadCounters, type MarkAt, saveCounters, settledAt, standingOf, sum, withDamaged } from "./outbox-counters.ts";
 import { endRun, type OutboxFile, openOutboxFile, portError } from "./outbox-file.ts";
 import { rewoundTo } from "./outbox-rewind.ts";
-import { messageBytes, restoredRow, rowOf, storedColumns } from "./outbox-row.ts";
+import { messageBytes, restoredRow, storedColumns } from "./outbox-row.ts";
 import { type OutboxStatements, prepareOutbox } from "./outbox-statements.ts";
 import { shedSlice, trimSlice } from "./outbox-trim.ts";
 import { type FreeBytes, Pressure } from "./pressure.ts";
@@ -154,7 +154,7 @@ export class SqliteOutbox implements NodeStore {
   #page(from: number, rowsMax: number): { readonly rows: readonly OutboxRow[]; readonly end: number } {
     const fresh = this.#fresh.after(from, rowsMax);
     if (fresh !== null) return { rows: fresh, end: fresh.at(-1)?.position ?? this.#counters.lastPosition };
-    const stored = this.#guard(({ sql }) => sql.columnsAfter.all(from, rowsMax)).map(rowOf);
+    const stored = this.#guard(({ sql }) => sql.rowsAfter(from, rowsMax));
     const rows = stored.map(restoredRow).filter((row) => row !== null);
     const end = stored.length < rowsMax ? this.#counters.lastPosition : (stored.at(-1)?.position ?? from);
     // Positions have no gaps: what is not there, or not intact, was damaged.

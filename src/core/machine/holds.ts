@@ -23,6 +23,7 @@ export class Holds {
   readonly #lanes = new Map<string, Hold>();
   /** One that is over stays until the row has left: such a row waits for those that were not tried yet. */
   readonly #rows = new Map<number, Hold>();
+  /** Lanes that were held when the broker last took one of another. */
   readonly #barred = new Set<string>();
   /** As of the last `nextIn`. */
   #nowMs = Number.NEGATIVE_INFINITY;
@@ -94,7 +95,7 @@ export class Holds {
     return tried < 0 ? yielding : tried;
   }
 
-  /** Whether its lane was held when the broker last took one of another: that is a matter of the topic, not of the broker. */
+  /** Whether its lane waits while the broker takes others: that is a matter of the topic, not of the broker. */
   isBarred(row: Held): boolean {
     return this.#barred.has(laneOf(row));
   }
