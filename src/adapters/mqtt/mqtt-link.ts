@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { IClientOptions, IPublishPacket, MqttClient, Packet } from "mqtt";
+import type { IClientOptions, IPublishPacket, MqttClient, Packet, Store } from "mqtt";
 import { Message } from "../../core/anonymise/message.ts";
 import { assert } from "../../core/assert.ts";
 import { breakCode } from "../../core/residency/failure-remedies.ts";
@@ -145,8 +145,8 @@ export class MqttLink implements BrokerLink {
   }
 
   #startClient(socket: Socket, options: IClientOptions): void {
-    const { MqttClient: Client } = onDemand("mqtt") as typeof import("mqtt");
-    const client = new Client(() => socket, options);
+    const { MqttClient: Client, Store } = onDemand("mqtt") as typeof import("mqtt");
+    const client = new Client(() => socket, { ...options, outgoingStore: keepingNothing(new Store()) });
     const guard = new InboundGuard(this.#settings.inboundBytesMax, (messageId, reasonCode) => this.#oddPuback(messageId, reasonCode));
     // These listeners stand before those of MQTT.js, so the guard is first to see each chunk.
     socket.on("data", (chunk: Buffer) => {
@@ -265,6 +265,22 @@ function clientOptions(settings: LinkSettings, { username, password }: Credentia
     // MQTT.js would print the CONNECT, password included, when DEBUG is set in the environment.
     log: () => {},
   };
+}
+
+/**
+ * A store of MQTT.js that keeps no message until it is acknowledged: the outbox has it, and no connection is resumed. Its own is a Map, and
+ * what went through one stays in memory until a full collection (`Delivery`, what is under way).
+ */
+function keepingNothing(store: Store): Store {
+  store.put = (_packet, done) => {
+    done();
+    return store;
+  };
+  store.del = (packet, done) => {
+    done(undefined, packet as Packet);
+    return store;
+  };
+  return store;
 }
 
 function messageProperties(expirySeconds: number | null): NonNullable<IPublishPacket["properties"]> {

@@ -195,7 +195,7 @@ describe("a sensor that may not publish", () => {
     delivery.handle({ type: "rows", rows: laned("a", 1, 2) }, 0);
     delivery.handle(acknowledged(1, 0x87), 0);
     delivery.handle(acknowledged(2, 0x87), 0);
-    expect(delivery.appetite).toBe(4);
+    expect(delivery.appetite).toBe(2);
     delivery.handle({ type: "rows", rows: laned("a", ...Array.from({ length: 9_997 }, (_, index) => index + 3)) }, 0);
     expect(delivery.appetite).toBeGreaterThan(0);
     delivery.handle({ type: "rows", rows: laned("a", 10_000) }, 0);
