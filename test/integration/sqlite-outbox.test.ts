@@ -70,7 +70,7 @@ describe("node.db", () => {
       return db;
     });
     const settings = ["journal_mode", "synchronous", "cache_size", "temp_store"].map((name) => db?.pragma(name, { simple: true }));
-    expect(settings).toEqual(["wal", 2, -2_000, 2]);
+    expect(settings).toEqual(["wal", 2, -500, 2]);
     await outbox.close();
   });
 

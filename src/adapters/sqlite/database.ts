@@ -14,8 +14,8 @@ export const ENGINE_MIN = "3.51.3";
 
 /** How long a statement waits for another process, such as an operator's sqlite3. */
 const BUSY_TIMEOUT_MS = 5_000;
-/** Page cache of a connection; better-sqlite3 is built with 16,000, which a backlog would fill. */
-const CACHE_KIB_MAX = 2_000;
+/** Page cache of a connection; better-sqlite3 is built with 16,000, which a backlog would fill. The kernel has the pages too. */
+const CACHE_KIB_MAX = 500;
 /** With less than this free a failed write is taken for a full disk: SQLite extends its -shm file by 32 KiB at a time. */
 const FREE_BYTES_MIN = 64 * 1024;
 
