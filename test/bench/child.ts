@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 export const NODE_OPTIONS: readonly string[] = ["--max-semi-space-size=1", "--clear-free-memory"];
 
 /** And with this. */
-const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: "2" };
+const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: "131072" };
 
 /** USER_HZ: `/proc/PID/stat` counts in hundredths of a second on every Linux that Node runs on (proc(5), time(7)). */
 const TICKS_PER_SECOND = 100;

@@ -69,7 +69,11 @@ describe("the unit file keeps what promises rest on", () => {
     ["P6: a wrong configuration is not retried for ever", "RestartPreventExitStatus", ["78"]],
     ["P6: anything else is", "StartLimitIntervalSec", ["0"]],
     ["P7: it waits for the network, never for time", "After", ["network.target"]],
-    ["P7: it knows which boot this is", "Environment", ["STOEP_BOOT_ID=%b", "NODE_ENV=production", "MALLOC_ARENA_MAX=2"]],
+    [
+      "P7: it knows which boot this is",
+      "Environment",
+      ["STOEP_BOOT_ID=%b", "NODE_ENV=production", "MALLOC_ARENA_MAX=2", "MALLOC_MMAP_THRESHOLD_=131072"],
+    ],
     ["P8: it listens on no port", "SocketBindDeny", ["any"]],
     ["nobody else reads its state", "StateDirectoryMode", ["0700"]],
   ])("%s", (_, directive, expected) => {

@@ -10,7 +10,7 @@ import type { LocalStatus } from "../../src/runtime/status.ts";
 const MAIN = resolve(import.meta.dirname, "../../dist/src/cli/main.js");
 // As the service starts it (DESIGN §6).
 const NODE_FLAGS = ["--max-semi-space-size=1", "--clear-free-memory"];
-const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: "2" };
+const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: "131072" };
 /** For a start or an event on a machine that has a lot else to do. */
 const WAIT_MS = 20_000;
 /** For a command that ends by itself; `retire --drain 20s` is one. */
