@@ -68,7 +68,7 @@ export class Delivery<Row extends Sendable> {
 
   /**
    * How many more rows to fetch: none while half a window of them is at hand, so that they are read some at a time; then no more than a
-   * window, so that they are gone before V8 takes them for rows that stay (twice as many make it promote three times the bytes).
+   * window, so that they are gone before V8 takes them for rows that stay: with twice as many it does so for three times the bytes.
    */
   get appetite(): number {
     const ready = this.#waiting.length - this.#holds.countIn(this.#waiting);
@@ -213,7 +213,7 @@ export class Delivery<Row extends Sendable> {
       this.#refusals.taken(row, nowMs);
       this.#holds.taken(row);
       this.#holds.freeRows();
-      return [{ type: "settled", row: row, refusedWith: null }, ...this.#refill(nowMs)];
+      return [{ type: "settled", row, refusedWith: null }, ...this.#refill(nowMs)];
     }
     const effect = this.#setBack(row, verdict, reasonCode, nowMs);
     if (effect.type === "failure") this.#putBack([row]);

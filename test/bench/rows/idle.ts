@@ -8,6 +8,8 @@ import { line, type RealNode, realNode } from "../world/real-node.ts";
 
 const SENSORS = 20;
 const SETTLE_MS = 8_000;
+/** node-cron loads the calendars of the world, 8 MB, when it looks for the first time after a full minute: within 80 s. */
+const MEMORY_SETTLE_MS = 85_000;
 const RATIO_MAX = 1.3;
 const CPU_PERCENT_MAX = 1;
 const PACKAGES_ONLY = fileURLToPath(new URL("../children/packages-only.js", import.meta.url));
@@ -48,7 +50,10 @@ export const idleMemoryRow: Row = {
   async run(effort) {
     const pairs: { nodeMb: number; packagesMb: number }[] = [];
     for (let repeat = 0; repeat < effort.of(3, 1); repeat++) {
-      const nodeMb = await withNode(async (_node, process) => process.residentMb());
+      const nodeMb = await withNode(async (_node, process) => {
+        await wait(MEMORY_SETTLE_MS);
+        return process.residentMb();
+      });
       pairs.push({ nodeMb, packagesMb: await packagesOnlyMb() });
     }
     const ratio = median(pairs.map(({ nodeMb, packagesMb }) => nodeMb / packagesMb));
@@ -57,7 +62,7 @@ export const idleMemoryRow: Row = {
       baseline: `${median(pairs.map(({ packagesMb }) => packagesMb)).toFixed(1)} MB`,
       ratio,
       isReached: ratio <= RATIO_MAX,
-      details: { sensors: SENSORS, settleMs: SETTLE_MS, pairs },
+      details: { sensors: SENSORS, settleMs: MEMORY_SETTLE_MS, pairs },
     };
   },
 };
