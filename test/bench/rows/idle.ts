@@ -36,7 +36,7 @@ async function withNode<T>(work: (node: RealNode, process: Watched) => Promise<T
 
 async function packagesOnlyMb(): Promise<number> {
   const process = new Watched([PACKAGES_ONLY]);
-  await wait(SETTLE_MS);
+  await wait(MEMORY_SETTLE_MS);
   const residentMb = process.residentMb();
   await process.stop();
   return residentMb;
@@ -50,11 +50,12 @@ export const idleMemoryRow: Row = {
   async run(effort) {
     const pairs: { nodeMb: number; packagesMb: number }[] = [];
     for (let repeat = 0; repeat < effort.of(3, 1); repeat++) {
-      const nodeMb = await withNode(async (_node, process) => {
+      const settled = withNode(async (_node, process) => {
         await wait(MEMORY_SETTLE_MS);
         return process.residentMb();
       });
-      pairs.push({ nodeMb, packagesMb: await packagesOnlyMb() });
+      const [nodeMb, packagesMb] = await Promise.all([settled, packagesOnlyMb()]);
+      pairs.push({ nodeMb, packagesMb });
     }
     const ratio = median(pairs.map(({ nodeMb, packagesMb }) => nodeMb / packagesMb));
     return {
