@@ -12,6 +12,7 @@ const WINDOW_S = 30;
 const PHASE_S = 2;
 const HANGS_AFTER_S = 12;
 const WATCHDOG_S = 4;
+const RESTART_S = 1;
 const READ_EVERY_MS = 200;
 
 /** A driver with a bug: it never comes back from a line that says so. */
@@ -65,7 +66,7 @@ sensors:
 
 const DROP_IN = `[Service]
 WatchdogSec=${WATCHDOG_S}
-RestartSec=1
+RestartSec=${RESTART_S}
 LoadCredential=broker-password:/opt/secret-password
 `;
 
@@ -177,7 +178,11 @@ describe.skipIf(why !== "")(`the service under a real systemd${why === "" ? "" :
     const hungAt = Number(/^(\d+\.\d+) .*Watchdog timeout/m.exec(text("journal"))?.[1]) * 1_000;
     const window = summaries("pm25").find(({ window: { start, end } }) => Date.parse(start) <= hungAt && hungAt < Date.parse(end));
     if (window?.stats === undefined) throw new Error(`no summary of the window of ${hungAt}:\n${text("messages")}`);
-    const onlyAfter = (Date.parse(window.window.end) - hungAt) / READ_EVERY_MS;
+    const [, startsAgain] = [...text("journal").matchAll(/^(\d+\.\d+) .*Starting stoep\.service/gm)];
+    const startsAgainAt = Number(startsAgain?.[1]) * 1_000;
+    expect(startsAgainAt - hungAt).toBeLessThan((RESTART_S + 2) * 1_000);
+    // Nothing is read from the hang to this start, however long the start takes: more than these came before.
+    const onlyAfter = (Date.parse(window.window.end) - startsAgainAt) / READ_EVERY_MS;
     expect(window.stats.samples ?? 0).toBeGreaterThan(onlyAfter + (0.8 * HANGS_AFTER_S * 1_000) / READ_EVERY_MS);
     const ids = summaries("pm25").map(({ id }) => id);
     expect(new Set(ids).size, "no window twice").toBe(ids.length);
